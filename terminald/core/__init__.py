@@ -1,0 +1,1 @@
+"""What terminald decides about money: pure values and tables. No I/O, no clock, no randomness."""

@@ -1,0 +1,100 @@
+"""The whole error tree, named by what the caller may do next.
+
+A decline by the gateway is an event, not an exception. Exceptions of foreign libraries are translated once, in the
+adapter that called the library, with ``raise ... from exc``.
+"""
+
+
+class TerminaldError(Exception):
+    """Base of every error that terminald raises on purpose."""
+
+
+class IllegalTransition(TerminaldError):
+    """An event that the current state has no row for: our bug, or a call that came too late. Nothing was changed."""
+
+    def __init__(self, state: str, event: str) -> None:
+        """State and event are the names in the machine's table."""
+        super().__init__(f"{event} is not possible in state {state}")
+        self.state = state
+        self.event = event
+
+
+class ConfigError(TerminaldError):
+    """The configuration is wrong in one or more places. Exit code 78: starting again will not help."""
+
+    def __init__(self, faults: list[str]) -> None:
+        """Each fault is one line ``file:line: key: what is wrong, what is allowed``."""
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class DeviceError(TerminaldError):
+    """A device did not do what was asked. Never changes the fate of money."""
+
+    def __init__(self, device: str, detail: str) -> None:
+        """Device is the configured name; detail says what happened and what to do."""
+        super().__init__(f"{device}: {detail}")
+        self.device = device
+        self.detail = detail
+
+
+class DeviceAbsent(DeviceError):
+    """The device is not there, or may not be opened. Nothing was sent to it."""
+
+
+class DeviceLost(DeviceError):
+    """The device went away while it was in use."""
+
+
+class DeviceTimeout(DeviceError):
+    """The device accepted nothing more before the deadline."""
+
+
+class GatewayError(TerminaldError):
+    """A request to the gateway had no usable answer."""
+
+
+class GatewayNotSent(GatewayError):
+    """Provably nothing left the device (name resolution, connecting, TLS, no free connection): may be sent again."""
+
+
+class GatewayOutcomeUnknown(GatewayError):
+    """The request may have run at the gateway: query, never assume."""
+
+
+class GatewayRefused(GatewayError):
+    """The gateway definitely refused the request itself: parameters, terminal or signature."""
+
+    def __init__(self, code: str, message: str) -> None:
+        """Code and message are the gateway's own."""
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+
+
+class JournalError(TerminaldError):
+    """The journal did not do what was asked: refuse to start, or stop selling."""
+
+
+class JournalUnavailable(JournalError):
+    """The journal can not be opened or written now (disk full, read-only, held by another process)."""
+
+
+class JournalCorrupt(JournalError):
+    """The journal's file fails its integrity check."""
+
+
+class JournalTooNew(JournalError):
+    """The journal was written by a newer terminald."""
+
+
+class ApiError(TerminaldError):
+    """The API caller's fault or a refusal that the caller must see, mapped to one documented problem."""
+
+    def __init__(self, code: str, detail: str, *, field: str | None = None, reasons: tuple[str, ...] = ()) -> None:
+        """Code is the last part of ``urn:terminald:<code>``; field names the faulty input; reasons go with not_ready."""
+        super().__init__(detail)
+        self.code = code
+        self.detail = detail
+        self.field = field
+        self.reasons = reasons
