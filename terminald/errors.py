@@ -92,7 +92,7 @@ class ApiError(TerminaldError):
     """The API caller's fault or a refusal that the caller must see, mapped to one documented problem."""
 
     def __init__(self, code: str, detail: str, *, field: str | None = None, reasons: tuple[str, ...] = ()) -> None:
-        """Code is the last part of ``urn:terminald:<code>``; field names the faulty input; reasons go with not_ready."""
+        """Code is the last part of ``urn:terminald:<code>``; field names the faulty input; reasons: of not_ready."""
         super().__init__(detail)
         self.code = code
         self.detail = detail

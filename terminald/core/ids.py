@@ -15,6 +15,8 @@ GatewaySn = NewType("GatewaySn", str)
 JobId = NewType("JobId", str)
 #: Milliseconds on the terminal's own time line, which never runs backwards and goes on across restarts and reboots.
 Instant = NewType("Instant", int)
+#: A length of time in milliseconds.
+Duration = NewType("Duration", int)
 #: Milliseconds since 1970 UTC. Shown to people, and never a deadline.
 WallTime = NewType("WallTime", int)
 
