@@ -1,0 +1,82 @@
+"""When to do what: the moment of a step, back-off, the late looks after a reversal, the end of the business day."""
+
+from dataclasses import dataclass
+
+from terminald.core.ids import Duration, Instant, WallTime
+
+SECOND = Duration(1_000)
+MINUTE = Duration(60_000)
+HOUR = Duration(3_600_000)
+DAY = Duration(86_400_000)
+
+#: How long a code is remembered after its use: codes live about a minute, and a phone held before a scanner in
+#: continuous mode repeats its code every second ("dedupe … for ≥ 120 s", field facts of scanners).
+CODE_LIFE = Duration(180_000)
+#: The first wait of a repeated reversal; doubled each time.
+RETRY_FIRST = Duration(2_000)
+#: The longest wait between two tries: a gateway that was away for hours is asked again within this time.
+RETRY_LONGEST = Duration(300_000)
+#: A reversal that is open for so long is shown to a person; it goes on all the same.
+REVERSAL_ATTENTION_AFTER = Duration(300_000)
+#: After a restart at least one query is answered before an order is given up, even when its window is over.
+RECOVERY_GRACE = Duration(10_000)
+#: The last look is made so long before the business day ends, while a cancel is still possible without a refund.
+DAY_END_MARGIN = Duration(600_000)
+#: The last look where nobody knows the time of day: late enough for any request that was held up in the network.
+LAST_LOOK_WITHOUT_CLOCK = Duration(6 * HOUR)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Now:
+    """The moment at which a step is taken. Deadlines use the instant only."""
+
+    instant: Instant
+    #: Best known wall time, for people.
+    wall: WallTime
+    #: Whether the wall time came from the gateway or a synchronised clock: only then does it decide about days.
+    is_trusted: bool = False
+    #: 0 ≤ jitter < 1, drawn anew for each step.
+    jitter: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """The configured lengths of time and limits, in the words of the configuration."""
+
+    payment_window: Duration
+    poll_interval: Duration
+    poll_window: Duration
+    late_lookups: tuple[Duration, ...]
+    job_lifetime: Duration
+    #: Offset of the gateway's business day from UTC.
+    day_offset: Duration
+
+
+def later(instant: Instant, by: int) -> Instant:
+    """Return the instant that many milliseconds later."""
+    return Instant(instant + by)
+
+
+def retry_delay(tries: int, jitter: float) -> Duration:
+    """Return how long to wait after the given number of failed tries: 2, 4, 8 … 300 s, each spread by up to a half."""
+    delay = min(RETRY_LONGEST, RETRY_FIRST << min(tries, 16))
+    return Duration(int(delay * (1 + jitter / 2)))
+
+
+def day_end(wall: WallTime, offset: Duration) -> WallTime:
+    """Return the end of the business day that contains the wall time."""
+    return WallTime((wall + offset) // DAY * DAY + DAY - offset)
+
+
+def late_looks(now: Now, rules: Rules) -> tuple[Instant, ...]:
+    """Return when an order that was given up is looked up again; ascending, never empty.
+
+    The configured looks, and one before the business day ends while a cancel is still possible. When the day is about
+    to end the configured looks remain: what they find then is refunded instead.
+    """
+    if now.is_trusted:
+        last = day_end(now.wall, rules.day_offset) - now.wall - DAY_END_MARGIN
+    else:
+        last = LAST_LOOK_WITHOUT_CLOCK
+    waits = {*rules.late_lookups, *([last] if last > 0 else [])} or {LAST_LOOK_WITHOUT_CLOCK}
+    return tuple(later(now.instant, wait) for wait in sorted(waits))
