@@ -1,0 +1,326 @@
+"""One order at the gateway: submitted once, followed until its end is proven, undone when nobody wants it.
+
+Rules that the table obeys:
+
+- A submit is asked for by creating the attempt and by no row: it can not happen twice (I2).
+- Whatever is not understood leaves the attempt open; only a proof closes it (I5).
+- ``paid`` is entered on the gateway's word alone (I4); every other way out has kept no money (I3).
+- An order that was undone without ever having been seen is looked up again: a delayed request may still arrive (I3).
+- While a submit is under way nothing else is sent about its order.
+- After a restart there are queries and repeats that change nothing when they are repeated, never a submit.
+
+The token counts the commands of an attempt. The completion of any but the last one is stale, and is dropped before it
+reaches the table: the question was asked again, or did not matter any more.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from terminald.core.commands import Command, QueryOrder, RefundOrder, ReverseOrder, TellSale
+from terminald.core.events import (
+    AbandonRequested,
+    AnswerMismatched,
+    AttemptEvent,
+    AttemptPaid,
+    AttemptRefused,
+    AttemptReversing,
+    AttemptUnpaid,
+    AttentionDue,
+    Fault,
+    LastLookDue,
+    LookDue,
+    OrderAbsent,
+    OrderClosed,
+    OrderErrored,
+    OrderFacts,
+    OrderPaid,
+    OrderPartlyReturned,
+    OrderPending,
+    OrderReturned,
+    OutcomePending,
+    OutcomeUnknown,
+    PayConfirmed,
+    PayDeclined,
+    PollDue,
+    PollWindowClosed,
+    PowerReturned,
+    QueryFailed,
+    Recovered,
+    RefundConfirmed,
+    RefundPending,
+    RefundRefused,
+    RequestNotSent,
+    RequestRefused,
+    RetryDue,
+    ReversalConfirmed,
+    ReversalPending,
+    ReversalRefused,
+)
+from terminald.core.ids import ClientSn, Instant, SaleId, WallTime
+from terminald.core.money import Fen
+from terminald.core.tables import Attention, Row, Table
+
+#: The number under which an attempt's money is refunded where a cancel is refused. One number, however often it is
+#: repeated (I9). "≤ 20, unique within the order" (Web API documents, refund_request_no).
+UNDO_REQUEST_NO = "undo"
+
+
+class AttemptState(Enum):
+    """Each with the money that may have moved, and what the customer sees."""
+
+    SUBMITTING = "submitting"  # unknown: the pay request may have left. "One moment"
+    ABANDONING = "abandoning"  # unknown: as above, and nobody wants it any more. "Not paid"
+    POLLING = "polling"  # unknown: the gateway has it, or nobody knows. "Confirm on your phone"
+    REVERSING = "reversing"  # unknown: a cancel may have run. "If you were charged it comes back"
+    PROVING = "proving"  # unknown: a cancel had no clear answer; a query decides. As above
+    SETTLING = "settling"  # unknown: cancel refused, or a refund had no clear answer; a query decides. As above
+    REFUNDING = "refunding"  # taken, and on its way back. As above
+    WATCHING = "watching"  # none that the gateway knows of; could still arrive. As when closed
+    LAST_LOOK = "last_look"  # the same, before it is closed for good. As when closed
+    PAID = "paid"  # taken, proven
+    DECLINED = "declined"  # none, proven
+    REVERSED = "reversed"  # none kept, proven; or never seen and looked up for long enough
+    UNSENT = "unsent"  # none: nothing left the device
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self in FINAL
+
+    @property
+    def is_unpaid(self) -> bool:
+        """Whether no payment is known and none is under way: the next attempt may be submitted (I1)."""
+        return self in UNPAID
+
+
+FINAL = frozenset({AttemptState.PAID, AttemptState.DECLINED, AttemptState.REVERSED, AttemptState.UNSENT})
+UNPAID = frozenset((FINAL - {AttemptState.PAID}) | {AttemptState.WATCHING, AttemptState.LAST_LOOK})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """A snapshot. Complete: what happens next follows from it and the next event alone."""
+
+    client_sn: ClientSn
+    sale_id: SaleId
+    kind: str  # "scan"
+    amount: Fen
+    operator: str
+    code_masked: str
+    code_digest: str
+    state: AttemptState
+    token: int
+    facts: OrderFacts
+    fault: Fault | None
+    started: Instant
+    started_at: WallTime
+    ended_at: WallTime | None
+    #: When the gateway should have become final.
+    window_ends: Instant
+    #: When to ask again; None while a completion is awaited.
+    retry: Instant | None
+    #: Waits since the undoing or the last look began: what the back-off grows with.
+    tries: int
+    #: Whether the last request had no usable answer.
+    is_unanswered: bool
+    undoing_since: Instant | None
+    looks: tuple[Instant, ...]
+    attention: Attention | None
+
+
+# --- what rows ask for -----------------------------------------------------------------------------------------------
+
+
+def _query(attempt: Attempt) -> Command:
+    return QueryOrder(client_sn=attempt.client_sn, token=attempt.token, amount=attempt.amount)
+
+
+def _reverse(attempt: Attempt) -> Command:
+    return ReverseOrder(client_sn=attempt.client_sn, token=attempt.token, amount=attempt.amount)
+
+
+def _refund(attempt: Attempt) -> Command:
+    left = attempt.facts.net_amount
+    return RefundOrder(
+        client_sn=attempt.client_sn,
+        token=attempt.token,
+        amount=attempt.amount,
+        request_no=UNDO_REQUEST_NO,
+        refund_amount=attempt.amount if left is None else left,
+        operator=attempt.operator,
+    )
+
+
+def _tell(attempt: Attempt, kind: type[AttemptEvent], reason: str) -> Command:
+    return TellSale(sale_id=attempt.sale_id, event=kind(client_sn=attempt.client_sn, reason=reason))
+
+
+def _paid(attempt: Attempt) -> Command:
+    return _tell(attempt, AttemptPaid, "")
+
+
+def _declined(attempt: Attempt) -> Command:
+    return _tell(attempt, AttemptUnpaid, "declined")
+
+
+def _unsent(attempt: Attempt) -> Command:
+    return _tell(attempt, AttemptUnpaid, "gateway_unreachable")
+
+
+def _refused(attempt: Attempt) -> Command:
+    return _tell(attempt, AttemptRefused, "terminal_refused")
+
+
+def _given_up(attempt: Attempt) -> Command:
+    """Tell why: the customer took too long, or nobody could ask the gateway."""
+    return _tell(attempt, AttemptReversing, "gateway_unreachable" if attempt.is_unanswered else "expired")
+
+
+def _undone(attempt: Attempt) -> Command:
+    return _tell(attempt, AttemptUnpaid, "")
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+_S = AttemptState
+
+TABLE: Table[AttemptState, Attempt] = {
+    _S.SUBMITTING: {
+        PayConfirmed: Row(_S.PAID, (_paid,)),
+        PayDeclined: Row(_S.DECLINED, (_declined,)),
+        RequestRefused: Row(_S.DECLINED, (_refused,)),
+        RequestNotSent: Row(_S.UNSENT, (_unsent,)),
+        OutcomePending: Row(_S.POLLING),
+        OutcomeUnknown: Row(_S.POLLING, (_query,)),
+        AnswerMismatched: Row(_S.POLLING, (_query,)),
+        AbandonRequested: Row(_S.ABANDONING),
+        Recovered: Row(_S.POLLING, (_query,)),
+        PowerReturned: Row(_S.POLLING, (_query,)),
+    },
+    _S.ABANDONING: {
+        PayConfirmed: Row(_S.REVERSING, (_reverse,)),
+        PayDeclined: Row(_S.DECLINED, (_undone,)),
+        RequestRefused: Row(_S.DECLINED, (_undone,)),
+        RequestNotSent: Row(_S.UNSENT, (_undone,)),
+        OutcomePending: Row(_S.REVERSING, (_reverse,)),
+        OutcomeUnknown: Row(_S.REVERSING, (_reverse,)),
+        AnswerMismatched: Row(_S.REVERSING, (_reverse,)),
+        AbandonRequested: Row(_S.ABANDONING),
+        Recovered: Row(_S.REVERSING, (_reverse,)),
+        PowerReturned: Row(_S.REVERSING, (_reverse,)),
+    },
+    _S.POLLING: {
+        PollDue: Row(_S.POLLING, (_query,)),
+        OrderPaid: Row(_S.PAID, (_paid,)),
+        OrderClosed: Row(_S.DECLINED, (_declined,)),
+        OrderReturned: Row(_S.REVERSED, (_declined,)),
+        OrderPartlyReturned: Row(_S.REFUNDING, (_refund, _given_up)),
+        OrderPending: Row(_S.POLLING),
+        OrderErrored: Row(_S.POLLING),
+        OrderAbsent: Row(_S.POLLING),
+        AnswerMismatched: Row(_S.POLLING),
+        QueryFailed: Row(_S.POLLING),
+        PollWindowClosed: Row(_S.REVERSING, (_reverse, _given_up)),
+        AbandonRequested: Row(_S.REVERSING, (_reverse,)),
+        Recovered: Row(_S.POLLING, (_query,)),
+        PowerReturned: Row(_S.POLLING, (_query,)),
+    },
+    _S.REVERSING: {
+        ReversalConfirmed: Row(_S.REVERSED, (_undone,)),
+        OrderAbsent: Row(_S.WATCHING, (_undone,)),
+        ReversalPending: Row(_S.PROVING),
+        OutcomeUnknown: Row(_S.PROVING),
+        AnswerMismatched: Row(_S.PROVING),
+        RequestNotSent: Row(_S.PROVING),
+        RequestRefused: Row(_S.PROVING),
+        ReversalRefused: Row(_S.SETTLING, (_query,)),
+        AbandonRequested: Row(_S.REVERSING),
+        AttentionDue: Row(_S.REVERSING),
+        Recovered: Row(_S.REVERSING, (_reverse,)),
+        PowerReturned: Row(_S.REVERSING, (_reverse,)),
+    },
+    _S.PROVING: {
+        RetryDue: Row(_S.PROVING, (_query,)),
+        OrderClosed: Row(_S.REVERSED, (_undone,)),
+        OrderReturned: Row(_S.REVERSED, (_undone,)),
+        OrderAbsent: Row(_S.WATCHING, (_undone,)),
+        OrderPaid: Row(_S.REVERSING, (_reverse,)),
+        OrderPending: Row(_S.REVERSING, (_reverse,)),
+        OrderErrored: Row(_S.REVERSING, (_reverse,)),
+        OrderPartlyReturned: Row(_S.REFUNDING, (_refund,)),
+        AnswerMismatched: Row(_S.REVERSING, (_reverse,)),
+        QueryFailed: Row(_S.PROVING),
+        AbandonRequested: Row(_S.PROVING),
+        AttentionDue: Row(_S.PROVING),
+        Recovered: Row(_S.PROVING, (_query,)),
+        PowerReturned: Row(_S.PROVING, (_query,)),
+    },
+    _S.SETTLING: {
+        RetryDue: Row(_S.SETTLING, (_query,)),
+        OrderClosed: Row(_S.REVERSED, (_undone,)),
+        OrderReturned: Row(_S.REVERSED, (_undone,)),
+        OrderAbsent: Row(_S.WATCHING, (_undone,)),
+        OrderPaid: Row(_S.REFUNDING, (_refund,)),
+        OrderPartlyReturned: Row(_S.REFUNDING, (_refund,)),
+        OrderPending: Row(_S.SETTLING),
+        OrderErrored: Row(_S.SETTLING),
+        AnswerMismatched: Row(_S.SETTLING),
+        QueryFailed: Row(_S.SETTLING),
+        AbandonRequested: Row(_S.SETTLING),
+        AttentionDue: Row(_S.SETTLING),
+        Recovered: Row(_S.SETTLING, (_query,)),
+        PowerReturned: Row(_S.SETTLING, (_query,)),
+    },
+    _S.REFUNDING: {
+        RefundConfirmed: Row(_S.REVERSED, (_undone,)),
+        RefundPending: Row(_S.SETTLING),
+        RefundRefused: Row(_S.SETTLING),
+        OutcomeUnknown: Row(_S.SETTLING),
+        AnswerMismatched: Row(_S.SETTLING),
+        RequestNotSent: Row(_S.SETTLING),
+        RequestRefused: Row(_S.SETTLING),
+        OrderAbsent: Row(_S.SETTLING),
+        AbandonRequested: Row(_S.REFUNDING),
+        AttentionDue: Row(_S.REFUNDING),
+        Recovered: Row(_S.SETTLING, (_query,)),
+        PowerReturned: Row(_S.SETTLING, (_query,)),
+    },
+    _S.WATCHING: {
+        LookDue: Row(_S.WATCHING, (_query,)),
+        LastLookDue: Row(_S.LAST_LOOK, (_query,)),
+        OrderAbsent: Row(_S.WATCHING),
+        QueryFailed: Row(_S.WATCHING),
+        OrderClosed: Row(_S.REVERSED),
+        OrderReturned: Row(_S.REVERSED),
+        OrderPaid: Row(_S.REVERSING, (_reverse,)),
+        OrderPending: Row(_S.REVERSING, (_reverse,)),
+        OrderErrored: Row(_S.REVERSING, (_reverse,)),
+        AnswerMismatched: Row(_S.REVERSING, (_reverse,)),
+        OrderPartlyReturned: Row(_S.REFUNDING, (_refund,)),
+        AbandonRequested: Row(_S.WATCHING),
+        Recovered: Row(_S.WATCHING, (_query,)),
+        PowerReturned: Row(_S.WATCHING, (_query,)),
+    },
+    _S.LAST_LOOK: {
+        RetryDue: Row(_S.LAST_LOOK, (_query,)),
+        OrderAbsent: Row(_S.REVERSED),
+        QueryFailed: Row(_S.LAST_LOOK),
+        OrderClosed: Row(_S.REVERSED),
+        OrderReturned: Row(_S.REVERSED),
+        OrderPaid: Row(_S.REVERSING, (_reverse,)),
+        OrderPending: Row(_S.REVERSING, (_reverse,)),
+        OrderErrored: Row(_S.REVERSING, (_reverse,)),
+        AnswerMismatched: Row(_S.REVERSING, (_reverse,)),
+        OrderPartlyReturned: Row(_S.REFUNDING, (_refund,)),
+        AbandonRequested: Row(_S.LAST_LOOK),
+        Recovered: Row(_S.LAST_LOOK, (_query,)),
+        PowerReturned: Row(_S.LAST_LOOK, (_query,)),
+    },
+    _S.PAID: {},
+    _S.DECLINED: {},
+    _S.REVERSED: {},
+    _S.UNSENT: {},
+}
+
+#: What is asked of the gateway: a completion will come.
+GATEWAY_ASKS = frozenset({_query, _reverse, _refund})
