@@ -5,6 +5,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
+from terminald.core.attempt_table import Attempt
+from terminald.core.commands import GatewayCommand
+from terminald.core.events import Answer, Fault
+from terminald.core.ids import Instant, SaleId, WallTime
+from terminald.core.ledger import Book, Record, SaleView
+from terminald.core.sale import Sale, SaleOrder
+from terminald.core.schedule import Now
+from terminald.core.spool import PrintJob
+
 
 class DeviceState(Enum):
     """How a device is doing, as ``status.devices`` shows it."""
@@ -74,3 +83,194 @@ class Printer(Device, Protocol):
 FrameSink = Callable[[str, str], None]  # (scanner name, text)
 #: Called with each change of a device's state. Must not block.
 DeviceSink = Callable[[DeviceReport], None]
+
+
+# --- clock -----------------------------------------------------------------------------------------------------------
+
+
+class Clock(Protocol):
+    """The terminal's own time line."""
+
+    def now(self) -> Now:
+        """Return this moment; instants never run backwards, across restarts and reboots too."""
+
+    def timer_at(self, instant: Instant) -> float:
+        """Return the event loop's time of an instant, for ``loop.call_at``."""
+
+
+# --- gateway ---------------------------------------------------------------------------------------------------------
+
+
+class LinkState(Enum):
+    """What one harmless signed query said about the link."""
+
+    PROVEN = "proven"  # answered, and our signature was accepted
+    KEY_REFUSED = "key_refused"  # answered; no key that we hold is accepted
+    REFUSED = "refused"  # answered, with something else than was expected
+    DOWN = "down"  # no answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkReport:
+    """The outcome of a probe; fault says what went wrong."""
+
+    state: LinkState
+    fault: Fault | None = None
+
+
+class Gateway(Protocol):
+    """The payment gateway, one request at a time. Never raises for anything the network or the gateway does."""
+
+    async def perform(self, command: GatewayCommand) -> Answer:
+        """Send one request once, and return what its answer means."""
+
+    async def probe(self) -> LinkReport:
+        """Send one harmless signed query: it warms the connection and proves the link and the key."""
+
+
+# --- journal ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One row of the event log: a record, and the public event that it is for the host, if it is one."""
+
+    record: Record
+    #: One of the public kinds of event ("sale", "print", "scan", "device", "readiness", "key", "attention"), or "".
+    topic: str
+    #: The public event's JSON; empty when topic is.
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one commit makes durable, all of it or nothing."""
+
+    now: Now
+    sales: tuple[Sale, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    jobs: tuple[PrintJob, ...] = ()
+    entries: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedEvent:
+    """A public event with its place in the log."""
+
+    seq: int
+    topic: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaleFilter:
+    """Which sales to list; newest first. Cursor is the id of the last sale of the page before."""
+
+    reference: str = ""
+    state: str = ""
+    since: WallTime | None = None
+    until: WallTime | None = None
+    needs_attention: bool = False
+    limit: int = 50
+    cursor: str = ""
+
+
+class Journal(Protocol):
+    """The durable memory. Every method raises JournalUnavailable when the file can not be written or read."""
+
+    async def commit(self, batch: Batch) -> int:
+        """Make a batch durable with a full sync; return the sequence number of the last event in the log.
+
+        Not undone by cancelling: a caller that was cancelled does not know whether it was committed.
+        """
+
+    async def find_sale(self, name: str) -> SaleView | None:
+        """Find one sale by its id, the host's reference, the gateway's ``sn`` or an attempt's ``client_sn``."""
+
+    async def list_sales(self, wanted: SaleFilter) -> tuple[SaleView, ...]:
+        """List sales, newest first."""
+
+    async def events_after(self, seq: int, limit: int) -> tuple[LoggedEvent, ...]:
+        """Return public events with a greater sequence number, oldest first."""
+
+    async def load_book(self, now: Instant) -> Book:
+        """Return every open thing, and what is recent enough for the ledger to keep."""
+
+
+# --- the engine, as the API sees it ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderLook:
+    """What the gateway says of one attempt now."""
+
+    client_sn: str
+    answer: str  # the name of the event, such as "OrderPaid"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyStatus:
+    """The terminal's key, never the key itself."""
+
+    state: str  # "fresh" | "stale" | "expired" | "doubtful" | "locked_out"
+    age_s: int
+    rotated_at: WallTime
+    next_checkin: WallTime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """Everything that ``GET /v1/status`` shows."""
+
+    reasons: tuple[str, ...]
+    terminal_sn: str
+    device_id: str
+    activated_at: WallTime | None
+    key: KeyStatus | None
+    is_gateway_reachable: bool
+    last_answer_at: WallTime | None
+    devices: tuple[DeviceReport, ...]
+    sale: SaleId | None
+    unresolved: int
+    attention: int
+    print_queue: int
+    is_clock_synchronized: bool
+    is_draining: bool
+    uptime_s: int
+
+
+class Desk(Protocol):
+    """What the engine does for callers. Every method may raise ApiError, and JournalUnavailable for a failed journal."""
+
+    async def open_sale(self, order: SaleOrder) -> tuple[SaleView, bool]:
+        """Open a sale, or return the one that this reference has already; the flag tells whether it is new."""
+
+    async def get_sale(self, name: str) -> SaleView:
+        """Return one sale by any of its names; ApiError not_found."""
+
+    async def list_sales(self, wanted: SaleFilter) -> tuple[SaleView, ...]:
+        """List sales, newest first."""
+
+    async def present_code(self, name: str, code: str) -> SaleView:
+        """Take a payment code that the host scanned; ApiError not_a_payment_code, code_reused, illegal_transition."""
+
+    async def cancel(self, name: str) -> SaleView:
+        """Cancel before payment: nothing is kept; ApiError illegal_transition when it is paid."""
+
+    async def query(self, name: str) -> tuple[SaleView, tuple[OrderLook, ...]]:
+        """Ask the gateway about every attempt that may have reached it."""
+
+    async def print_copy(self, name: str) -> SaleView:
+        """Print the receipt once more, marked as a copy; ApiError nothing_to_print, printer_off."""
+
+    def status(self) -> Status:
+        """Return the present state of everything."""
+
+    async def events_after(self, seq: int, limit: int) -> tuple[LoggedEvent, ...]:
+        """Return public events with a greater sequence number, oldest first; empty when there are none yet."""
+
+    def last_seq(self) -> int:
+        """Return the sequence number of the newest event."""
+
+    async def wait_for_event(self, seq: int) -> None:
+        """Return when there is an event with a greater sequence number, at once if there is one."""

@@ -34,6 +34,15 @@ class Book:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SaleView:
+    """One sale with all that belongs to it, oldest first."""
+
+    sale: Sale
+    attempts: tuple[Attempt, ...]
+    jobs: tuple[PrintJob, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenSale:
     """A new sale is asked for."""
 
@@ -142,6 +151,18 @@ def is_code_used(book: Book, digest: str, instant: Instant) -> bool:
         and attempt.state is not AttemptState.UNSENT
         and (not attempt.state.is_final or is_code_alive(attempt, instant))
         for attempt in book.attempts.values()
+    )
+
+
+def view(book: Book, sale_id: SaleId) -> SaleView | None:
+    """Return one sale of the book with all that belongs to it; None when the book does not hold it."""
+    sale = book.sales.get(sale_id)
+    if sale is None:
+        return None
+    return SaleView(
+        sale=sale,
+        attempts=tuple(book.attempts[client_sn] for client_sn in sale.attempts),
+        jobs=tuple(job for job in book.jobs.values() if job.sale_id == sale_id),
     )
 
 
