@@ -240,7 +240,7 @@ class Status:
 
 
 class Desk(Protocol):
-    """What the engine does for callers. Every method may raise ApiError, and JournalUnavailable for a failed journal."""
+    """What the engine does for callers. Methods may raise ApiError, and JournalUnavailable for a failed journal."""
 
     async def open_sale(self, order: SaleOrder) -> tuple[SaleView, bool]:
         """Open a sale, or return the one that this reference has already; the flag tells whether it is new."""
