@@ -121,18 +121,24 @@ def advance(book: Book, stimulus: Stimulus, *, now: Now, rules: Rules) -> Advanc
     return draft.result()
 
 
-def settle(book: Book, done: Advance, *, now: Now) -> Book:
-    """Return the book after a commit. Sales are dropped when nothing of theirs is open and no code of theirs lives."""
-    all_sales = {**book.sales, **{sale.id: sale for sale in done.sales}}
-    all_attempts = {**book.attempts, **{attempt.client_sn: attempt for attempt in done.attempts}}
-    all_jobs = {**book.jobs, **{job.id: job for job in done.jobs}}
-    kept = {sale.id for sale in all_sales.values() if not sale.state.is_final}
-    kept |= {one.sale_id for one in all_attempts.values() if not one.state.is_final or is_code_alive(one, now.instant)}
-    kept |= {job.sale_id for job in all_jobs.values() if not job.state.is_final}
+def merge(book: Book, done: Advance) -> Book:
+    """Return the book with the snapshots of an advance in it."""
     return Book(
-        sales={key: sale for key, sale in all_sales.items() if key in kept},
-        attempts={key: one for key, one in all_attempts.items() if one.sale_id in kept},
-        jobs={key: job for key, job in all_jobs.items() if job.sale_id in kept},
+        sales={**book.sales, **{sale.id: sale for sale in done.sales}},
+        attempts={**book.attempts, **{attempt.client_sn: attempt for attempt in done.attempts}},
+        jobs={**book.jobs, **{job.id: job for job in done.jobs}},
+    )
+
+
+def prune(book: Book, instant: Instant) -> Book:
+    """Return the book without the sales of which nothing is open and whose codes are no longer alive."""
+    kept = {sale.id for sale in book.sales.values() if not sale.state.is_final}
+    kept |= {one.sale_id for one in book.attempts.values() if not one.state.is_final or is_code_alive(one, instant)}
+    kept |= {job.sale_id for job in book.jobs.values() if not job.state.is_final}
+    return Book(
+        sales={key: sale for key, sale in book.sales.items() if key in kept},
+        attempts={key: one for key, one in book.attempts.items() if one.sale_id in kept},
+        jobs={key: job for key, job in book.jobs.items() if job.sale_id in kept},
     )
 
 

@@ -1,0 +1,50 @@
+"""May the terminal take money now, and why not."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Reason(Enum):
+    """Why no sale can be opened, in the words of the local API."""
+
+    NOT_ACTIVATED = "not_activated"
+    KEY_LOCKED_OUT = "key_locked_out"
+    GATEWAY_UNREACHABLE = "gateway_unreachable"
+    SCANNER_ABSENT = "scanner_absent"
+    PRINTER_ABSENT = "printer_absent"
+    JOURNAL_FAILED = "journal_failed"
+    DISK_FULL = "disk_full"
+    DRAINING = "draining"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """What is known about the parts that a sale needs."""
+
+    is_activated: bool
+    is_key_accepted: bool
+    is_gateway_reachable: bool
+    has_scanner: bool
+    has_printer: bool
+    is_journal_writable: bool
+    has_disk_space: bool
+    is_draining: bool
+
+
+def reasons(condition: Condition, required: frozenset[str]) -> tuple[Reason, ...]:
+    """Return every reason against taking money, the most fundamental first; empty when the terminal is ready.
+
+    Required names the parts that the configuration insists on: ``gateway``, ``scanner``, ``printer``. The journal, the
+    key and the disk are never optional.
+    """
+    judged = (
+        (Reason.JOURNAL_FAILED, condition.is_journal_writable),
+        (Reason.DISK_FULL, condition.has_disk_space),
+        (Reason.NOT_ACTIVATED, condition.is_activated),
+        (Reason.KEY_LOCKED_OUT, condition.is_key_accepted),
+        (Reason.GATEWAY_UNREACHABLE, condition.is_gateway_reachable or "gateway" not in required),
+        (Reason.SCANNER_ABSENT, condition.has_scanner or "scanner" not in required),
+        (Reason.PRINTER_ABSENT, condition.has_printer or "printer" not in required),
+        (Reason.DRAINING, not condition.is_draining),
+    )
+    return tuple(reason for reason, is_good in judged if not is_good)
