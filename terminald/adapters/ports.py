@@ -7,7 +7,7 @@ from typing import Protocol
 
 from terminald.core.attempt_table import Attempt
 from terminald.core.commands import GatewayCommand
-from terminald.core.events import Answer, Fault
+from terminald.core.events import Answer, Fault, PrintAnswer
 from terminald.core.ids import Instant, SaleId, WallTime
 from terminald.core.ledger import Book, Record, SaleView
 from terminald.core.sale import Sale, SaleOrder
@@ -83,6 +83,13 @@ class Printer(Device, Protocol):
 FrameSink = Callable[[str, str], None]  # (scanner name, text)
 #: Called with each change of a device's state. Must not block.
 DeviceSink = Callable[[DeviceReport], None]
+
+
+class ReceiptSender(Protocol):
+    """Draws a receipt and sends it to the printer."""
+
+    async def send(self, view: SaleView, job: PrintJob) -> PrintAnswer:
+        """Send one job once, and return what is known about the paper. Never raises for anything a printer does."""
 
 
 # --- clock -----------------------------------------------------------------------------------------------------------

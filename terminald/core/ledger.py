@@ -22,6 +22,8 @@ from terminald.core.tables import Wakeup
 
 #: An event goes through at most this many machines: sale, attempt, sale, job, sale. More is a loop in the tables.
 MAX_CASCADE = 8
+#: In a record that concerns no sale.
+NO_SALE = SaleId("")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

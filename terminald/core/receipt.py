@@ -120,7 +120,7 @@ _PROVIDERS: dict[str, tuple[str, str]] = {
     "18": ("翼支付", "BestPay"),
 }
 
-_BLANKS = frozenset("\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u2028\u2029")
+_BLANKS = frozenset("\t\n\v\f\r\x85\u2028\u2029")
 #: Control, format (bidirectional and zero-width), surrogate, private and unassigned characters have no place on paper.
 _STRIPPED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
@@ -240,9 +240,11 @@ def _centered(texts: tuple[str, ...], columns: int) -> tuple[Line, ...]:
 
 
 def _amount(receipt: Receipt, columns: int) -> tuple[Line, ...]:
+    """Set the amount apart: it is what a customer looks for."""
     words = _WORDS[receipt.language]
     outcome = words["success"].format(provider_name(_field(receipt.payway), receipt.language))
-    return (*_large(f"￥{format_yuan(receipt.amount)}", columns), *_centered((outcome,), columns))
+    amount = _large(f"￥{format_yuan(receipt.amount)}", columns)
+    return (Line(text=""), *amount, *_centered((outcome,), columns), Line(text=""))
 
 
 def _goods(receipt: Receipt, columns: int) -> tuple[Line, ...]:

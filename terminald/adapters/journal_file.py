@@ -1,0 +1,93 @@
+"""The journal's file: made private, looked at, opened and configured."""
+
+import sqlite3
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Final
+
+from terminald.adapters import journal_schema, state_directory
+from terminald.adapters.journal_faults import EVIDENCE, translated
+from terminald.errors import JournalCorrupt, JournalTooNew, JournalUnavailable
+
+FILE_NAME: Final = "journal.db"
+#: How long to wait for a foreign reader (a person with the sqlite3 shell) before a commit fails. The gateway's own
+#: answer takes seconds; a sale may wait as long.
+BUSY_TIMEOUT_S: Final = 5.0
+#: What the write-ahead file may keep after a checkpoint. SQLite checkpoints after 1000 pages, 4 MiB.
+WAL_LIMIT_BYTES: Final = 4 * 1024 * 1024
+
+#: The setting, what to set, and what must be read back. Synchronous is kept by no file: it is set at every opening.
+_SETTINGS: Final = (
+    ("journal_mode", "WAL", "wal"),
+    ("synchronous", "FULL", "2"),
+    ("foreign_keys", "ON", "1"),
+    ("journal_size_limit", str(WAL_LIMIT_BYTES), str(WAL_LIMIT_BYTES)),
+    # A replaced key does not stay behind in the free part of a page.
+    ("secure_delete", "ON", "1"),
+)
+
+
+def open_file(directory: Path) -> sqlite3.Connection:
+    """Open the journal in a directory, at the newest schema; both are made when they are missing.
+
+    The connection is in autocommit mode, and may be handed from one thread to another.
+
+    Raises:
+        JournalUnavailable: it can not be opened, or not with the durability that money needs.
+        JournalCorrupt: the file is damaged or is no journal; it was not changed.
+        JournalTooNew: a newer terminald wrote it; it was not changed.
+    """
+    state_directory.prepare(directory)
+    file = directory.absolute() / FILE_NAME
+    with translated(file, "opening"):
+        _make_private(file)
+        _inspect(file)
+        connection = sqlite3.connect(file, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+        is_ready = False
+        try:
+            _configure(connection, file)
+            journal_schema.migrate(connection)
+            is_ready = True
+        finally:
+            if not is_ready:
+                connection.close()
+    return connection
+
+
+def _make_private(file: Path) -> None:
+    """Make sure that the file is there and is ours alone. SQLite gives its mode to the files that it puts beside it."""
+    with suppress(FileExistsError):
+        file.touch(mode=state_directory.FILE_MODE, exist_ok=False)
+        state_directory.sync_directory(file.parent)
+    for name in (FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm"):
+        with suppress(FileNotFoundError):
+            file.with_name(name).chmod(state_directory.FILE_MODE)
+
+
+def _inspect(file: Path) -> None:
+    """Look at the file before anything may write to it: a connection that only reads does not checkpoint on closing.
+
+    Raises:
+        JournalCorrupt, JournalTooNew: it is not to be used.
+    """
+    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)) as connection:
+        version = journal_schema.version_of(connection)
+        if version > journal_schema.VERSION:
+            raise JournalTooNew(
+                f"{file} was written by a newer terminald (schema {version}; this one knows {journal_schema.VERSION}): "
+                "install that version again; nothing was changed"
+            )
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise JournalCorrupt(f"{file} fails its integrity check: {verdict}; {EVIDENCE}")
+
+
+def _configure(connection: sqlite3.Connection, file: Path) -> None:
+    for name, value, expected in _SETTINGS:
+        connection.execute(f"PRAGMA {name}={value}").fetchall()
+        (found,) = connection.execute(f"PRAGMA {name}").fetchone()
+        if str(found) != expected:
+            raise JournalUnavailable(
+                f"{file}: {name} is {found} and can not be set to {value}: "
+                "use a local filesystem and an unmodified SQLite library"
+            )

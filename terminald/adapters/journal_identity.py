@@ -1,0 +1,135 @@
+"""Who this terminal is, what was tried to make it so, and the anchor of its time line, as rows.
+
+The keys stand here in clear: whoever takes the card has them. No other table holds a secret (I7).
+"""
+
+import sqlite3
+from typing import Final
+
+from terminald.core.ids import Secret, WallTime
+from terminald.core.terminal import ActivationIntent, Terminal
+from terminald.errors import JournalCorrupt, JournalError
+
+#: A terminal is activated once, and again after a repair: more attempts than these are not worth showing.
+MAX_ACTIVATIONS: Final = 100
+#: The last events are looked at for the last moment: commits may be queued in another order than their moments.
+_RECENT_EVENTS: Final = 1_000
+
+_PUT_TERMINAL: Final = """
+    INSERT INTO terminal (row, terminal_sn, device_id, current_key, previous_key, activated_at, rotated_at)
+    VALUES (1, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (row) DO UPDATE SET terminal_sn = excluded.terminal_sn, device_id = excluded.device_id,
+    current_key = excluded.current_key, previous_key = excluded.previous_key,
+    activated_at = excluded.activated_at, rotated_at = excluded.rotated_at
+"""
+
+
+# --- settings --------------------------------------------------------------------------------------------------------
+
+
+def get_setting(connection: sqlite3.Connection, name: str) -> str:
+    """Return a setting; empty when it was never fixed."""
+    row: tuple[str] | None = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+    return row[0] if row else ""
+
+
+def fix_setting(connection: sqlite3.Connection, name: str, value: str) -> str:
+    """Store a setting for ever, unless it is stored already; return what is stored."""
+    connection.execute("INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO NOTHING", (name, value))
+    return get_setting(connection, name)
+
+
+# --- identity --------------------------------------------------------------------------------------------------------
+
+
+def load_terminal(connection: sqlite3.Connection) -> Terminal | None:
+    """Return the identity; None before the first activation."""
+    row: tuple[str, str, str, str | None, WallTime, WallTime] | None = connection.execute(
+        "SELECT terminal_sn, device_id, current_key, previous_key, activated_at, rotated_at FROM terminal"
+    ).fetchone()
+    if row is None:
+        return None
+    terminal_sn, device_id, current_key, previous_key, activated_at, rotated_at = row
+    if not terminal_sn or not current_key:
+        raise JournalCorrupt("the journal holds a terminal without number or key")
+    return Terminal(
+        terminal_sn=terminal_sn,
+        device_id=device_id,
+        current_key=Secret(current_key),
+        previous_key=None if previous_key is None else Secret(previous_key),
+        activated_at=activated_at,
+        rotated_at=rotated_at,
+    )
+
+
+def add_activation(connection: sqlite3.Connection, code_masked: str, wall: WallTime) -> int:
+    """Note that an activation is about to be sent; return its id."""
+    statement = "INSERT INTO activations (code_masked, at, outcome) VALUES (?, ?, '') RETURNING id"
+    [(number,)] = connection.execute(statement, (code_masked, wall)).fetchall()
+    return int(number)
+
+
+def close_activation(connection: sqlite3.Connection, number: int, outcome: str, terminal: Terminal | None) -> None:
+    """Write the outcome of an activation and the identity that it gave, within a transaction of the caller.
+
+    Raises:
+        JournalError: there is no such activation.
+    """
+    done = connection.execute("UPDATE activations SET outcome = ? WHERE id = ?", (outcome, number))
+    if done.rowcount != 1:
+        raise JournalError(f"there is no activation {number}; nothing was changed")
+    if terminal is not None:
+        previous = terminal.previous_key
+        connection.execute(
+            _PUT_TERMINAL,
+            (
+                terminal.terminal_sn,
+                terminal.device_id,
+                terminal.current_key.reveal(),
+                None if previous is None else previous.reveal(),
+                terminal.activated_at,
+                terminal.rotated_at,
+            ),
+        )
+
+
+def load_activations(connection: sqlite3.Connection) -> tuple[ActivationIntent, ...]:
+    """Return the last activations, oldest first."""
+    rows = connection.execute(
+        "SELECT id, code_masked, at, outcome FROM activations ORDER BY id DESC LIMIT ?", (MAX_ACTIVATIONS,)
+    ).fetchall()
+    return tuple(
+        ActivationIntent(id=number, code_masked=code_masked, at=at, outcome=outcome)
+        for number, code_masked, at, outcome in reversed(rows)
+    )
+
+
+# --- the time line ---------------------------------------------------------------------------------------------------
+
+
+def open_boot(connection: sqlite3.Connection, boot_id: str, boottime_ms: int) -> int:
+    """Return what turns this boot's CLOCK_BOOTTIME into instants: the same one for every start within a boot.
+
+    A new boot goes on one millisecond after the last moment on record. How long the power was off nobody knows: a
+    deadline is late by so much, and never early.
+    """
+    row: tuple[str, int] | None = connection.execute(
+        "SELECT boot_id, offset_ms FROM boots ORDER BY number DESC LIMIT 1"
+    ).fetchone()
+    last = _last_moment(connection)
+    if row and row[0] == boot_id and boottime_ms + row[1] >= last:
+        return row[1]
+    offset = last + 1 - boottime_ms
+    connection.execute(
+        "INSERT INTO boots (boot_id, offset_ms, opened_at) VALUES (?, ?, ?)", (boot_id, offset, boottime_ms + offset)
+    )
+    return offset
+
+
+def _last_moment(connection: sqlite3.Connection) -> int:
+    (last,) = connection.execute(
+        "SELECT max(ifnull((SELECT max(at) FROM (SELECT at FROM events ORDER BY seq DESC LIMIT ?)), 0),"
+        " ifnull((SELECT opened_at FROM boots ORDER BY number DESC LIMIT 1), 0))",
+        (_RECENT_EVENTS,),
+    ).fetchone()
+    return int(last)

@@ -1,0 +1,262 @@
+"""Sales, attempts, print jobs and events as rows: written in batches, read back as the core's values.
+
+What is searched for has a column; the truth is the snapshot beside it, the JSON of the core's dataclass.
+"""
+
+import sqlite3
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from terminald.adapters.ports import Batch, LoggedEvent, SaleFilter
+from terminald.core.attempt_table import Attempt
+from terminald.core.ids import ClientSn, Instant, SaleId
+from terminald.core.ledger import Book, SaleView
+from terminald.core.sale import Sale, SaleState
+from terminald.core.schedule import CODE_LIFE
+from terminald.core.spool import PrintJob
+from terminald.errors import JournalCorrupt, JournalError
+
+#: The longest page of sales or events: a commit waits no longer than one page takes to read.
+MAX_PAGE: Final = 500
+
+T = TypeVar("T")
+
+_Fields = dict[str, msgspec.Raw]
+
+
+class Snapshots(Generic[T]):
+    """One type of snapshot, to and from JSON.
+
+    A field that this release does not know is ignored: the next release may have written it. A field that an older
+    release did not write yet takes its default from the dataclass, or else from ``added``.
+    """
+
+    def __init__(self, kind: type[T], added: bytes = b"{}") -> None:
+        """Added is a JSON object: the values of fields that were added after the first release and have no default."""
+        self._kind = kind
+        self._decoder = msgspec.json.Decoder(kind)
+        self._fields = msgspec.json.Decoder(_Fields)
+        self._added = self._fields.decode(added)
+
+    def encode(self, snapshot: T) -> str:
+        """Write a snapshot as one line of JSON."""
+        return msgspec.json.encode(snapshot).decode()
+
+    def decode(self, text: str) -> T:
+        """Read a snapshot.
+
+        Raises:
+            JournalCorrupt: it is not JSON, or not of this type.
+        """
+        try:
+            if self._added:
+                text = msgspec.json.encode({**self._added, **self._fields.decode(text)}).decode()
+            return self._decoder.decode(text)
+        except msgspec.DecodeError as exc:
+            raise JournalCorrupt(f"the journal holds a {self._kind.__name__} that can not be read: {exc}") from exc
+
+
+SALES: Final = Snapshots(Sale)
+ATTEMPTS: Final = Snapshots(Attempt)
+JOBS: Final = Snapshots(PrintJob)
+
+_OPEN_STATES: Final = frozenset(state.value for state in SaleState if not state.is_final)
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+#: What makes a row the same one never changes. An update that would change it finds no row.
+_PUT_SALE: Final = """
+    INSERT INTO sales (id, reference, state, is_open, created_at, snapshot) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET state = excluded.state, is_open = excluded.is_open, snapshot = excluded.snapshot
+    WHERE reference = excluded.reference AND created_at = excluded.created_at
+"""
+_PUT_ATTEMPT: Final = """
+    INSERT INTO attempts (client_sn, sale_id, is_open, needs_attention, started, sn, snapshot)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (client_sn) DO UPDATE SET is_open = excluded.is_open, needs_attention = excluded.needs_attention,
+    sn = excluded.sn, snapshot = excluded.snapshot
+    WHERE sale_id = excluded.sale_id AND started = excluded.started
+"""
+_PUT_JOB: Final = """
+    INSERT INTO jobs (sale_id, id, is_open, snapshot) VALUES (?, ?, ?, ?)
+    ON CONFLICT (sale_id, id) DO UPDATE SET is_open = excluded.is_open, snapshot = excluded.snapshot
+"""
+_ADD_EVENT: Final = """
+    INSERT INTO events (at, wall, topic, kind, subject, sale_id, cause, state_before, state_after, body)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+def write(connection: sqlite3.Connection, batch: Batch) -> None:
+    """Write a batch, within a transaction of the caller.
+
+    Raises:
+        JournalError: it would give a sale's id or a ``client_sn`` a second meaning (I2).
+        sqlite3.Error: it can not be written.
+    """
+    sales = [
+        (one.id, one.order.reference, one.state.value, not one.state.is_final, one.created_at, SALES.encode(one))
+        for one in batch.sales
+    ]
+    attempts = [
+        (
+            one.client_sn,
+            one.sale_id,
+            not one.state.is_final,
+            one.attention is not None,
+            one.started,
+            one.facts.sn,
+            ATTEMPTS.encode(one),
+        )
+        for one in batch.attempts
+    ]
+    jobs = [(one.sale_id, one.id, not one.state.is_final, JOBS.encode(one)) for one in batch.jobs]
+    for what, statement, rows in (
+        ("sale", _PUT_SALE, sales),
+        ("attempt", _PUT_ATTEMPT, attempts),
+        ("print job", _PUT_JOB, jobs),
+    ):
+        if rows and connection.executemany(statement, rows).rowcount != len(rows):
+            raise JournalError(f"a {what} was to be written under the name of another; nothing was changed")
+    connection.executemany(_ADD_EVENT, list(_event_rows(batch)))
+
+
+def _event_rows(batch: Batch) -> list[tuple[int | str | bytes, ...]]:
+    return [
+        (
+            batch.now.instant,
+            batch.now.wall,
+            entry.topic,
+            entry.record.kind,
+            entry.record.subject,
+            entry.record.sale_id,
+            entry.record.cause,
+            entry.record.before,
+            entry.record.after,
+            entry.body,
+        )
+        for entry in batch.entries
+    ]
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+
+
+def last_seq(connection: sqlite3.Connection) -> int:
+    """Return the sequence number of the last event that was ever logged; 0 before the first."""
+    row: tuple[int] | None = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'events'").fetchone()
+    return row[0] if row else 0
+
+
+def events_after(connection: sqlite3.Connection, seq: int, limit: int) -> tuple[LoggedEvent, ...]:
+    """Return public events, oldest first; at most MAX_PAGE of them, whatever the limit."""
+    statement = "SELECT seq, topic, body FROM events WHERE seq > ? AND topic <> '' ORDER BY seq LIMIT ?"
+    rows = connection.execute(statement, (seq, _page(limit)))
+    return tuple(LoggedEvent(seq=number, topic=topic, body=body) for number, topic, body in rows)
+
+
+def _page(limit: int) -> int:
+    return max(0, min(limit, MAX_PAGE))
+
+
+# --- sales -----------------------------------------------------------------------------------------------------------
+
+#: In the order of trust: names that terminald gave, then the host's, then the gateway's.
+_FIND: Final = (
+    "SELECT snapshot FROM sales WHERE id = ?",
+    "SELECT sales.snapshot FROM attempts JOIN sales ON sales.id = sale_id WHERE client_sn = ?",
+    "SELECT snapshot FROM sales WHERE reference = ?",
+    "SELECT sales.snapshot FROM attempts JOIN sales ON sales.id = sale_id WHERE sn = ? AND sn <> '' LIMIT 1",
+)
+
+
+def find_sale(connection: sqlite3.Connection, name: str) -> SaleView | None:
+    """Find one sale by its id, an attempt's ``client_sn``, the host's reference or the gateway's ``sn``."""
+    for statement in _FIND:
+        row: tuple[str] | None = connection.execute(statement, (name,)).fetchone()
+        if row:
+            return _view(connection, SALES.decode(row[0]))
+    return None
+
+
+def list_sales(connection: sqlite3.Connection, wanted: SaleFilter) -> tuple[SaleView, ...]:
+    """List sales, newest first; at most MAX_PAGE of them. Since is included, until is not."""
+    conditions = ["TRUE"]
+    if wanted.reference:
+        conditions.append("reference = :reference")
+    if wanted.state:
+        conditions.append("state = :state")
+    if wanted.state in _OPEN_STATES:
+        conditions.append("is_open")
+    if wanted.since is not None:
+        conditions.append("created_at >= :since")
+    if wanted.until is not None:
+        conditions.append("created_at < :until")
+    if wanted.needs_attention:
+        conditions.append("id IN (SELECT sale_id FROM attempts WHERE needs_attention)")
+    if wanted.cursor:
+        conditions.append("id < :cursor")
+    where = " AND ".join(conditions)
+    rows: list[tuple[str]] = connection.execute(
+        f"SELECT snapshot FROM sales WHERE {where} ORDER BY id DESC LIMIT :limit",  # noqa: S608 - constants; values are bound
+        {
+            "reference": wanted.reference,
+            "state": wanted.state,
+            "since": wanted.since,
+            "until": wanted.until,
+            "cursor": wanted.cursor,
+            "limit": _page(wanted.limit),
+        },
+    ).fetchall()
+    return tuple(_view(connection, SALES.decode(text)) for (text,) in rows)
+
+
+def load_book(connection: sqlite3.Connection, now: Instant) -> Book:
+    """Return every sale with something open or a code that may still live, with all that belongs to it."""
+    views = [_view(connection, sale) for sale in _kept(connection, now)]
+    return Book(
+        sales={view.sale.id: view.sale for view in views},
+        attempts={one.client_sn: one for view in views for one in view.attempts},
+        jobs={job.id: job for view in views for job in view.jobs},
+    )
+
+
+def _kept(connection: sqlite3.Connection, now: Instant) -> list[Sale]:
+    kept: set[SaleId] = set()
+    for statement in (
+        "SELECT id FROM sales WHERE is_open",
+        "SELECT sale_id FROM attempts WHERE is_open",
+        "SELECT sale_id FROM jobs WHERE is_open",
+    ):
+        kept.update(sale_id for (sale_id,) in connection.execute(statement))
+    # Attempts are numbered as they begin, and instants never run backwards: the first old one ends the search.
+    for sale_id, started in connection.execute("SELECT sale_id, started FROM attempts ORDER BY number DESC"):
+        if now - started >= CODE_LIFE:
+            break
+        kept.add(sale_id)
+    return [_sale(connection, sale_id) for sale_id in sorted(kept)]
+
+
+def _sale(connection: sqlite3.Connection, sale_id: SaleId) -> Sale:
+    row: tuple[str] | None = connection.execute("SELECT snapshot FROM sales WHERE id = ?", (sale_id,)).fetchone()
+    if row is None:
+        raise JournalCorrupt(f"the journal has lost sale {sale_id}")
+    return SALES.decode(row[0])
+
+
+def _view(connection: sqlite3.Connection, sale: Sale) -> SaleView:
+    jobs = connection.execute("SELECT snapshot FROM jobs WHERE sale_id = ? ORDER BY number", (sale.id,))
+    return SaleView(
+        sale=sale,
+        attempts=tuple(_attempt(connection, client_sn) for client_sn in sale.attempts),
+        jobs=tuple(JOBS.decode(text) for (text,) in jobs),
+    )
+
+
+def _attempt(connection: sqlite3.Connection, client_sn: ClientSn) -> Attempt:
+    statement = "SELECT snapshot FROM attempts WHERE client_sn = ?"
+    row: tuple[str] | None = connection.execute(statement, (client_sn,)).fetchone()
+    if row is None:
+        raise JournalCorrupt(f"the journal has lost attempt {client_sn}")
+    return ATTEMPTS.decode(row[0])

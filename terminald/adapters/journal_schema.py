@@ -1,0 +1,123 @@
+"""The journal's tables, and how a file of an older schema becomes one of the newest.
+
+Steps go forward only. A step may add tables, columns and indexes, and drops none that the release before reads, so that
+the release before can still be started after its successor was rolled back by hand. Indexes are few and mostly partial:
+each one that a commit touches is one more page written to the card.
+"""
+
+import sqlite3
+from typing import Final
+
+from terminald.adapters.journal_faults import transaction
+
+Step = tuple[str, ...]
+
+_FIRST: Final[Step] = (
+    """
+    CREATE TABLE sales (
+        id TEXT PRIMARY KEY NOT NULL,
+        reference TEXT NOT NULL UNIQUE,
+        state TEXT NOT NULL,
+        is_open INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        snapshot TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX sales_open ON sales (id) WHERE is_open",
+    "CREATE INDEX sales_created ON sales (created_at)",
+    # The number tells the order in which attempts began, and of jobs the order in which they were queued.
+    """
+    CREATE TABLE attempts (
+        number INTEGER PRIMARY KEY,
+        client_sn TEXT NOT NULL UNIQUE,
+        sale_id TEXT NOT NULL REFERENCES sales (id),
+        is_open INTEGER NOT NULL,
+        needs_attention INTEGER NOT NULL,
+        started INTEGER NOT NULL,
+        sn TEXT NOT NULL,
+        snapshot TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX attempts_open ON attempts (sale_id) WHERE is_open",
+    "CREATE INDEX attempts_attention ON attempts (sale_id) WHERE needs_attention",
+    "CREATE INDEX attempts_sn ON attempts (sn) WHERE sn <> ''",
+    """
+    CREATE TABLE jobs (
+        number INTEGER PRIMARY KEY,
+        sale_id TEXT NOT NULL REFERENCES sales (id),
+        id TEXT NOT NULL,
+        is_open INTEGER NOT NULL,
+        snapshot TEXT NOT NULL,
+        UNIQUE (sale_id, id)
+    ) STRICT
+    """,
+    "CREATE INDEX jobs_open ON jobs (sale_id) WHERE is_open",
+    # A sequence number is never given twice, even when old events are deleted: hosts resume after it.
+    """
+    CREATE TABLE events (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        at INTEGER NOT NULL,
+        wall INTEGER NOT NULL,
+        topic TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        sale_id TEXT NOT NULL,
+        cause TEXT NOT NULL,
+        state_before TEXT NOT NULL,
+        state_after TEXT NOT NULL,
+        body BLOB NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE boots (
+        number INTEGER PRIMARY KEY,
+        boot_id TEXT NOT NULL,
+        offset_ms INTEGER NOT NULL,
+        opened_at INTEGER NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE terminal (
+        row INTEGER PRIMARY KEY CHECK (row = 1),
+        terminal_sn TEXT NOT NULL,
+        device_id TEXT NOT NULL,
+        current_key TEXT NOT NULL,
+        previous_key TEXT,
+        activated_at INTEGER NOT NULL,
+        rotated_at INTEGER NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE activations (
+        id INTEGER PRIMARY KEY,
+        code_masked TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        outcome TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE TABLE settings (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) STRICT",
+)
+
+#: One step for each version: step n makes version n of version n - 1.
+MIGRATIONS: Final[tuple[Step, ...]] = (_FIRST,)
+VERSION: Final = len(MIGRATIONS)
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """Return the schema version of the file; 0 of an empty one."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    return int(version)
+
+
+def migrate(connection: sqlite3.Connection, steps: tuple[Step, ...] = MIGRATIONS) -> None:
+    """Bring the file to the newest version: each step wholly or not at all. Harmless when repeated.
+
+    Raises:
+        sqlite3.Error: a statement failed; the file has the version of the last step that was complete.
+    """
+    done = version_of(connection)
+    for version, statements in enumerate(steps[done:], start=done + 1):
+        with transaction(connection):
+            for statement in statements:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version={version}")

@@ -1,0 +1,230 @@
+"""The durable memory: one SQLite file, one connection, one writer.
+
+:class:`SqliteJournal` is the journal itself, for whoever may wait: start-up, and the command line while the daemon is
+not running. :class:`JournalThread` gives it to the event loop. A commit returns after the disk has it: write-ahead log,
+full sync, one sync for each commit.
+"""
+
+import asyncio
+import secrets
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, TypeVar
+
+from terminald.adapters import journal_identity, journal_rows
+from terminald.adapters.journal_faults import transaction, translated
+from terminald.adapters.journal_file import FILE_NAME, open_file
+from terminald.adapters.ports import Batch, LoggedEvent, SaleFilter
+from terminald.core.ids import Instant, WallTime
+from terminald.core.ledger import Book, SaleView
+from terminald.core.terminal import ActivationIntent, Terminal
+from terminald.errors import JournalCorrupt, JournalUnavailable
+
+#: Keyed BLAKE2b takes up to 64 bytes of key; 32 are out of anybody's reach.
+SALT_BYTES: Final = 32
+
+T = TypeVar("T")
+
+
+class SqliteJournal:
+    """The journal in a state directory. Used by one thread at a time; every method blocks.
+
+    Methods raise JournalUnavailable when the file can not be read or written now, and JournalCorrupt when what it holds
+    can not be understood. After either the journal is as before the call, and the call may be repeated.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Open the journal, and make it when it is missing. The caller holds the directory's lock.
+
+        Raises:
+            JournalUnavailable, JournalCorrupt, JournalTooNew: it is not to be used; a file that was there is unchanged.
+        """
+        self._file = directory / FILE_NAME
+        self._connection = open_file(directory)
+
+    def close(self) -> None:
+        """Let go of the file; harmless when repeated. Nothing is lost without it."""
+        with translated(self._file, "closing"):
+            self._connection.close()
+
+    # --- what the engine writes and reads ---
+
+    def commit(self, batch: Batch) -> int:
+        """Make a batch durable, all of it or nothing; return the sequence number of the last event in the log.
+
+        Raises:
+            JournalError: the batch contradicts what is on disk: a second sale of one reference, or a ``client_sn`` or
+                an id that belongs to another. Our bug; repeating it will not help.
+        """
+        with self._writing("commit") as connection:
+            journal_rows.write(connection, batch)
+            return journal_rows.last_seq(connection)
+
+    def find_sale(self, name: str) -> SaleView | None:
+        """Find one sale by its id, an attempt's ``client_sn``, the host's reference or the gateway's ``sn``.
+
+        Where a host gave a reference that is a name of another sale, terminald's own names win.
+        """
+        with self._reading() as connection:
+            return journal_rows.find_sale(connection, name)
+
+    def list_sales(self, wanted: SaleFilter) -> tuple[SaleView, ...]:
+        """List sales, newest first; at most :data:`journal_rows.MAX_PAGE`. Since is included, until is not."""
+        with self._reading() as connection:
+            return journal_rows.list_sales(connection, wanted)
+
+    def events_after(self, seq: int, limit: int) -> tuple[LoggedEvent, ...]:
+        """Return public events with a greater sequence number, oldest first; at most MAX_PAGE."""
+        with self._reading() as connection:
+            return journal_rows.events_after(connection, seq, limit)
+
+    def load_book(self, now: Instant) -> Book:
+        """Return every sale with something open or a code that may still live, with all that belongs to it (I5)."""
+        with self._reading() as connection:
+            return journal_rows.load_book(connection, now)
+
+    def last_seq(self) -> int:
+        """Return the sequence number of the last event that was ever logged; 0 before the first."""
+        with self._reading() as connection:
+            return journal_rows.last_seq(connection)
+
+    # --- identity ---
+
+    def load_terminal(self) -> Terminal | None:
+        """Return who this terminal is to the gateway; None before the first activation."""
+        with self._reading() as connection:
+            return journal_identity.load_terminal(connection)
+
+    def device_id(self) -> str:
+        """Return the device id that was fixed; empty before."""
+        with self._reading() as connection:
+            return journal_identity.get_setting(connection, "device_id")
+
+    def fix_device_id(self, value: str) -> str:
+        """Store the device id for ever, unless one is stored already; return the stored one."""
+        with self._writing("fixing the device id") as connection:
+            return journal_identity.fix_setting(connection, "device_id", value)
+
+    def salt(self) -> bytes:
+        """Return the key of the digests of payment codes: made once, 32 random bytes."""
+        with self._writing("making the salt") as connection:
+            text = journal_identity.fix_setting(connection, "salt", secrets.token_hex(SALT_BYTES))
+        try:
+            salt = bytes.fromhex(text)
+        except ValueError:
+            salt = b""
+        if len(salt) != SALT_BYTES:
+            raise JournalCorrupt(f"{self._file} holds a salt that can not be read")
+        return salt
+
+    def record_activation_intent(self, code_masked: str, wall: WallTime) -> int:
+        """Note, before it is sent, that an activation code is about to be used; return the intent's id."""
+        with self._writing("noting an activation") as connection:
+            return journal_identity.add_activation(connection, code_masked, wall)
+
+    def close_activation(self, number: int, outcome: str, terminal: Terminal | None) -> None:
+        """Write the outcome of an activation together with the identity that it gave, if it gave one.
+
+        The keys that it replaces leave the file with it.
+
+        Raises:
+            JournalError: there is no such activation.
+        """
+        with self._writing("closing an activation") as connection:
+            journal_identity.close_activation(connection, number, outcome, terminal)
+        if terminal is not None:
+            self._forget_old_pages()
+
+    def activations(self) -> tuple[ActivationIntent, ...]:
+        """Return the activations that were tried, oldest first; the last MAX_ACTIVATIONS."""
+        with self._reading() as connection:
+            return journal_identity.load_activations(connection)
+
+    # --- time ---
+
+    def open_boot(self, boot_id: str, boottime_ms: int) -> int:
+        """Return the offset in milliseconds for which ``CLOCK_BOOTTIME + offset`` is this boot's instant.
+
+        Instants never run backwards: every start within a boot has the same offset, and a new boot begins after the
+        last moment on record.
+        """
+        with self._writing("opening a boot") as connection:
+            return journal_identity.open_boot(connection, boot_id, boottime_ms)
+
+    # --- how ---
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with translated(self._file, "reading"):
+            yield self._connection
+
+    @contextmanager
+    def _writing(self, doing: str) -> Iterator[sqlite3.Connection]:
+        with translated(self._file, doing), transaction(self._connection):
+            yield self._connection
+
+    def _forget_old_pages(self) -> None:
+        """Empty the write-ahead file, where replaced keys stay; where that fails the next checkpoint does it."""
+        with suppress(sqlite3.Error):
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
+
+class JournalThread:
+    """A journal for the event loop: implements :class:`terminald.adapters.ports.Journal` on one thread of its own.
+
+    Calls are carried out in the order in which they are made. Of the reads one at a time is handed to the thread, so
+    that a commit waits for one page at most.
+    """
+
+    def __init__(self, journal: SqliteJournal) -> None:
+        """The journal belongs to this object from now on."""
+        self._journal = journal
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+        self._one_read = asyncio.Lock()
+        self._closed: asyncio.Future[None] | None = None
+
+    async def close(self) -> None:
+        """Wait for what is under way, then close the journal; harmless when repeated. Not undone by cancelling."""
+        if self._closed is None:
+            self._closed = self._submit(self._journal.close)
+            self._thread.shutdown(wait=False)
+        await asyncio.shield(self._closed)
+
+    async def commit(self, batch: Batch) -> int:
+        """Make a batch durable; return the sequence number of the last event in the log.
+
+        Not undone by cancelling: a caller that was cancelled does not know whether it was committed.
+        """
+        return await asyncio.shield(self._submit(lambda: self._journal.commit(batch)))
+
+    async def find_sale(self, name: str) -> SaleView | None:
+        """Find one sale by any of its names."""
+        return await self._read(lambda: self._journal.find_sale(name))
+
+    async def list_sales(self, wanted: SaleFilter) -> tuple[SaleView, ...]:
+        """List sales, newest first."""
+        return await self._read(lambda: self._journal.list_sales(wanted))
+
+    async def events_after(self, seq: int, limit: int) -> tuple[LoggedEvent, ...]:
+        """Return public events with a greater sequence number, oldest first."""
+        return await self._read(lambda: self._journal.events_after(seq, limit))
+
+    async def load_book(self, now: Instant) -> Book:
+        """Return every open thing, and what is recent enough for the ledger to keep."""
+        return await self._read(lambda: self._journal.load_book(now))
+
+    async def last_seq(self) -> int:
+        """Return the sequence number of the last event. A round trip through the thread, for the watchdog as well."""
+        return await self._read(self._journal.last_seq)
+
+    async def _read(self, work: Callable[[], T]) -> T:
+        async with self._one_read:
+            return await self._submit(work)
+
+    def _submit(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        if self._closed is not None:
+            raise JournalUnavailable("the journal is closed: terminald is stopping")
+        return asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -1,0 +1,188 @@
+"""A printer on a serial line: a UART, or a USB adapter that looks like one."""
+
+import asyncio
+import errno
+import fcntl
+import os
+import termios
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Literal
+
+import serial
+
+from terminald.adapters.fd_writer import GRACE_S, FdWriter, job_deadline_s, kernel_backlog
+from terminald.errors import DeviceAbsent, DeviceLost, DeviceTimeout
+
+Flow = Literal["none", "xonxoff", "rtscts", "dsrdtr"]
+
+#: Bits on the line for one byte: start, eight, stop.
+BITS_PER_BYTE: Final = 10
+#: Closing a line whose driver still waits for its last bytes is left to its thread after this time.
+CLOSE_S: Final = 2.0
+
+_XON, _XOFF = 0x11, 0x13
+_READ_SIZE = 256  # answers of a printer are a few bytes
+
+
+_ADVICE = {
+    errno.ENOENT: "is not there: check the cable, the power and [printer] device",
+    errno.EACCES: "may not be opened: the service user must be in the group of the device, usually dialout",
+    errno.EAGAIN: "is used by another program: stop it, or choose another device",
+    errno.EBUSY: "is used by another program: stop it, or choose another device",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Line:
+    """An open line. Its number is kept apart, because a port that another thread closes forgets it."""
+
+    port: serial.Serial
+    fd: int
+    writer: FdWriter
+
+
+class SerialPrinter:
+    """Sends jobs over a serial line, with the flow control that the printer was set to.
+
+    XON/XOFF is obeyed here and not in the kernel: there, a held line would swallow status requests too. RTS/CTS is the
+    kernel's. DTR/DSR does not exist in Linux: DSR is looked at before each chunk.
+    """
+
+    kind: str = "printer"
+
+    def __init__(
+        self, *, device: str, baudrate: int, flow: Flow, name: str = "printer", grace_s: float = GRACE_S
+    ) -> None:
+        """Device is a path, best one that survives replugging (/dev/serial/by-id/…)."""
+        self.name = name
+        self._device = device
+        self._baudrate = baudrate
+        self._flow = flow
+        self._grace_s = grace_s
+        self._line: _Line | None = None
+        self._lost = asyncio.Event()
+        self._lost_detail = ""
+
+    async def open(self) -> None:
+        """Open and configure the line, for us alone.
+
+        Raises:
+            DeviceAbsent: it is not there, may not be opened, is used by another program, or lacks the modem lines.
+        """
+        opening = asyncio.ensure_future(asyncio.to_thread(self._open_port))
+        try:
+            port = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            opening.add_done_callback(_close_orphan)
+            raise
+        except (OSError, ValueError, termios.error) as exc:
+            raise DeviceAbsent(self.name, f"{self._device} {_advice(exc)}") from exc
+        fd = port.fileno()
+        may_send = partial(_is_set_ready, port) if self._flow == "dsrdtr" else _is_always_ready
+        writer = FdWriter(self.name, fd, may_send=may_send, backlog=partial(kernel_backlog, fd))
+        self._line = _Line(port=port, fd=fd, writer=writer)
+        self._lost.clear()
+        asyncio.get_running_loop().add_reader(fd, self._on_readable, self._line)
+
+    def _open_port(self) -> serial.Serial:
+        """Open the port, in a thread: opening a serial line may wait for a carrier."""
+        rtscts = self._flow == "rtscts"
+        port = serial.Serial(self._device, self._baudrate, timeout=0, write_timeout=0, rtscts=rtscts, exclusive=True)
+        try:
+            fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
+            if self._flow == "dsrdtr":
+                _is_set_ready(port)  # a line without modem control refuses here, not in the middle of a receipt
+        except OSError:
+            port.close()
+            raise
+        return port
+
+    async def run(self) -> None:
+        """Wait until the line hangs up.
+
+        Raises:
+            DeviceLost: it did.
+        """
+        await self._lost.wait()
+        raise DeviceLost(self.name, self._lost_detail)
+
+    async def close(self) -> None:
+        """Let go of the line; what the driver has not sent is discarded, so that closing can not wait for it."""
+        line, self._line = self._line, None
+        if line is None:
+            return
+        self._lose(line, f"{self._device} was closed")
+        _discard(line.fd, termios.TCIOFLUSH)
+        await asyncio.wait({asyncio.ensure_future(asyncio.to_thread(line.port.close))}, timeout=CLOSE_S)
+
+    async def write(self, data: bytes) -> None:
+        """Send one whole job; returns when the driver holds nothing of it any more.
+
+        Raises:
+            DeviceAbsent: nothing was sent.
+            DeviceLost, DeviceTimeout: detail says how many of how many bytes.
+        """
+        line = self._line
+        if line is None:
+            raise DeviceAbsent(self.name, f"{self._device} is not open; 0 of {len(data)} bytes sent")
+        bytes_per_second = self._baudrate / BITS_PER_BYTE
+        deadline_s = job_deadline_s(data, bytes_per_second=bytes_per_second, grace_s=self._grace_s)
+        try:
+            await line.writer.write(data, deadline_s=deadline_s)
+        except (DeviceAbsent, DeviceTimeout, asyncio.CancelledError):
+            if line is self._line:
+                _discard(line.fd, termios.TCOFLUSH)
+            raise
+
+    def _on_readable(self, line: _Line) -> None:
+        """Obey XON and XOFF, and notice a hang-up: it makes the line readable for ever."""
+        try:
+            data = os.read(line.fd, _READ_SIZE)
+        except BlockingIOError:
+            return
+        except OSError as exc:
+            self._lose(line, f"{self._device}: {exc.strerror}: check the cable and the power")
+            return
+        if not data:
+            self._lose(line, f"{self._device} hung up: check the cable and the power")
+        elif self._flow == "xonxoff":
+            for byte in data:
+                if byte == _XOFF:
+                    line.writer.hold()
+                elif byte == _XON:
+                    line.writer.release()
+
+    def _lose(self, line: _Line, detail: str) -> None:
+        asyncio.get_running_loop().remove_reader(line.fd)
+        line.writer.lose(detail)
+        self._lost_detail = detail
+        self._lost.set()
+
+
+def _is_always_ready() -> bool:
+    return True
+
+
+def _is_set_ready(port: serial.Serial) -> bool:
+    return bool(port.dsr)
+
+
+def _discard(fd: int, queue: int) -> None:
+    with suppress(OSError, termios.error):
+        termios.tcflush(fd, queue)
+
+
+def _advice(exc: OSError | ValueError | termios.error) -> str:
+    """Say in words why a port did not open; pyserial keeps the number of most errors, and none of a bad setting."""
+    number = exc.errno if isinstance(exc, OSError) else None
+    if number is not None and number in _ADVICE:
+        return _ADVICE[number]
+    return f"can not be used as a serial line with these settings: {exc}"
+
+
+def _close_orphan(opening: asyncio.Future[serial.Serial]) -> None:
+    """Close a port whose opening was given up while the thread was at it."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()

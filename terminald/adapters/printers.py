@@ -1,0 +1,51 @@
+"""The configured printer: its transport, and what it understands."""
+
+import re
+from pathlib import Path
+
+from terminald.adapters.ports import Printer
+from terminald.adapters.printer_file import FilePrinter
+from terminald.adapters.printer_network import NetworkPrinter
+from terminald.adapters.printer_serial import SerialPrinter
+from terminald.adapters.printer_usb import NodePrinter, at_path, by_usb_id
+from terminald.config import PrinterConfig
+from terminald.errors import ConfigError
+from terminald.wire.escpos import Profile
+
+_USB_ID = re.compile(r"([0-9A-Fa-f]{4}):([0-9A-Fa-f]{4})")
+_DEVICES = Path("/dev")
+
+
+def make_printer(settings: PrinterConfig) -> Printer | None:
+    """Build the configured printer, not yet open; None without one.
+
+    Driver ``file`` with a path below /dev means that device and never creates a file there.
+    """
+    device = settings.device
+    match settings.driver:
+        case "none":
+            return None
+        case "serial":
+            return SerialPrinter(device=device, baudrate=settings.baudrate, flow=settings.flow)
+        case "usb":
+            found = _USB_ID.fullmatch(device)
+            return NodePrinter(locate=by_usb_id(found[1], found[2]) if found else at_path(Path(device)))
+        case "network":
+            address = settings.address
+            return NetworkPrinter(host=address.host, port=address.port)
+        case "file":
+            path = Path(device)
+            return NodePrinter(locate=at_path(path)) if path.is_relative_to(_DEVICES) else FilePrinter(path=path)
+
+
+def make_profile(settings: PrinterConfig) -> Profile:
+    """Say what the configured printer understands.
+
+    Raises:
+        ConfigError: it is to get its text as images, which no encoder does.
+    """
+    if settings.encoding == "raster":
+        raise ConfigError(['printer.encoding: "raster" is not supported; allowed: "gbk", "gb18030", "utf-8"'])
+    return Profile(
+        columns=settings.columns, width_dots=settings.width_dots, encoding=settings.encoding, cut=settings.cut
+    )

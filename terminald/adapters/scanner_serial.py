@@ -1,0 +1,270 @@
+"""A barcode scanner on a serial line: UART, RS-232 or USB serial.
+
+pyserial opens and configures the line, because it knows the speeds and settings; reading is ours, because its own
+reading turns a hang-up into text and its writing can spin. While the line is quiet nothing wakes up.
+"""
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import logging
+import os
+import termios
+from dataclasses import dataclass
+from typing import Final
+
+import serial
+
+from terminald.adapters.ports import FrameSink
+from terminald.errors import DeviceAbsent, DeviceLost
+from terminald.wire.barcode import Framer, Suffix
+
+_log = logging.getLogger(__name__)
+
+#: Bytes taken per turn of the loop: about what the kernel keeps for a line, and one or two milliseconds of framing.
+READ_LIMIT: Final = 4096
+#: Reads when arming, so that a line which never falls silent can not hold the loop.
+DRAIN_READS: Final = 2
+#: What a UART receives while the scanner's own supply comes up is noise.
+SETTLE_S: Final = 0.1
+#: USB control requests end after 5 s in the kernel; a driver that takes this long will not answer.
+OPEN_LIMIT_S: Final = 10.0
+#: Closing waits for nothing of value.
+CLOSE_LIMIT_S: Final = 2.0
+
+_ABSENT: Final = frozenset({errno.ENOENT, errno.ENODEV, errno.ENXIO})
+_FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM})
+_HELD: Final = frozenset({errno.EBUSY, errno.EAGAIN})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScannerCounters:
+    """How many frames went which way since the start."""
+
+    delivered: int
+    unarmed: int  # complete, but nobody wanted one (or the line had just been opened)
+    garbled: int
+    truncated: int
+    dropped: int
+
+
+class SerialScanner:
+    """Deliver a serial scanner's frames while armed; implements :class:`terminald.adapters.ports.Scanner`.
+
+    A frame is delivered as scanned, with its AIM prefix if there is one: ``classify`` and ``bare`` read it.
+    """
+
+    kind = "scanner"
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        device: str,
+        baudrate: int,
+        suffix: Suffix,
+        on_frame: FrameSink,
+        settle_s: float = SETTLE_S,
+    ) -> None:
+        """Device is a path, best a stable symlink; settle_s: how long after opening everything is discarded."""
+        self.name = name
+        self._device = device
+        self._baudrate = baudrate
+        self._on_frame = on_frame
+        self._settle_s = settle_s
+        self._framer = Framer(suffix, baudrate=baudrate)
+        self._line: serial.Serial | None = None
+        self._wake = asyncio.Event()
+        self._settled_at = 0.0
+        self._is_armed = False
+        self._armings = 0
+        self._delivered = 0
+        self._unarmed = 0
+
+    @property
+    def counters(self) -> ScannerCounters:
+        """Return the counters as they are now."""
+        return ScannerCounters(
+            delivered=self._delivered,
+            unarmed=self._unarmed,
+            garbled=self._framer.garbled,
+            truncated=self._framer.truncated,
+            dropped=self._framer.dropped,
+        )
+
+    async def open(self) -> None:
+        """Open and lock the line; see :meth:`terminald.adapters.ports.Device.open`."""
+        opening = asyncio.ensure_future(asyncio.to_thread(open_line, self._device, self._baudrate))
+        try:
+            async with asyncio.timeout(OPEN_LIMIT_S):
+                line = await asyncio.shield(opening)
+        except (TimeoutError, asyncio.CancelledError) as exc:
+            opening.add_done_callback(_close_late)
+            if isinstance(exc, TimeoutError):
+                detail = f"{self._device} can not be opened: its driver does not answer; plug it in again"
+                raise DeviceAbsent(self.name, detail) from exc
+            raise
+        except (OSError, termios.error, ValueError) as exc:
+            raise DeviceAbsent(self.name, opening_fault(self._device, exc)) from exc
+        self._line = line
+        self._framer.reset()
+        self._wake.clear()
+        self._settled_at = asyncio.get_running_loop().time() + self._settle_s
+
+    async def run(self) -> None:
+        """Read the line; see :meth:`terminald.adapters.ports.Device.run`. Exceptions of the sink go to the caller."""
+        line = self._line
+        if line is None:
+            raise DeviceLost(self.name, f"{self._device} is not open")
+        loop = asyncio.get_running_loop()
+        fd = line.fileno()
+        loop.add_reader(fd, self._wake.set)
+        try:
+            while True:
+                await self._wait()
+                self._wake.clear()
+                self._receive(fd)
+        finally:
+            # A hung-up line stays readable for ever.
+            loop.remove_reader(fd)
+
+    async def close(self) -> None:
+        """Let go of the line, whatever state it is in; see :meth:`terminald.adapters.ports.Device.close`."""
+        line, self._line = self._line, None
+        if line is None:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_LIMIT_S):
+                await asyncio.to_thread(_let_go, line)
+        except TimeoutError:
+            _log.warning("scanner %s: %s takes long to close; left to a thread", self.name, self._device)
+
+    def arm(self) -> None:
+        """Begin to deliver frames. A frame of which a part was received before is discarded with its remainder."""
+        if self._line is not None:
+            self._drain(self._line.fileno())
+        self._armings += 1
+        self._is_armed = True
+
+    def disarm(self) -> None:
+        """Stop to deliver frames; those that arrive are counted and dropped."""
+        self._is_armed = False
+
+    async def _wait(self) -> None:
+        """Return when there may be something to read, or a frame's deadline is reached."""
+        deadline_ms = self._framer.deadline()
+        if deadline_ms is None:
+            await self._wake.wait()
+            return
+        with contextlib.suppress(TimeoutError):
+            # One millisecond later, so that the rounded time is not before the deadline.
+            async with asyncio.timeout_at((deadline_ms + 1) / 1000):
+                await self._wake.wait()
+
+    def _receive(self, fd: int) -> None:
+        """Read once, and deliver what is complete.
+
+        Raises:
+            DeviceLost: the line was hung up.
+        """
+        # Taken before reading: an empty line then proves silence up to here, however long this process is held up.
+        now_s = asyncio.get_running_loop().time()
+        now_ms = int(now_s * 1000)
+        try:
+            data = os.read(fd, READ_LIMIT)
+        except BlockingIOError:
+            self._deliver(self._framer.idle(now_ms))
+            return
+        except OSError as exc:
+            raise self._lost() from exc
+        if not data:
+            raise self._lost()
+        frames = self._framer.feed(data, now_ms)
+        if now_s < self._settled_at:
+            self._framer.discard()
+            self._unarmed += len(frames)
+        else:
+            self._deliver(frames)
+
+    def _deliver(self, frames: list[str]) -> None:
+        """Hand out frames until the sink disarms or arms anew: both concern what was received before."""
+        armings = self._armings
+        for frame in frames:
+            if self._is_armed and self._armings == armings:
+                self._delivered += 1
+                self._on_frame(self.name, frame)
+            else:
+                self._unarmed += 1
+
+    def _drain(self, fd: int) -> None:
+        """Discard what has arrived.
+
+        The bytes are read and framed: flushing them unseen would leave a half-received code's second half to be taken
+        for a code. Errors are left to :meth:`run`, which meets them as well.
+        """
+        now_ms = int(asyncio.get_running_loop().time() * 1000)
+        for _ in range(DRAIN_READS):
+            try:
+                data = os.read(fd, READ_LIMIT)
+            except OSError:
+                break
+            if not data:
+                break
+            self._unarmed += len(self._framer.feed(data, now_ms))
+        else:
+            with contextlib.suppress(OSError, termios.error):
+                termios.tcflush(fd, termios.TCIFLUSH)
+            self._framer.resynchronise()
+        self._framer.discard()
+        self._wake.set()
+
+    def _lost(self) -> DeviceLost:
+        return DeviceLost(self.name, f"{self._device} went away; check the cable")
+
+
+def open_line(device: str, baudrate: int) -> serial.Serial:
+    """Open a line for one owner; blocks. Reading it gives nothing (``b""``) only when it was hung up.
+
+    Raises:
+        OSError, termios.error, ValueError: as :func:`opening_fault` explains them.
+    """
+    # inter_byte_timeout=0 sets VMIN to 1; with pyserial's usual 0 an empty line would read like a hung-up one.
+    line = serial.Serial(device, baudrate, timeout=0, write_timeout=0, inter_byte_timeout=0, exclusive=True)
+    try:
+        # The lock above keeps out those who ask for it, this the others (except root).
+        fcntl.ioctl(line.fileno(), termios.TIOCEXCL)
+    except OSError:
+        line.close()
+        raise
+    return line
+
+
+def opening_fault(device: str, exc: Exception) -> str:
+    """Say for people why a device file could not be opened, and what to do."""
+    number = exc.errno if isinstance(exc, OSError) else None
+    if number in _ABSENT:
+        return f"{device} is not there; check the cable and the configured path"
+    if number in _FORBIDDEN:
+        return f"no permission to open {device}; add the service user to the group dialout"
+    if number in _HELD:
+        return f"{device} is held by another process; stop ModemManager, getty or the other program that uses it"
+    if isinstance(exc, ValueError):
+        return f"{device} can not be set to the configured speed"
+    if isinstance(exc, termios.error) or number is None:
+        return f"{device} is not a serial line, or refuses its settings"
+    return f"{device} can not be opened: {os.strerror(number)}"
+
+
+def _let_go(line: serial.Serial) -> None:
+    with contextlib.suppress(OSError, termios.error):
+        # Closing would wait for output that a dead line never takes.
+        termios.tcflush(line.fileno(), termios.TCIOFLUSH)
+        fcntl.ioctl(line.fileno(), termios.TIOCNXCL)
+    with contextlib.suppress(OSError):
+        line.close()
+
+
+def _close_late(opening: asyncio.Future[serial.Serial]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        _let_go(opening.result())

@@ -1,0 +1,232 @@
+"""The composition root: configuration → adapters → one task group → ordered shutdown."""
+
+import asyncio
+import logging
+import random
+import shutil
+import signal
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import terminald
+from terminald.adapters import clock as clocks
+from terminald.adapters.api_server import ApiServer
+from terminald.adapters.fingerprint import derive_device_id
+from terminald.adapters.gateway_http import Credentials, HttpGateway
+from terminald.adapters.journal_sqlite import JournalThread, SqliteJournal
+from terminald.adapters.ports import Printer, Scanner
+from terminald.adapters.printers import make_printer
+from terminald.adapters.receipt_sender import ReceiptSender, Stationery
+from terminald.adapters.scanner_serial import SerialScanner
+from terminald.adapters.state_directory import lock
+from terminald.adapters.supervisor import supervise
+from terminald.adapters.systemd import notify
+from terminald.config import Config
+from terminald.core.ids import Duration
+from terminald.core.schedule import Rules
+from terminald.core.terminal import Terminal
+from terminald.engine import Engine, World
+from terminald.engine_desk import EngineDesk
+from terminald.errors import ConfigError
+from terminald.wire.api import SaleDefaults
+from terminald.wire.escpos import Profile
+
+log = logging.getLogger(__name__)
+
+#: How long a payment in progress is followed after SIGTERM; below systemd's usual 45 s for stopping a service.
+STOP_GRACE_S = 30.0
+
+
+def open_journal(config: Config, stack: ExitStack) -> SqliteJournal:
+    """Lock the state directory and open the journal in it; the stack lets go of both.
+
+    Raises:
+        JournalError: held by another process, not writable, corrupt or too new.
+    """
+    stack.enter_context(lock(config.state.directory))
+    journal = SqliteJournal(config.state.directory / "journal.db")
+    stack.callback(journal.close)
+    return journal
+
+
+def settle_device_id(config: Config, journal: SqliteJournal) -> str:
+    """Return the terminal's fingerprint, deriving it once.
+
+    Raises:
+        ConfigError: the configuration says another one than the terminal was activated with.
+    """
+    wanted = config.terminal.device_id
+    stored = journal.fix_device_id(derive_device_id() if wanted == "auto" else wanted)
+    if wanted not in ("auto", stored):
+        what = (
+            f"is {wanted!r}, but this terminal has been {stored!r} from its first start on, and the gateway refuses a "
+            'check-in with another; allowed: "auto", or the stored one'
+        )
+        raise ConfigError([config.places.fault(("terminal", "device_id"), what)])
+    return stored
+
+
+def rules_of(config: Config) -> Rules:
+    """Return the lengths of time that the machines obey."""
+    offset = config.gateway.timezone.utcoffset(None)
+    return Rules(
+        payment_window=config.sale.payment_window,
+        poll_interval=config.sale.poll_interval,
+        poll_window=config.sale.poll_window,
+        late_lookups=config.sale.late_lookups,
+        job_lifetime=config.printer.job_lifetime,
+        day_offset=Duration(int(offset.total_seconds() * 1000)),
+    )
+
+
+class App:
+    """The daemon, put together. One instance for the life of the process."""
+
+    def __init__(self, config: Config, journal: SqliteJournal) -> None:
+        """The journal is open and locked; everything else is made here and opened by :meth:`run`."""
+        self._config = config
+        jitter = random.SystemRandom().random
+        device_id = settle_device_id(config, journal)
+        terminal = journal.load_terminal()
+        boot = journal.open_boot(clocks.boot_id(), clocks.boottime_ms())
+        self._is_new_boot = boot.is_new
+        clock = clocks.SystemClock(boot.offset, jitter=jitter)
+        self._journal = JournalThread(journal)
+        self._gateway = HttpGateway(
+            gateway_settings(config), credentials=_credentials(terminal), on_time=clock.note_gateway_time
+        )
+        self._scanners = [self._scanner(one.name) for one in config.scanners]
+        self._printer = make_printer(config.printer)
+        world = World(
+            journal=self._journal,
+            gateway=self._gateway,
+            clock=clock,
+            scanners=self._scanners,
+            receipts=None if self._printer is None else _receipt_sender(config, self._printer),
+            terminal=terminal,
+            salt=journal.salt(),
+            new_id=clocks.new_ulid,
+            jitter=jitter,
+            has_disk_space=_disk_watch(config),
+        )
+        self._engine = Engine(
+            world,
+            rules=rules_of(config),
+            required=frozenset(config.readiness.require),
+            book=journal.load_book(clock.now().instant),
+            last_seq=journal.last_seq(),
+        )
+        self._desk = EngineDesk(self._engine, device_id=device_id, code_pattern=config.sale.payment_code)
+        self._api = ApiServer(
+            self._desk,
+            api_settings(config),
+            defaults=sale_defaults(config),
+            clock=clock.now,
+            version=terminald.__version__,
+        )
+        self._jitter = jitter
+
+    def _scanner(self, settings: ScannerConfig) -> Scanner:
+        return SerialScanner(
+            name=settings.name,
+            device=settings.device,
+            baudrate=settings.baudrate,
+            suffix=settings.suffix,
+            on_frame=lambda name, text: self._desk.take_frame(name, text),
+        )
+
+    async def run(self) -> None:
+        """Serve until SIGTERM or SIGINT; then drain, and stop. A bug in any part ends it with an exception group."""
+        self._api.bind()
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                running = [tasks.create_task(self._engine.run(is_new_boot=self._is_new_boot))]
+                running += [tasks.create_task(self._supervise(device)) for device in self._devices()]
+                await self._engine.recovered.wait()
+                api = tasks.create_task(self._api.serve())
+                notify("READY=1", "STATUS=serving")
+                log.info("serving on %s", self._config.api.socket)
+                await stop.wait()
+                notify("STOPPING=1", "STATUS=finishing what is open")
+                log.info("stopping")
+                await self._engine.drain(STOP_GRACE_S)
+                self._api.stop()
+                await api
+                for task in running:
+                    task.cancel()
+        finally:
+            await self._gateway.aclose()
+            await self._journal.aclose()
+
+    def _devices(self) -> list[Device]:
+        return [*self._scanners, *([self._printer] if self._printer else [])]
+
+    async def _supervise(self, device: Device) -> None:
+        await supervise(device, self._engine.note_device, jitter=self._jitter)
+
+
+def run(config: Config) -> None:
+    """Run the daemon in the foreground until it is told to stop.
+
+    Raises:
+        TerminaldError: it can not start; the message says why and what to do.
+    """
+    with ExitStack() as stack:
+        journal = open_journal(config, stack)
+        asyncio.run(App(config, journal).run())
+
+
+def gateway_settings(config: Config) -> GatewaySettings:
+    """Return where the gateway is and how long to wait for it."""
+    return GatewaySettings(
+        url=config.gateway.url,
+        connect_timeout_s=config.gateway.connect_timeout / 1000,
+        read_timeout_s=config.gateway.read_timeout / 1000,
+        ca_file=config.gateway.ca_file,
+    )
+
+
+def sale_defaults(config: Config) -> SaleDefaults:
+    """Return what a sale is when the host does not say."""
+    return SaleDefaults(
+        methods=config.sale.methods,
+        operator=config.terminal.operator,
+        max_amount=config.sale.max_amount,
+        receipt=config.printer.driver != "none" and config.receipt.print_when != "never",
+    )
+
+
+def _credentials(terminal: Terminal | None) -> Callable[[], Credentials | None]:
+    held = terminal and Credentials(
+        terminal_sn=terminal.terminal_sn,
+        device_id=terminal.device_id,
+        current=terminal.current_key,
+        previous=terminal.previous_key,
+    )
+    return lambda: held
+
+
+def _receipt_sender(config: Config, printer: Printer) -> ReceiptSender:
+    profile = Profile(
+        columns=config.printer.columns,
+        width_dots=config.printer.width_dots,
+        encoding=config.printer.encoding,
+        cut=config.printer.cut,
+    )
+    stationery = Stationery(
+        terminal_name=config.terminal.name,
+        header=config.receipt.header,
+        footer=config.receipt.footer,
+        language=config.receipt.language,
+        zone=config.gateway.timezone,
+    )
+    return ReceiptSender(printer, profile, stationery)
+
+
+def _disk_watch(config: Config) -> Callable[[], bool]:
+    least = config.readiness.min_free_disk_mb * 1_000_000
+    return lambda: shutil.disk_usage(config.state.directory).free >= least

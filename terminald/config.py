@@ -1,0 +1,332 @@
+"""The configuration: a TOML file as frozen values, with every fault in it reported at once.
+
+Each dataclass is one table: its fields are the keys, with the rule of each and its default written as in the file.
+Attribute names are the keys, but for ``[[scanner]]`` (:attr:`Config.scanners`) and ``receipt.print``
+(:attr:`ReceiptConfig.print_when`). Durations are milliseconds.
+"""
+
+# ruff: noqa: RUF009 - option() and its kin declare fields, as dataclasses.field() does
+import datetime as dt
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from terminald import config_rules as rules
+from terminald.config_decode import Conflict, Section, decode, option, required, table, tables
+from terminald.config_text import Places, read
+from terminald.core.ids import Duration, Secret
+from terminald.core.money import MAX_AMOUNT
+from terminald.errors import ConfigError
+
+#: A board has a handful of ports; more is a mistake in the file.
+MAX_SCANNERS = 8
+MAX_VENDING = 4
+#: A catalogue is read by a person, and held in memory.
+MAX_PRODUCTS = 1000
+#: Vendor keys are 32 characters; a longer file is not a key.
+_MAX_KEY_BYTES = 1024
+
+_BAUDRATES = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
+_LINE = rules.text(0, 96)
+
+Method = Literal["scan", "qr"]
+Delivery = Literal["none", "confirm"]
+Suffix = Literal["auto", "cr", "lf", "crlf", "tab", "none"]
+PrinterDriver = Literal["none", "serial", "usb", "network", "file"]
+Flow = Literal["none", "xonxoff", "rtscts", "dsrdtr"]
+Encoding = Literal["gbk", "gb18030", "utf-8", "raster"]
+Cut = Literal["full", "partial", "none"]
+Language = Literal["zh", "en"]
+PrintWhen = Literal["paid", "all", "never"]
+Requirement = Literal["gateway", "scanner", "printer", "clock"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TerminalConfig(Section):
+    """How this terminal names itself to the gateway."""
+
+    name: str = option(rules.text(1, 64), "lobby-1")
+    device_id: str = option(
+        rules.pattern("[!-~]{1,32}", '"auto", or 1 to 32 letters, digits and signs without blanks'), "auto"
+    )
+    client_sn: str = option(rules.pattern("[0-9A-Za-z_-]{0,32}", "up to 32 of letters, digits, - and _"), "")
+    operator: str = option(rules.text(1, 32), "kiosk")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayConfig(Section):
+    """Where the gateway is, and how long to wait for it."""
+
+    url: str = option(rules.url, "https://vsi-api.shouqianba.com")
+    connect_timeout: Duration = option(rules.duration("10ms", "1m"), "5s")
+    read_timeout: Duration = option(rules.duration("10ms", "2m"), "15s")
+    ca_file: Path | None = option(rules.optional(rules.existing_file), "")
+    timezone: dt.timezone = option(rules.utc_offset, "+08:00")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VendorConfig(Section):
+    """Who activates the terminal; see :func:`read_vendor_key`."""
+
+    sn: str = option(rules.pattern("[!-~]{0,64}", "up to 64 letters and digits, as the gateway's operator gave it"), "")
+    app_id: str = option(
+        rules.pattern("[!-~]{0,64}", "up to 64 letters and digits, as the gateway's operator gave it"), ""
+    )
+    key_file: Path | None = option(rules.optional(rules.secret_file), "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateConfig(Section):
+    """Where the journal lives."""
+
+    directory: Path = option(rules.file_path, "/var/lib/terminald")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiConfig(Section):
+    """Where host applications reach the daemon."""
+
+    socket: Path = option(rules.socket_path, "/run/terminald/api.sock")
+    socket_mode: int = option(rules.mode, "0660")
+    socket_group: str = option(rules.group, "")
+    listen: rules.Address | None = option(rules.optional(rules.loopback_address), "")
+    token_file: Path | None = option(rules.optional(rules.secret_file), "")
+    allowed_origins: tuple[str, ...] = option(rules.listing(rules.origin, most=16, is_set=True), [])
+
+    def conflicts(self) -> Iterable[Conflict]:
+        """A port of the machine is open to every user of it: it needs a token."""
+        if self.listen and not self.token_file:
+            yield ("listen", "token_file"), "needs api.token_file; set it, or leave listen empty"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaleConfig(Section):
+    """How a sale runs unless the host says otherwise."""
+
+    methods: tuple[Method, ...] = option(
+        rules.listing(rules.choice("scan", "qr"), least=1, most=2, is_set=True), ["scan"]
+    )
+    qr_payway: str = option(rules.choice("1", "2", "3", "4", "5", "17"), "3")
+    max_amount: int = option(rules.integer(1, MAX_AMOUNT, "fen"), 100_000)
+    payment_window: Duration = option(rules.duration("10ms", "1h"), "90s")
+    poll_interval: Duration = option(rules.duration("10ms", "1m"), "3s")
+    poll_window: Duration = option(rules.duration("10ms", "10m"), "50s")
+    late_lookups: tuple[Duration, ...] = option(
+        rules.rising(rules.listing(rules.duration("10ms", "24h"), most=8)), ["30s", "5m", "1h"]
+    )
+    qr_window: Duration = option(rules.duration("10ms", "1h"), "240s")
+    delivery: Delivery = option(rules.choice("none", "confirm"), "none")
+    delivery_window: Duration = option(rules.duration("10ms", "24h"), "3m")
+    on_overdue: Literal["attention", "return"] = option(rules.choice("attention", "return"), "attention")
+    payment_code: re.Pattern[str] = option(rules.regex, "^[0-9]{16,24}$")
+
+    def conflicts(self) -> Iterable[Conflict]:
+        """A window without a single query reverses every payment that is not immediate."""
+        if self.poll_interval > self.poll_window:
+            yield ("poll_interval", "poll_window"), "is longer than sale.poll_window; allowed: up to that window"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckinConfig(Section):
+    """When the terminal key is rotated."""
+
+    at: dt.time = option(rules.time_of_day, "04:30")
+    jitter: Duration = option(rules.duration("0s", "12h"), "30m")
+    upload_log: bool = option(rules.boolean, default=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScannerConfig(Section):
+    """One scanner."""
+
+    name: str = required(rules.text(1, 32))
+    driver: Literal["serial", "hid"] = option(rules.choice("serial", "hid"), "serial")
+    device: str = required(rules.text(1, 255))
+    baudrate: int = option(rules.choice(*_BAUDRATES), 9600)
+    suffix: Suffix = option(rules.choice("auto", "cr", "lf", "crlf", "tab", "none"), "auto")
+    trigger_on: bytes = option(rules.hex_bytes, "")
+    trigger_off: bytes = option(rules.hex_bytes, "")
+
+    def conflicts(self) -> Iterable[Conflict]:
+        """A serial scanner is a path; the printer's name is taken in the list of devices."""
+        if self.driver == "serial" and not self.device.startswith("/"):
+            yield ("device", "driver"), f"{rules.show(self.device)} is not a path; allowed: such as /dev/ttyACM0"
+        if self.name == "printer":
+            yield ("name",), '"printer" is the name of the printer; allowed: any other name'
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrinterConfig(Section):
+    """The receipt printer. Device is a path, but ``host:port`` for "network"."""
+
+    driver: PrinterDriver = option(rules.choice("none", "serial", "usb", "network", "file"), "none")
+    device: str = option(rules.text(0, 255), "")
+    baudrate: int = option(rules.choice(*_BAUDRATES), 115_200)
+    flow: Flow = option(rules.choice("none", "xonxoff", "rtscts", "dsrdtr"), "none")
+    columns: int = option(rules.choice(32, 42, 48), 32)
+    width_dots: int = option(rules.choice(384, 512, 576), 384)
+    encoding: Encoding = option(rules.choice("gbk", "gb18030", "utf-8", "raster"), "gbk")
+    qr: Literal["native", "raster"] = option(rules.choice("native", "raster"), "native")
+    cut: Cut = option(rules.choice("full", "partial", "none"), "full")
+    status: Literal["dle_eot", "none"] = option(rules.choice("dle_eot", "none"), "dle_eot")
+    confirm: Literal["gs_r", "process_id", "none"] = option(rules.choice("gs_r", "process_id", "none"), "gs_r")
+    job_lifetime: Duration = option(rules.duration("10ms", "24h"), "2m")
+
+    @property
+    def address(self) -> rules.Address:
+        """Return where a network printer listens; only for that driver."""
+        return rules.parse_address(self.device)
+
+    def conflicts(self) -> Iterable[Conflict]:
+        """What a device is depends on the driver."""
+        if self.driver == "network":
+            try:
+                rules.parse_address(self.device)
+            except rules.NotAllowed as exc:
+                yield ("device", "driver"), str(exc)
+        elif self.driver != "none" and not self.device.startswith("/"):
+            example = {"serial": "/dev/ttyUSB0", "usb": "/dev/usb/lp0"}.get(
+                self.driver, "/var/lib/terminald/receipts.bin"
+            )
+            what = f'{rules.show(self.device)} is not a path; allowed with driver "{self.driver}": such as {example}'
+            yield ("device", "driver"), what
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiptConfig(Section):
+    """What stands on a receipt, and when one is printed."""
+
+    header: tuple[str, ...] = option(rules.listing(_LINE, most=16), ["Lobby Kiosk"])
+    footer: tuple[str, ...] = option(rules.listing(_LINE, most=16), ["Thank you"])
+    language: Language = option(rules.choice("zh", "en"), "zh")
+    print_when: PrintWhen = option(rules.choice("paid", "all", "never"), "paid", key="print")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadinessConfig(Section):
+    """Without what no sale is begun."""
+
+    require: tuple[Requirement, ...] = option(
+        rules.listing(rules.choice("gateway", "scanner", "printer", "clock"), most=4, is_set=True),
+        ["gateway", "scanner"],
+    )
+    min_free_disk_mb: int = option(rules.integer(1, 1_000_000, "MB"), 50)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductConfig(Section):
+    """One product of the host-less catalogue."""
+
+    barcode: str = required(rules.pattern("[!-~]{1,48}", "the product's barcode as the scanner reads it"))
+    name: str = required(rules.text(1, 64))
+    price: int = required(rules.integer(1, MAX_AMOUNT, "fen"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KioskConfig(Section):
+    """Selling without a host application."""
+
+    mode: Literal["off", "fixed", "catalogue"] = option(rules.choice("off", "fixed", "catalogue"), "off")
+    amount: int = option(rules.integer(1, MAX_AMOUNT, "fen"), 500)
+    subject: str = option(rules.text(1, 64), "Ticket")
+    products: tuple[ProductConfig, ...] = tables(ProductConfig, key="product", most=MAX_PRODUCTS, distinct=("barcode",))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VendingConfig(Section):
+    """One vending machine controller."""
+
+    driver: Literal["qibixx"] = option(rules.choice("qibixx"), "qibixx")
+    device: str = required(rules.text(1, 255))
+    mode: Literal["always_idle", "session"] = option(rules.choice("always_idle", "session"), "always_idle")
+    on_unknown: Literal["keep", "return"] = option(rules.choice("keep", "return"), "keep")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogConfig(Section):
+    """How much is logged."""
+
+    level: Literal["debug", "info", "warning", "error"] = option(
+        rules.choice("debug", "info", "warning", "error"), "info"
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config(Section):
+    """The whole configuration. ``places`` tells where each key stood; it takes no part in comparisons."""
+
+    terminal: TerminalConfig = table(TerminalConfig)
+    gateway: GatewayConfig = table(GatewayConfig)
+    vendor: VendorConfig = table(VendorConfig)
+    state: StateConfig = table(StateConfig)
+    api: ApiConfig = table(ApiConfig)
+    sale: SaleConfig = table(SaleConfig)
+    checkin: CheckinConfig = table(CheckinConfig)
+    scanners: tuple[ScannerConfig, ...] = tables(
+        ScannerConfig, key="scanner", most=MAX_SCANNERS, distinct=("name", "device")
+    )
+    printer: PrinterConfig = table(PrinterConfig)
+    receipt: ReceiptConfig = table(ReceiptConfig)
+    readiness: ReadinessConfig = table(ReadinessConfig)
+    kiosk: KioskConfig = table(KioskConfig)
+    vending: tuple[VendingConfig, ...] = tables(VendingConfig, key="vending", most=MAX_VENDING, distinct=("device",))
+    log: LogConfig = table(LogConfig)
+    places: Places = field(default_factory=Places, compare=False, repr=False)
+
+
+def load(path: Path) -> Config:
+    """Read the configuration file.
+
+    Raises:
+        ConfigError: with every fault, each as ``file:line: key: what is wrong, what is allowed``.
+    """
+    raw, places = read(path)
+    return replace(decode(Config, raw, places), places=places)
+
+
+def read_vendor_key(config: Config) -> Secret:
+    """Return the vendor key, from ``vendor.key_file`` or else the systemd credential ``vendor_key``.
+
+    One final line end does not belong to the key.
+
+    Raises:
+        ConfigError: what activation needs of ``[vendor]`` is missing, or the key cannot be read. The key is not shown.
+    """
+    vendor, places = config.vendor, config.places
+    faults = [
+        places.fault(("vendor", key), f"is missing; activation needs the {what} that the gateway's operator gave you")
+        for key, what, value in (("sn", "vendor number", vendor.sn), ("app_id", "application id", vendor.app_id))
+        if not value
+    ]
+    key = Secret("")
+    try:
+        key = _read_key(vendor.key_file, os.environ.get("CREDENTIALS_DIRECTORY"))
+    except rules.NotAllowed as exc:
+        faults.append(places.fault(("vendor", "key_file"), str(exc)))
+    if faults:
+        raise ConfigError(faults)
+    return key
+
+
+def _read_key(key_file: Path | None, credentials: str | None) -> Secret:
+    if not key_file and not credentials:
+        raise rules.NotAllowed(
+            "is missing; name a file that only the service user may read, or pass the systemd credential vendor_key"
+        )
+    path = rules.secret_file(str(key_file)) if key_file else Path(credentials or "", "vendor_key")
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MAX_KEY_BYTES + 1).decode("ascii")
+    except OSError as exc:
+        raise rules.NotAllowed(
+            f"{path} cannot be read: {exc.strerror}; it must be there and readable for this user"
+        ) from exc
+    except UnicodeDecodeError:
+        text = ""
+    key = text.removesuffix("\n").removesuffix("\r")
+    if not re.fullmatch("[!-~]+", key) or len(text) > _MAX_KEY_BYTES:
+        raise rules.NotAllowed(f"{path} is not a key; allowed: one line of letters and digits, without blanks")
+    return Secret(key)

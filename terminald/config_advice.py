@@ -1,0 +1,65 @@
+"""What is allowed in a configuration, and yet worth a second look before a terminal goes into service."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from terminald.config import Config
+from terminald.config_rules import format_duration, parse_duration
+from terminald.config_text import Place
+
+#: Below these values the gateway's documents are not kept (Web API documents, pay and pre-create).
+_DOCUMENTED = (
+    (("sale", "poll_interval"), "3s", "the gateway asks for at least 3s between queries"),
+    (("sale", "poll_window"), "40s", "the gateway asks to query for 40s to 50s before an order is reversed"),
+    (("sale", "qr_window"), "90s", "an order with a QR code lives for at least 90s at the gateway"),
+)
+
+
+def warnings(config: Config) -> tuple[str, ...]:
+    """Return each doubt as ``file:line: key: what, and what to do``."""
+    doubts = (*_too_short(config), *_without_effect(config), *_too_open(config))
+    places = config.places
+    return tuple(places.fault(place, what) for place, what in sorted(doubts, key=lambda doubt: places.line(doubt[0])))
+
+
+def _too_short(config: Config) -> Iterator[tuple[Place, str]]:
+    values = (config.sale.poll_interval, config.sale.poll_window, config.sale.qr_window)
+    for value, (place, least, why) in zip(values, _DOCUMENTED, strict=True):
+        if value < parse_duration(least):
+            yield place, f"{format_duration(value)} is short: {why}; use it with a simulated gateway only"
+    if not config.sale.late_lookups:
+        yield (
+            ("sale", "late_lookups"),
+            "is empty: a request that arrives after a reversal is found at the end of the day",
+        )
+
+
+def _without_effect(config: Config) -> Iterator[tuple[Place, str]]:
+    if "scanner" in config.readiness.require and not config.scanners:
+        what = '"scanner" is required, and there is no [[scanner]]: the terminal will never be ready; add one'
+        yield ("readiness", "require"), what
+    if config.printer.driver == "none":
+        if "printer" in config.readiness.require:
+            what = '"printer" is required, and printer.driver is "none": the terminal will never be ready'
+            yield ("readiness", "require"), what
+        if config.printer.device:
+            yield ("printer", "device"), 'has no effect while printer.driver is "none": nothing is printed'
+
+
+def _too_open(config: Config) -> Iterator[tuple[Place, str]]:
+    if config.gateway.url.startswith("http:"):
+        yield ("gateway", "url"), "is not encrypted: use it with a simulated gateway only"
+    if config.api.socket_mode & 0o007:
+        yield ("api", "socket_mode"), "lets every user of this machine sell and refund; set api.socket_group and 0660"
+    if _mode(config.state.directory) & 0o077:
+        yield ("state", "directory"), f"is open to other users; run: chmod 0700 {config.state.directory}"
+    if _mode(Path(config.places.file)) & 0o022:
+        yield ("file",), f"may be changed by other users; run: chmod go-w {config.places.file}"
+
+
+def _mode(path: Path) -> int:
+    """Return the permissions of what is there; 0 when nothing is, or it cannot be seen."""
+    try:
+        return path.stat().st_mode & 0o777
+    except OSError:
+        return 0

@@ -1,0 +1,236 @@
+"""What the engine does for callers: the host's API, a scanner's frames, a person at the command line."""
+
+import re
+
+from terminald.adapters.ports import KeyStatus, LoggedEvent, OrderLook, SaleFilter, Status
+from terminald.core import ledger
+from terminald.core.attempt_table import Attempt, AttemptState
+from terminald.core.commands import QueryOrder
+from terminald.core.events import CancelRequested, CodeScanned
+from terminald.core.ids import ClientSn, Duration, PaymentCode, SaleId
+from terminald.core.ledger import Book, OpenSale, PrintCopy, Record, SaleView, ToAttempt, ToSale
+from terminald.core.sale import Sale, SaleOrder, SaleState
+from terminald.engine import Engine
+from terminald.errors import ApiError, IllegalTransition
+from terminald.wire.api import scan_event
+from terminald.wire.barcode import NotPaymentCode, classify
+
+#: A key older than this should have been renewed, and one older than twice this is dead ("at least once a day … valid
+#: for at most 48 hours", Web API documents, check-in).
+KEY_DUE = Duration(24 * 3_600_000)
+#: States in which an answer to a query that nobody waits for can be used: no other request is under way.
+_QUERYABLE = frozenset(
+    {
+        AttemptState.POLLING,
+        AttemptState.PROVING,
+        AttemptState.SETTLING,
+        AttemptState.WATCHING,
+        AttemptState.LAST_LOOK,
+    }
+)
+
+
+class EngineDesk:
+    """Implements :class:`terminald.adapters.ports.Desk` on an engine."""
+
+    def __init__(self, engine: Engine, *, device_id: str, code_pattern: re.Pattern[str]) -> None:
+        """Device_id is the terminal's fingerprint; what does not match code_pattern is no payment code."""
+        self._engine = engine
+        self._world = engine.world
+        self._device_id = device_id
+        self._code_pattern = code_pattern
+        self._started = engine.world.clock.now().instant
+
+    # --- sales -------------------------------------------------------------------------------------------------------
+
+    async def open_sale(self, order: SaleOrder) -> tuple[SaleView, bool]:
+        """Open a sale, or return the one that this reference has already; the flag tells whether it is new."""
+        return await self._engine.request(lambda: self._open_sale(order))
+
+    async def _open_sale(self, order: SaleOrder) -> tuple[SaleView, bool]:
+        for known in await self._world.journal.list_sales(SaleFilter(reference=order.reference, limit=1)):
+            if known.sale.order != order:
+                raise ApiError("reference_conflict", f"sale {known.sale.id} has this reference and other content")
+            return self._newest(known), False
+        if against := self._engine.reasons():
+            words = tuple(reason.value for reason in against)
+            raise ApiError("not_ready", "no sale can be opened now: " + ", ".join(words), reasons=words)
+        if busy := ledger.sale_with_customer(self._engine.book):
+            raise ApiError("busy", f"sale {busy.id} ({busy.order.reference}) is open")
+        sale_id = SaleId(self._world.new_id(self._world.clock.now().wall))
+        await self._engine.apply(OpenSale(sale_id=sale_id, order=order))
+        return self._in_book(sale_id), True
+
+    async def get_sale(self, name: str) -> SaleView:
+        """Return one sale by its id, the host's reference, the gateway's ``sn`` or a ``client_sn``."""
+        if SaleId(name) in self._engine.book.sales:
+            return self._in_book(SaleId(name))
+        found = await self._world.journal.find_sale(name)
+        if found is None:
+            raise ApiError("not_found", f"there is no sale {name!r}")
+        return self._newest(found)
+
+    async def list_sales(self, wanted: SaleFilter) -> tuple[SaleView, ...]:
+        """List sales, newest first."""
+        return await self._world.journal.list_sales(wanted)
+
+    async def cancel(self, name: str) -> SaleView:
+        """Cancel before payment. A sale that is canceled already stays so."""
+        return await self._engine.request(lambda: self._cancel(name))
+
+    async def _cancel(self, name: str) -> SaleView:
+        sale = (await self.get_sale(name)).sale
+        if sale.id in self._engine.book.sales:
+            await self._engine.apply(ToSale(sale_id=sale.id, event=CancelRequested()))
+        elif sale.state is not SaleState.CANCELED:
+            raise IllegalTransition(sale.state.value, "CancelRequested")
+        return await self.get_sale(sale.id)
+
+    # --- payment codes -----------------------------------------------------------------------------------------------
+
+    async def present_code(self, name: str, code: str) -> SaleView:
+        """Take a payment code that the host scanned itself."""
+        return await self._engine.request(lambda: self._present_code(name, code))
+
+    async def _present_code(self, name: str, text: str) -> SaleView:
+        sale = (await self.get_sale(name)).sale
+        judged = classify(text, self._code_pattern)
+        if isinstance(judged, NotPaymentCode):
+            raise ApiError("not_a_payment_code", judged.detail, field="code")
+        if sale.state is not SaleState.AWAITING_PAYMENT:
+            raise IllegalTransition(sale.state.value, "CodeScanned")
+        if not await self._submit(sale, judged):
+            raise ApiError("code_reused", "this code has been presented before; ask for a fresh one", field="code")
+        return self._in_book(sale.id)
+
+    def take_frame(self, scanner: str, text: str) -> None:
+        """Take what a scanner read. Must not block; what is no payment code is told to the host and goes no further."""
+        self._engine.tell(lambda: self._frame(scanner, text))
+
+    async def _frame(self, scanner: str, text: str) -> None:
+        sale = ledger.sale_with_customer(self._engine.book)
+        if sale is None or sale.state is not SaleState.AWAITING_PAYMENT:
+            return
+        judged = classify(text, self._code_pattern)
+        if isinstance(judged, NotPaymentCode):
+            await self._reject(sale, scanner, judged.reason, judged.detail)
+        elif not await self._submit(sale, judged):
+            await self._reject(sale, scanner, "code_reused", "this code has been presented before")
+
+    async def _submit(self, sale: Sale, code: PaymentCode) -> bool:
+        """Begin an attempt; False when this code has been submitted already."""
+        now = self._world.clock.now()
+        digest = code.digest(self._world.salt)
+        if ledger.is_code_used(self._engine.book, digest, now.instant):
+            return False
+        client_sn = ClientSn(self._world.new_id(now.wall))
+        event = CodeScanned(client_sn=client_sn, code=code, digest=digest)
+        await self._engine.apply(ToSale(sale_id=sale.id, event=event))
+        return True
+
+    async def _reject(self, sale: Sale, scanner: str, reason: str, detail: str) -> None:
+        record = Record(kind="scan", subject=scanner, sale_id=sale.id, cause="CodeRejected", before="", after=reason)
+        await self._engine.publish(record, "scan", scan_event(sale.id, scanner, reason, detail))
+
+    # --- questions and copies ----------------------------------------------------------------------------------------
+
+    async def query(self, name: str) -> tuple[SaleView, tuple[OrderLook, ...]]:
+        """Ask the gateway about every attempt that may have reached it; what it says moves the open ones on."""
+        found = await self.get_sale(name)
+        looks = [await self._look(one) for one in found.attempts if one.state is not AttemptState.UNSENT]
+        return await self.get_sale(found.sale.id), tuple(looks)
+
+    async def _look(self, attempt: Attempt) -> OrderLook:
+        question = QueryOrder(client_sn=attempt.client_sn, token=attempt.token, amount=attempt.amount)
+        answer = await self._world.gateway.perform(question)
+
+        async def learn() -> None:
+            now = self._engine.book.attempts.get(attempt.client_sn)
+            if now and now.state in _QUERYABLE and (now.state, now.token) == (attempt.state, attempt.token):
+                told = ToAttempt(client_sn=attempt.client_sn, event=answer, token=attempt.token)
+                await self._engine.apply(told)
+
+        await self._engine.request(learn)
+        return OrderLook(client_sn=attempt.client_sn, answer=type(answer).__name__)
+
+    async def print_copy(self, name: str) -> SaleView:
+        """Print the receipt once more, marked as a copy."""
+        return await self._engine.request(lambda: self._print_copy(name))
+
+    async def _print_copy(self, name: str) -> SaleView:
+        found = await self.get_sale(name)
+        if self._world.receipts is None:
+            raise ApiError("printer_off", "no printer is configured")
+        if not found.sale.paid:
+            raise ApiError("nothing_to_print", f"sale {found.sale.id} is not paid")
+        self._engine.book = _with(self._engine.book, found)
+        await self._engine.apply(PrintCopy(sale_id=found.sale.id))
+        return self._in_book(found.sale.id)
+
+    # --- status and events -------------------------------------------------------------------------------------------
+
+    def status(self) -> Status:
+        """Return the present state of everything."""
+        engine, terminal, now = self._engine, self._world.terminal, self._world.clock.now()
+        book, customer = engine.book, ledger.sale_with_customer(engine.book)
+        with_customer = customer.attempts[-1:] if customer else ()
+        open_attempts = [one for one in book.attempts.values() if not one.state.is_final]
+        return Status(
+            reasons=tuple(reason.value for reason in engine.reasons()),
+            terminal_sn=terminal.terminal_sn if terminal else "",
+            device_id=self._device_id,
+            activated_at=terminal.activated_at if terminal else None,
+            key=self._key_status(now.wall),
+            is_gateway_reachable=engine.link.is_reachable,
+            last_answer_at=engine.link.last_answer_at,
+            devices=tuple(engine.devices.values()),
+            sale=customer.id if customer else None,
+            unresolved=sum(one.client_sn not in with_customer for one in open_attempts),
+            attention=sum(one.attention is not None for one in book.attempts.values()),
+            print_queue=sum(not job.state.is_final for job in book.jobs.values()),
+            is_clock_synchronized=now.is_trusted,
+            is_draining=engine.is_draining,
+            uptime_s=(now.instant - self._started) // 1000,
+        )
+
+    def _key_status(self, wall: int) -> KeyStatus | None:
+        terminal = self._world.terminal
+        if terminal is None:
+            return None
+        age = max(0, wall - terminal.rotated_at)
+        state = "fresh" if age <= KEY_DUE else "stale" if age <= 2 * KEY_DUE else "expired"
+        if self._engine.link.is_key_refused:
+            state = "locked_out"
+        return KeyStatus(state=state, age_s=age // 1000, rotated_at=terminal.rotated_at, next_checkin=None)
+
+    async def events_after(self, seq: int, limit: int) -> tuple[LoggedEvent, ...]:
+        """Return public events with a greater sequence number, oldest first."""
+        return await self._world.journal.events_after(seq, limit)
+
+    def last_seq(self) -> int:
+        """Return the sequence number of the newest event."""
+        return self._engine.last_seq
+
+    async def wait_for_event(self, seq: int) -> None:
+        """Return when there is an event with a greater sequence number."""
+        await self._engine.wait_for_event(seq)
+
+    # --- views -------------------------------------------------------------------------------------------------------
+
+    def _in_book(self, sale_id: SaleId) -> SaleView:
+        found = ledger.view(self._engine.book, sale_id)
+        if found is None:
+            raise ApiError("not_found", f"there is no sale {sale_id!r}")
+        return found
+
+    def _newest(self, found: SaleView) -> SaleView:
+        return ledger.view(self._engine.book, found.sale.id) or found
+
+
+def _with(book: Book, found: SaleView) -> Book:
+    """Return the book with an old sale in it, so that the machines can work on it."""
+    return Book(
+        sales={found.sale.id: found.sale, **book.sales},
+        attempts={**{one.client_sn: one for one in found.attempts}, **book.attempts},
+        jobs={**{job.id: job for job in found.jobs}, **book.jobs},
+    )

@@ -1,0 +1,48 @@
+"""What a commit tells the host: the rows of the event log for one advance."""
+
+from dataclasses import replace
+
+from terminald.adapters.ports import Entry
+from terminald.core.ids import ClientSn, JobId
+from terminald.core.ledger import Advance, Book, Record, view
+from terminald.core.sale import SaleState
+from terminald.core.schedule import Now
+from terminald.wire.api import attention_event, print_event, sale_event
+
+
+def entries_of(before: Book, after: Book, done: Advance, now: Now) -> tuple[Entry, ...]:
+    """Return a row for every record; those that the host should see carry the public event.
+
+    A sale is shown at each of its own steps, and when one of its attempts changed without it.
+    """
+    sales_told = {record.sale_id for record in done.records if record.kind == "sale"}
+    entries: list[Entry] = []
+    for record in done.records:
+        entries.append(_entry(record, after, now, is_sale_told=record.sale_id in sales_told))
+        entries.extend(_attention(record, before, after, now))
+    return tuple(entries)
+
+
+def _entry(record: Record, after: Book, now: Now, *, is_sale_told: bool) -> Entry:
+    if record.kind == "print":
+        return Entry(record=record, topic="print", body=print_event(after.jobs[JobId(record.subject)]))
+    is_shown = record.kind == "sale" or (not is_sale_told and record.before != record.after)
+    shown = view(after, record.sale_id)
+    if not is_shown or shown is None:
+        return Entry(record=record, topic="", body=b"")
+    if record.kind == "sale":
+        state = SaleState(record.after)
+        closed_at = shown.sale.closed_at if state.is_final else None
+        shown = replace(shown, sale=replace(shown.sale, state=state, closed_at=closed_at))
+    return Entry(record=record, topic="sale", body=sale_event(shown, now))
+
+
+def _attention(record: Record, before: Book, after: Book, now: Now) -> list[Entry]:
+    if record.kind != "attempt":
+        return []
+    client_sn = ClientSn(record.subject)
+    old, new = before.attempts.get(client_sn), after.attempts[client_sn]
+    if new.attention is None or (old is not None and old.attention is not None):
+        return []
+    raised = replace(record, kind="attention", before="", after=new.attention.code)
+    return [Entry(record=raised, topic="attention", body=attention_event(new, now))]

@@ -1,0 +1,82 @@
+"""Is the gateway there, and does it accept our key? Asked before a customer has to find out."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from terminald.adapters.ports import Clock, Gateway, LinkReport, LinkState
+from terminald.core.events import Answer, Fault, OutcomeUnknown, QueryFailed, RequestNotSent
+from terminald.core.ids import WallTime
+
+log = logging.getLogger(__name__)
+
+#: An idle link is proven this often, so that an unplugged cable is known before the next customer comes.
+IDLE_S = 300.0
+#: A link that is down is tried again after 2 s, then 4, 8 … at the longest after this.
+RETRY_FIRST_S = 2.0
+RETRY_LONGEST_S = 60.0
+
+
+class LinkMonitor:
+    """Keeps what the last exchanges said about the link."""
+
+    def __init__(
+        self, gateway: Gateway, clock: Clock, *, jitter: Callable[[], float], on_change: Callable[[], None]
+    ) -> None:
+        """On_change is called after each change of what the properties say."""
+        self._gateway = gateway
+        self._clock = clock
+        self._jitter = jitter
+        self._on_change = on_change
+        self._report = LinkReport(state=LinkState.DOWN, fault=Fault(code="not_asked", message="not asked yet"))
+        self._wanted = asyncio.Event()
+        self.last_answer_at: WallTime | None = None
+
+    @property
+    def is_reachable(self) -> bool:
+        """Whether the last exchange had an answer."""
+        return self._report.state is not LinkState.DOWN
+
+    @property
+    def is_key_refused(self) -> bool:
+        """Whether the gateway refuses every key that we hold."""
+        return self._report.state is LinkState.KEY_REFUSED
+
+    def prove(self) -> None:
+        """Ask now: a sale has opened, and the connection should be warm when its code comes."""
+        self._wanted.set()
+
+    def note(self, answer: Answer) -> None:
+        """Learn from an exchange that was made anyway."""
+        if isinstance(answer, RequestNotSent):
+            self._take(LinkReport(state=LinkState.DOWN, fault=answer.fault))
+        elif isinstance(answer, OutcomeUnknown | QueryFailed):
+            self._wanted.set()
+        else:
+            self._take(LinkReport(state=LinkState.PROVEN))
+
+    async def run(self) -> None:
+        """Probe for ever."""
+        tries = 0
+        while True:
+            self._wanted.clear()
+            self._take(await self._gateway.probe())
+            tries = 0 if self.is_reachable else tries + 1
+            wait = IDLE_S if self.is_reachable else min(RETRY_LONGEST_S, RETRY_FIRST_S * 2 ** min(tries - 1, 8))
+            try:
+                async with asyncio.timeout(wait * (1 + self._jitter() / 4)):
+                    await self._wanted.wait()
+            except TimeoutError:
+                continue
+
+    def _take(self, report: LinkReport) -> None:
+        if report.state is not LinkState.DOWN:
+            self.last_answer_at = self._clock.now().wall
+        if report.state is not self._report.state:
+            said = f"{report.fault.code}: {report.fault.message}" if report.fault else ""
+            level = logging.INFO if report.state is LinkState.PROVEN else logging.WARNING
+            log.log(level, "gateway link: %s → %s %s", self._report.state.value, report.state.value, said)
+            self._report = report
+            self._on_change()
+        else:
+            self._report = report

@@ -1,0 +1,222 @@
+"""What callers of the local API send, decoded to core values. Whatever is sent, nothing but ApiError comes of it."""
+
+import datetime as dt
+import re
+import unicodedata
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+import msgspec
+
+from terminald.core.commands import Goods, OrderText
+from terminald.core.ids import PaymentCode, Reference, WallTime
+from terminald.core.money import Fen
+from terminald.core.sale import SaleOrder
+from terminald.errors import ApiError
+from terminald.wire import api_shapes as shapes
+
+#: The biggest sensible body is a basket of fifty lines, under 16 KiB; this is memory that any caller can make us hold.
+MAX_BODY: Final = 65_536
+#: The part of an unknown field's name that is repeated to the caller.
+_MAX_FIELD: Final = 64
+
+_METHODS: Final = ("scan", "qr")
+_SUPPORTED_METHODS: Final = frozenset({"scan"})
+#: Joiners inside words of some scripts and inside emoji: invisible, and harmless to wallets and printers.
+_JOINERS: Final = frozenset("\u200c\u200d")
+#: In a query string an unescaped ``+`` arrives as a blank.
+_RFC3339: Final = re.compile(
+    r"(\d{4}-\d\d-\d\d)[Tt](\d\d:\d\d:\d\d)(\.\d{1,6})?\d*([Zz]|[+\- ]\d\d:\d\d)", re.ASCII
+)
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+#: How msgspec words its refusals.
+_UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
+_MISSING: Final = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
+_PLACE: Final = re.compile(r"(.*) - at `\$\.?(.*)`", re.DOTALL)
+
+R = TypeVar("R", bound=shapes.Request)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaleDefaults:
+    """What holds where a caller says nothing. Methods are those that this version can serve; max_amount is in fen."""
+
+    methods: tuple[str, ...]
+    operator: str
+    max_amount: int
+    receipt: bool
+
+
+# --- bodies ----------------------------------------------------------------------------------------------------------
+
+
+def decode_sale_request(body: bytes, defaults: SaleDefaults) -> SaleOrder:
+    """Read the body of ``POST /v1/sales``. Orders that mean the same are equal.
+
+    Raises:
+        ApiError: invalid_json, invalid_request or not_supported, the latter two naming the field.
+    """
+    wanted = _decode(body, shapes.SaleRequest)
+    if wanted.amount > defaults.max_amount:
+        raise _wrong("amount", f"expected at most {defaults.max_amount} fen (sale.max_amount)")
+    if not is_name(wanted.reference):
+        raise _wrong("reference", "expected printable characters, without blanks at either end")
+    for field, text in (
+        ("subject", wanted.subject),
+        ("description", wanted.description),
+        ("operator", wanted.operator),
+        ("reflect", wanted.reflect),
+    ):
+        _check_text(field, text or "")
+    if not wanted.subject.strip():
+        raise _wrong("subject", "expected more than blanks")
+    if wanted.delivery == "confirm":
+        raise ApiError("not_supported", 'delivery: "confirm" is not supported by this version', field="delivery")
+    return SaleOrder(
+        reference=Reference(wanted.reference),
+        amount=Fen(wanted.amount),
+        methods=defaults.methods if wanted.methods is None else _methods(wanted.methods),
+        text=OrderText(
+            subject=wanted.subject,
+            operator=wanted.operator or defaults.operator,
+            payway=wanted.payway or "",
+            description=wanted.description or "",
+            reflect=wanted.reflect or "",
+            goods=tuple(_goods(place, line) for place, line in enumerate(wanted.goods or ())),
+        ),
+        wants_receipt=defaults.receipt if wanted.receipt is None else wanted.receipt,
+    )
+
+
+def decode_code_request(body: bytes) -> PaymentCode:
+    """Read the body of ``POST /v1/sales/{id}/payment-code``. Whether it is a payment code is judged elsewhere.
+
+    Raises:
+        ApiError: invalid_json or invalid_request; the code is not in it.
+    """
+    return PaymentCode(_decode(body, shapes.CodeRequest).code)
+
+
+def decode_empty_request(body: bytes) -> None:
+    """Check the body of a call that takes none: nothing, or an empty object.
+
+    Raises:
+        ApiError: invalid_json or invalid_request.
+    """
+    if body:
+        _decode(body, shapes.EmptyRequest)
+
+
+def _decode(body: bytes, shape: type[R]) -> R:
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except msgspec.ValidationError as exc:
+        raise _refusal(str(exc)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        # The exception may quote what was sent, and that may be a payment code (I7).
+        raise ApiError("invalid_json", "The body is not valid JSON in UTF-8.") from None
+
+
+def _refusal(message: str) -> ApiError:
+    """Turn a validation message into a problem that names the field and repeats no value (I7)."""
+    place = ""
+    if found := _PLACE.fullmatch(message):
+        message, place = found[1], found[2]
+    if unknown := _UNKNOWN.fullmatch(message):
+        return _wrong(_join(place, unknown[1]), "there is no such field")
+    if missing := _MISSING.fullmatch(message):
+        return _wrong(_join(place, missing[1]), "is missing")
+    if message.startswith("Invalid enum value"):
+        message = "expected one of the values in GET /v1/openapi.json"
+    if not place:
+        return ApiError("invalid_request", f"The body: {_lower(message)}")
+    return _wrong(place, _lower(message))
+
+
+def _join(place: str, name: str) -> str:
+    shown = name if len(name) <= _MAX_FIELD else name[:_MAX_FIELD] + "…"
+    return f"{place}.{shown}" if place else shown
+
+
+def _lower(message: str) -> str:
+    return message[:1].lower() + message[1:]
+
+
+def _wrong(field: str, what: str) -> ApiError:
+    return ApiError("invalid_request", f"{field}: {what}", field=field)
+
+
+# --- values ----------------------------------------------------------------------------------------------------------
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can name a sale: printable, and without blanks at either end, where nobody sees them."""
+    return text.isprintable() and text == text.strip()
+
+
+def _check_text(field: str, text: str) -> None:
+    """Refuse what would act on a printer or a wallet instead of being read: control and direction characters."""
+    for char in text:
+        if not (char.isprintable() or unicodedata.category(char) == "Zs" or char in _JOINERS):
+            raise _wrong(field, f"contains the control character U+{ord(char):04X}")
+
+
+def _methods(wanted: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the methods in a fixed order, so that equal requests are equal."""
+    if len(set(wanted)) != len(wanted):
+        raise _wrong("methods", "expected each method once")
+    for method in wanted:
+        if method not in _SUPPORTED_METHODS:
+            raise ApiError("not_supported", f'methods: "{method}" is not supported by this version', field="methods")
+    return tuple(method for method in _METHODS if method in wanted)
+
+
+def _goods(place: int, line: shapes.GoodsRequest) -> Goods:
+    _check_text(f"goods[{place}].name", line.name)
+    _check_text(f"goods[{place}].id", line.id)
+    return Goods(
+        id=line.id, name=line.name, quantity=line.quantity, price=Fen(line.price), promotion=line.promotion
+    )
+
+
+def parse_time(field: str, text: str) -> WallTime:
+    """Read an RFC 3339 time with offset.
+
+    Raises:
+        ApiError: invalid_request, naming the field.
+    """
+    found = _RFC3339.fullmatch(text)
+    try:
+        if not found:
+            raise ValueError(text)  # noqa: TRY301 - joins the times that only look right, such as the 30th of February
+        day, time, fraction, offset = found.groups(default="")
+        fraction = fraction and f"{fraction:0<7}"
+        offset = "+00:00" if offset in "Zz" else offset.replace(" ", "+")
+        moment = dt.datetime.fromisoformat(f"{day}T{time}{fraction}{offset}")
+    except ValueError:
+        raise _wrong(field, "expected an RFC 3339 time with offset, such as 2025-01-31T08:00:00+08:00") from None
+    return WallTime((moment - _EPOCH) // dt.timedelta(milliseconds=1))
+
+
+def parse_number(field: str, text: str, *, least: int, most: int) -> int:
+    """Read a whole number in digits.
+
+    Raises:
+        ApiError: invalid_request, naming the field.
+    """
+    # Nineteen digits hold every 64-bit number; without a limit, reading a long one takes quadratic time.
+    if not re.fullmatch("[0-9]{1,19}", text) or not least <= int(text) <= most:
+        raise _wrong(field, f"expected a whole number, {least} to {most}")
+    return int(text)
+
+
+def parse_flag(field: str, text: str) -> bool:
+    """Read ``true`` or ``false``.
+
+    Raises:
+        ApiError: invalid_request, naming the field.
+    """
+    if text not in ("true", "false"):
+        raise _wrong(field, "expected true or false")
+    return text == "true"

@@ -1,0 +1,124 @@
+"""What the local API says when it refuses: one table of problems, and one of advice for whoever stands at the terminal.
+
+Source of the form: RFC 9457 (``application/problem+json``).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+from terminald.errors import ApiError
+from terminald.wire import api_shapes as shapes
+
+#: Details quote what a caller sent, such as the name of an unknown field; a person reads no more of it than this.
+MAX_DETAIL = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemKind:
+    """What all problems of one code have in common."""
+
+    status: int
+    title: str
+    advice: str
+
+
+def _kind(status: int, title: str, advice: str) -> ProblemKind:
+    return ProblemKind(status=status, title=title, advice=advice)
+
+
+#: Why a person should look at an attempt (``sale.attention.code``), and what that person can do.
+ATTENTION_ADVICE: Mapping[str, str] = {
+    "answer_mismatch": (
+        "The gateway spoke of another terminal, order or amount. Hand nothing over; compare the order by its sn in the "
+        "merchant's console. terminald goes on asking."
+    ),
+    "order_errored": (
+        "The gateway reports an error of its own. The customer's phone may show a charge: hand nothing over, and call "
+        "the gateway's customer service with the sn. terminald goes on asking, and gives back what it finds."
+    ),
+    "refund_refused": (
+        "The gateway refused to give the money back. Look for the order by its sn in the merchant's console (is the "
+        "balance enough?) and refund it there, or wait: terminald tries again."
+    ),
+    "reversal_open": (
+        "Giving the money back takes unusually long. Check the network of the terminal; terminald goes on by itself. "
+        "Tell the customer that a charge, if there was one, is being returned."
+    ),
+}
+
+#: Why no sale is begun (``status.reasons``), and what to do.
+READINESS_ADVICE: Mapping[str, str] = {
+    "not_activated": "Activate the terminal once with an activation code: terminald activate CODE.",
+    "key_expired": "The terminal key is too old. Check the network, then rotate it: terminald checkin.",
+    "key_locked_out": "The gateway accepts no key of this terminal. Activate it anew: terminald activate --replace CODE.",
+    "gateway_unreachable": "Check the network and the name resolution of the terminal; terminald doctor names the part.",
+    "clock_unset": "The time of day is unknown. Check that the board reaches a time server.",
+    "scanner_absent": "Plug the scanner in, and check the configured device path; terminald doctor tests it.",
+    "printer_absent": "Switch the printer on, plug it in, and check the configured device; terminald doctor tests it.",
+    "paper_out": "Put paper into the printer.",
+    "cover_open": "Close the printer's cover.",
+    "journal_failed": "The journal can not be written: check the disk and its mount, then restart terminald.",
+    "disk_full": "Free space on the disk that holds the state directory.",
+    "draining": "New sales are refused on purpose, for an update or a technician; terminald resume ends that.",
+}
+
+#: Every code that an answer of the API can have.
+PROBLEMS: Mapping[str, ProblemKind] = {
+    "invalid_json": _kind(400, "The body is not JSON", "Send one JSON object, in UTF-8."),
+    "invalid_http": _kind(400, "The request is not HTTP", "Send HTTP/1.1."),
+    "invalid_request": _kind(422, "The request is wrong", "Correct the named field; GET /v1/openapi.json says how."),
+    "not_supported": _kind(422, "Not supported by this version", "Leave the named field out, or update terminald."),
+    "not_a_payment_code": _kind(422, "Not a payment code", "Let the customer open the payment code and scan it again."),
+    "not_found": _kind(404, "No such sale", "Use the sale's id, your reference, the sn or a client_sn."),
+    "no_such_call": _kind(404, "No such call", "GET /v1/openapi.json lists the calls."),
+    "method_not_allowed": _kind(405, "Method not allowed", "Use one of the methods in the Allow header."),
+    "body_timeout": _kind(408, "The body did not arrive in time", "Send the whole request at once."),
+    "reference_conflict": _kind(
+        409, "The reference names another sale", "Use a new reference for a new sale, or repeat the very same request."
+    ),
+    "busy": _kind(409, "Another sale is open", "Wait for the open sale to end, or cancel it."),
+    "illegal_transition": _kind(409, "Not possible in this state", "GET the sale: its state has moved on."),
+    "code_reused": _kind(
+        409, "The payment code was used already", "Let the customer open a fresh payment code and scan that."
+    ),
+    "nothing_to_print": _kind(409, "There is no receipt", "Receipts exist for paid sales only."),
+    "printer_off": _kind(409, "No printer is configured", "Set [printer] in the configuration."),
+    "events_unknown": _kind(
+        410, "The log does not reach that far", "Read GET /v1/sales, then follow the events without a position."
+    ),
+    "body_too_large": _kind(413, "The body is too large", "Send at most 64 KiB."),
+    "unsupported_media_type": _kind(415, "The body is not declared as JSON", "Send Content-Type: application/json."),
+    "internal_error": _kind(500, "terminald has a fault", "Look at the log of terminald, and report what it says."),
+    "not_ready": _kind(503, "Not ready to take payments", "terminald doctor names what is missing."),
+    "journal_failed": _kind(503, "The journal can not be written", READINESS_ADVICE["journal_failed"]),
+    "overloaded": _kind(503, "Too many connections", "Use fewer connections, and close those that you do not need."),
+    "stopping": _kind(503, "terminald is being stopped", "Ask again when it runs; what was asked may have been done."),
+}
+
+_FALLBACK = "terminald doctor tests every part and says what to do."
+
+
+def advice(code: str) -> str:
+    """Return what to do about a code of attention or a reason of readiness; never empty."""
+    return ATTENTION_ADVICE.get(code) or READINESS_ADVICE.get(code) or _FALLBACK
+
+
+def problem_json(error: ApiError) -> tuple[int, bytes]:
+    """Return the HTTP status and the body of a refusal. A code that is in no table is our fault: 500, without detail."""
+    code, detail = error.code, error.detail[:MAX_DETAIL]
+    if code not in PROBLEMS:
+        code, detail = "internal_error", "The log of terminald says more."
+    kind = PROBLEMS[code]
+    problem = shapes.Problem(
+        type=f"urn:terminald:{code}",
+        title=kind.title,
+        status=kind.status,
+        detail=detail,
+        advice=" ".join(advice(reason) for reason in error.reasons) or kind.advice,
+        code=code,
+        field=msgspec.UNSET if error.field is None else error.field[:MAX_DETAIL],
+        reasons=error.reasons or msgspec.UNSET,
+    )
+    return kind.status, msgspec.json.encode(problem)

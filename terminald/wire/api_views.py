@@ -1,0 +1,140 @@
+"""What the local API shows of core values, as JSON."""
+
+import datetime as dt
+from typing import Final
+
+import msgspec
+
+from terminald.core.attempt_table import Attempt
+from terminald.core.ids import Instant, SaleId, WallTime
+from terminald.core.ledger import SaleView
+from terminald.core.sale import SaleState
+from terminald.core.schedule import Now
+from terminald.core.spool import PrintJob
+from terminald.wire import api_shapes as shapes
+from terminald.wire.api_problems import advice
+
+_EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+#: 9999-12-31, the last day that RFC 3339 can name: a board whose clock is wrong still shows its sales.
+_LAST_TIME: Final = 253_402_214_400_000
+_WITH_REASON: Final = frozenset({SaleState.CANCELING, SaleState.CANCELED})
+_NO_DELIVERY: Final = shapes.Delivery(required=False, state="none", deadline=None)
+_RECEIPT_STATES: Final[dict[str, shapes.ReceiptState]] = {
+    "queued": "queued",
+    "printing": "printing",
+    "printed": "printed",
+    "unverified": "unverified",
+    "expired": "expired",
+    "failed": "failed",
+}
+
+
+def rfc3339(wall: WallTime) -> str:
+    """Write a time in UTC with milliseconds: ``2025-01-31T00:00:00.000+00:00``."""
+    moment = _EPOCH + dt.timedelta(milliseconds=max(0, min(wall, _LAST_TIME)))
+    return moment.isoformat(timespec="milliseconds")
+
+
+def rfc3339_or_none(wall: WallTime | None) -> str | None:
+    """Write a time that may not have come."""
+    return None if wall is None else rfc3339(wall)
+
+
+# --- sales -----------------------------------------------------------------------------------------------------------
+
+
+def sale_shape(view: SaleView, now: Now) -> shapes.Sale:
+    """Return a sale as the host sees it. Now places instants of the terminal's time line on the calendar."""
+    sale = view.sale
+    return shapes.Sale(
+        id=sale.id,
+        reference=sale.order.reference,
+        state=sale.state,
+        amount=sale.order.amount,
+        subject=sale.order.text.subject,
+        methods=sale.order.methods,
+        qr=None,
+        attempts=tuple(_attempt(attempt) for attempt in view.attempts),
+        paid=sale.paid,
+        returned=0,
+        refunds=(),
+        delivery=_NO_DELIVERY,
+        receipt=_receipt_state(view.jobs[-1]) if view.jobs else "off",
+        reason=(sale.reason or None) if sale.state in _WITH_REASON else None,
+        attention=_attention(view, now),
+        created_at=rfc3339(sale.created_at),
+        updated_at=rfc3339(sale.updated_at),
+        closed_at=rfc3339_or_none(sale.closed_at),
+    )
+
+
+def sale_json(view: SaleView, now: Now) -> bytes:
+    """Write one sale; see :func:`sale_shape`."""
+    return msgspec.json.encode(sale_shape(view, now))
+
+
+def sales_json(views: tuple[SaleView, ...], now: Now, *, limit: int) -> bytes:
+    """Write a page of sales. A full page has a cursor, even when the next one will turn out to be empty."""
+    cursor = views[-1].sale.id if len(views) >= limit else None
+    page = shapes.SaleList(sales=tuple(sale_shape(view, now) for view in views), next_cursor=cursor)
+    return msgspec.json.encode(page)
+
+
+def _attempt(attempt: Attempt) -> shapes.Attempt:
+    facts, fault = attempt.facts, attempt.fault
+    return shapes.Attempt(
+        client_sn=attempt.client_sn,
+        kind=attempt.kind,
+        sn=facts.sn or None,
+        trade_no=facts.trade_no or None,
+        payway=facts.payway or None,
+        code=attempt.code_masked or None,
+        outcome=shapes.OUTCOMES[attempt.state],
+        error=None if fault is None else shapes.Error(code=fault.code, message=fault.message),
+        started_at=rfc3339(attempt.started_at),
+        ended_at=rfc3339_or_none(attempt.ended_at),
+    )
+
+
+def _attention(view: SaleView, now: Now) -> shapes.Attention | None:
+    """Return what has waited longest for a person."""
+    open_ones = [attempt.attention for attempt in view.attempts if attempt.attention]
+    if not open_ones:
+        return None
+    first = min(open_ones, key=lambda attention: attention.since)
+    return shapes.Attention(code=first.code, since=rfc3339(_wall(first.since, now)), advice=advice(first.code))
+
+
+def _wall(instant: Instant, now: Now) -> WallTime:
+    return WallTime(now.wall - (now.instant - instant))
+
+
+def _receipt_state(job: PrintJob) -> shapes.ReceiptState:
+    return _RECEIPT_STATES[job.state.value]
+
+
+# --- bodies of events ------------------------------------------------------------------------------------------------
+
+
+def sale_event(view: SaleView, now: Now) -> bytes:
+    """Write the body of a ``sale`` event: the sale as ``GET /v1/sales/{id}`` shows it."""
+    return sale_json(view, now)
+
+
+def print_event(job: PrintJob) -> bytes:
+    """Write the body of a ``print`` event."""
+    return msgspec.json.encode(
+        shapes.PrintEvent(
+            job=job.id, sale=job.sale_id, copy=job.is_copy, state=_receipt_state(job), detail=job.evidence
+        )
+    )
+
+
+def scan_event(sale_id: SaleId | None, device: str, reason: str, detail: str) -> bytes:
+    """Write the body of a ``scan`` event. Detail must not hold what was scanned (I7)."""
+    return msgspec.json.encode(shapes.ScanEvent(sale=sale_id, device=device, reason=reason, detail=detail))
+
+
+def readiness_event(reasons: tuple[str, ...], *, ready: bool) -> bytes:
+    """Write the body of a ``readiness`` event."""
+    return msgspec.json.encode(shapes.ReadinessEvent(ready=ready, reasons=reasons))

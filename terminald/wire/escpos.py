@@ -1,0 +1,142 @@
+"""Lines of a receipt to ESC/POS bytes.
+
+Text is encoded here: python-escpos guesses a code page for each string and turns ``￥9.90`` or ``，`` into ``?``. Its
+``Dummy`` builds what has many parameters and no text, the native QR code. It is imported at the first QR code and not
+for receipts, because the import takes a quarter of a second, 17 MB and a writable temporary directory.
+"""
+
+import logging
+import os
+import shutil
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from terminald.core.receipt import Line, display_width, sanitize
+
+Encoding = Literal["gbk", "gb18030", "utf-8"]
+Cut = Literal["full", "partial", "none"]
+
+#: From the print head to the cutter or the tear bar are 15 to 22 mm: six lines of 30 dots at 8 dots/mm.
+FEED_LINES = 6
+#: What a QR code of version 11 holds at level M; it is 61 modules wide, 366 of the 384 dots of the narrowest paper.
+MAX_QR_BYTES = 251
+#: Dots of one QR module on paper of 384 dots, and on wider paper: a phone reads 0.75 mm from a hand's distance.
+QR_MODULE, QR_MODULE_WIDE = 6, 8
+
+_WIDE_PAPER = 512
+_LEVEL_M = 1
+
+_INITIALIZE = b"\x1b@"
+_CHINESE_ON = b"\x1c&"
+_CHINESE_OFF = b"\x1c."
+_ALIGN = {"left": b"\x1ba\x00", "center": b"\x1ba\x01", "right": b"\x1ba\x02"}
+_BOLD = {False: b"\x1bE\x00", True: b"\x1bE\x01"}
+_SIZE = {False: b"\x1d!\x00", True: b"\x1d!\x11"}
+_FEED = b"\x1bd"
+_CUT = {"full": b"\x1dV\x00", "partial": b"\x1dV\x01", "none": b""}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What one printer understands. Feed: lines between the last text and the cutter, 0 … 255."""
+
+    columns: int
+    width_dots: int
+    encoding: Encoding
+    cut: Cut
+    feed_lines: int = FEED_LINES
+
+
+class _Builder(Protocol):
+    """The part of python-escpos' ``Dummy`` that is used."""
+
+    output: bytes
+
+    def qr(self, content: str, *, ec: int, size: int, native: bool) -> None: ...
+
+
+def encode(lines: Iterable[Line], profile: Profile) -> bytes:
+    """Encode one whole job: initialised, printed, fed and cut.
+
+    Whatever the lines contain, the only control bytes are the commands written here. A character that the printer's
+    character set has no glyph of becomes ``?``.
+    """
+    job = bytearray(_INITIALIZE)
+    job += _CHINESE_OFF if profile.encoding == "utf-8" else _CHINESE_ON
+    align, bold, double = "left", False, False
+    for line in lines:
+        if line.align != align:
+            align = line.align
+            job += _ALIGN[line.align]
+        if line.bold is not bold:
+            bold = line.bold
+            job += _BOLD[bold]
+        if line.double is not double:
+            double = line.double
+            job += _SIZE[double]
+        job += encode_text(line.text, profile.encoding) + b"\n"
+    job += _SIZE[False] * double + _BOLD[False] * bold
+    job += _FEED + bytes((profile.feed_lines,)) + _CUT[profile.cut]
+    if profile.encoding != "utf-8":
+        job += _CHINESE_OFF
+    return bytes(job)
+
+
+def encode_text(text: str, encoding: Encoding) -> bytes:
+    """Encode the printable content of one line, without its end; leading blanks are kept."""
+    blanks = len(text) - len(text.lstrip(" "))
+    return b" " * blanks + b"".join(_encode_char(char, encoding) for char in sanitize(text))
+
+
+def _encode_char(char: str, encoding: Encoding) -> bytes:
+    """Encode one character so that it takes on paper the columns that the layout counted."""
+    if char.isascii():
+        return char.encode("ascii")
+    try:
+        data = char.encode(encoding)
+    except UnicodeEncodeError:
+        return b"?"
+    if encoding == "utf-8":
+        return data
+    # Four bytes of GB18030 are trusted for ideographs only; no printer has emoji, and old ones print stray digits.
+    is_known = len(data) == 2 or unicodedata.category(char) == "Lo"  # noqa: PLR2004 - a double-byte character set
+    return data if is_known and display_width(char) == 2 else b"?"  # noqa: PLR2004 - two columns for two bytes
+
+
+def encode_qr(content: str, profile: Profile) -> bytes:
+    """Encode a QR code for the printer to draw: level M, centred, to be sent before an :func:`encode` job or alone.
+
+    Blocks for the import of python-escpos at the first call: call it in a thread.
+
+    Raises:
+        ValueError: nothing to encode, or more than MAX_QR_BYTES in UTF-8.
+        OSError: python-escpos found no writable temporary directory.
+    """
+    size = len(content.encode())
+    if not 0 < size <= MAX_QR_BYTES:
+        raise ValueError(f"a QR code holds 1 to {MAX_QR_BYTES} bytes, not {size}")
+    builder = _load_dummy()()
+    module = QR_MODULE if profile.width_dots < _WIDE_PAPER else QR_MODULE_WIDE
+    builder.qr(content, ec=_LEVEL_M, size=module, native=True)
+    return _INITIALIZE + _ALIGN["center"] + builder.output + b"\n" + _ALIGN["left"]
+
+
+def _load_dummy() -> Callable[[], _Builder]:
+    """Import python-escpos without what its import leaves behind.
+
+    It installs a root log handler, leaves a temporary directory, and reads a cached pickle from a directory named by
+    the environment, which fails for ever once a power cut has truncated it (python-escpos 3.1, capabilities.py).
+    """
+    root = logging.getLogger()
+    handlers = list(root.handlers)
+    os.environ.pop("ESCPOS_CAPABILITIES_PICKLE_DIR", None)
+    from escpos import capabilities  # noqa: PLC0415 - costs 272 ms and 17 MB; see the module's docstring
+    from escpos.printer import Dummy  # noqa: PLC0415 - same
+
+    for handler in [handler for handler in root.handlers if handler not in handlers]:
+        root.removeHandler(handler)
+    shutil.rmtree(capabilities.pickle_dir, ignore_errors=True)
+    dummy: Callable[[], _Builder] = Dummy
+    return dummy

@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import pytest
+
+from terminald.adapters.printer_file import FilePrinter
+from terminald.adapters.printer_network import NetworkPrinter
+from terminald.adapters.printer_serial import SerialPrinter
+from terminald.adapters.printer_usb import NodePrinter
+from terminald.adapters.printers import make_printer, make_profile
+from terminald.config import PrinterConfig
+from terminald.errors import ConfigError
+from terminald.wire.escpos import Profile
+
+
+@pytest.mark.parametrize(
+    ("settings", "kind"),
+    [
+        (PrinterConfig(driver="none"), type(None)),
+        (PrinterConfig(driver="serial", device="/dev/ttyUSB0", flow="xonxoff"), SerialPrinter),
+        (PrinterConfig(driver="usb", device="/dev/usb/lp0"), NodePrinter),
+        (PrinterConfig(driver="usb", device="04b8:0202"), NodePrinter),
+        (PrinterConfig(driver="network", device="printer.local:9100"), NetworkPrinter),
+        (PrinterConfig(driver="file", device="/var/lib/receipts.bin"), FilePrinter),
+        (PrinterConfig(driver="file", device="/dev/usb/lp0"), NodePrinter),
+    ],
+)
+def test_each_driver_has_its_transport(settings: PrinterConfig, kind: type[object]) -> None:
+    printer = make_printer(settings)
+    assert type(printer) is kind
+    if printer is not None:
+        assert (printer.name, printer.kind) == ("printer", "printer")
+
+
+def test_opening_a_device_by_driver_file_creates_no_file_there() -> None:
+    assert not isinstance(make_printer(PrinterConfig(driver="file", device=str(Path("/dev/lp9")))), FilePrinter)
+
+
+def test_the_profile_is_the_configured_one() -> None:
+    assert make_profile(PrinterConfig(columns=48, width_dots=576, encoding="utf-8", cut="partial")) == Profile(
+        columns=48, width_dots=576, encoding="utf-8", cut="partial"
+    )
+    with pytest.raises(ConfigError, match="raster"):
+        make_profile(PrinterConfig(encoding="raster"))

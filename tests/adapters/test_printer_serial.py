@@ -1,0 +1,241 @@
+import asyncio
+import os
+import pty
+import tty
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from terminald.adapters.printer_serial import Flow, SerialPrinter
+from terminald.errors import DeviceAbsent, DeviceLost, DeviceTimeout
+from terminald.simulator.printer import BUFFER_BYTES, SimulatedPrinter
+
+BAUD = 921_600
+
+
+class Line:
+    """A pseudo terminal: the far end is a printer's plug."""
+
+    def __init__(self) -> None:
+        self.far, self._near = pty.openpty()
+        tty.setraw(self._near)
+        os.set_blocking(self.far, False)
+        self.path = os.ttyname(self._near)
+
+    def let_go(self) -> None:
+        """Keep the line open by its user alone, so that a hang-up reaches it."""
+        if self._near >= 0:
+            os.close(self._near)
+            self._near = -1
+
+    def hang_up(self) -> None:
+        self.let_go()
+        if self.far >= 0:
+            os.close(self.far)
+            self.far = -1
+
+    def pending(self) -> bytes:
+        data = b""
+        try:
+            while part := os.read(self.far, 65536):
+                data += part
+        except BlockingIOError:
+            pass
+        return data
+
+    async def read(self, count: int) -> bytes:
+        loop = asyncio.get_running_loop()
+        data = b""
+        while len(data) < count:
+            readable = asyncio.Event()
+            loop.add_reader(self.far, readable.set)
+            await readable.wait()
+            loop.remove_reader(self.far)
+            data += self.pending()
+        return data
+
+
+@pytest.fixture
+def line() -> Iterator[Line]:
+    line = Line()
+    yield line
+    line.hang_up()
+
+
+def printer_on(path: str, flow: Flow = "none", grace_s: float = 20.0) -> SerialPrinter:
+    return SerialPrinter(device=path, baudrate=BAUD, flow=flow, grace_s=grace_s)
+
+
+@pytest.mark.parametrize("flow", ["none", "xonxoff", "rtscts"])
+def test_every_byte_arrives_as_it_is(line: Line, flow: Flow) -> None:
+    data = bytes(range(256)) * 20
+
+    async def scene() -> None:
+        printer = printer_on(line.path, flow)
+        await printer.open()
+        job = asyncio.create_task(printer.write(data))
+        assert await line.read(len(data)) == data
+        await job
+        await printer.close()
+
+    asyncio.run(scene())
+
+
+def test_xon_and_xoff_of_a_slow_printer_are_obeyed() -> None:
+    """Without flow control the same job overruns the buffer, so the test proves something."""
+    data = b"x" * (BUFFER_BYTES * 3)
+
+    async def overrun(flow: Flow) -> int:
+        async with SimulatedPrinter(flow="xonxoff", bytes_per_second=200_000) as simulated:
+            printer = printer_on(simulated.device, flow)
+            await printer.open()
+            await printer.write(data)
+            await simulated.wait_received(len(data))
+            await printer.close()
+            return simulated.overrun
+
+    assert asyncio.run(overrun("xonxoff")) == 0
+    assert asyncio.run(overrun("none")) > 0
+
+
+def test_a_printer_that_holds_the_line_ends_the_job_with_the_exact_count(line: Line) -> None:
+    async def scene() -> None:
+        printer = printer_on(line.path, "xonxoff", grace_s=0.2)
+        await printer.open()
+        job = asyncio.create_task(printer.write(b"x" * 100_000))
+        received = len(await line.read(300))
+        os.write(line.far, b"\x13")
+        with pytest.raises(DeviceTimeout) as caught:
+            while True:
+                done, _ = await asyncio.wait({job}, timeout=0)
+                received += len(line.pending())
+                if done:
+                    await job
+        assert f"XOFF) after 1.5 s: paper, cover, cable, flow control; {received} of 100000 bytes sent" in str(
+            caught.value
+        )
+        os.write(line.far, b"\x11")
+        again = asyncio.create_task(printer.write(b"again"))
+        assert await line.read(5) == b"again"
+        await again
+        await printer.close()
+
+    asyncio.run(scene())
+
+
+def test_a_hang_up_in_the_middle_is_noticed_by_the_job_and_by_the_watch(line: Line) -> None:
+    """I8: a lost printer ends its job and nothing else."""
+
+    async def scene() -> None:
+        printer = printer_on(line.path)
+        await printer.open()
+        line.let_go()
+        watch = asyncio.create_task(printer.run())
+        job = asyncio.create_task(printer.write(b"x" * 1_000_000))
+        await line.read(300)
+        line.hang_up()
+        with pytest.raises(DeviceLost, match=r"\d+ of 1000000 bytes sent"):
+            await job
+        with pytest.raises(DeviceLost, match="check the cable"):
+            await watch
+        with pytest.raises(DeviceAbsent, match="0 of 1 bytes sent"):
+            await printer.write(b"x")
+        await printer.close()
+
+    asyncio.run(scene())
+
+
+def test_a_printer_may_be_opened_again_after_it_was_lost() -> None:
+    async def scene() -> None:
+        first, second = Line(), Line()
+        path = Path(first.path)
+        printer = printer_on(str(path))
+        await printer.open()
+        first.hang_up()
+        with pytest.raises(DeviceLost):
+            await printer.run()
+        await printer.close()
+        third = printer_on(second.path)
+        await third.open()
+        await third.write(b"x")
+        await third.close()
+        second.hang_up()
+
+    asyncio.run(scene())
+
+
+def test_a_second_user_is_refused(line: Line) -> None:
+    async def scene() -> None:
+        first, second = printer_on(line.path), printer_on(line.path)
+        await first.open()
+        with pytest.raises(DeviceAbsent, match="used by another program"):
+            await second.open()
+        await first.close()
+        await second.open()
+        await second.close()
+
+    asyncio.run(scene())
+
+
+def test_what_is_not_there_or_not_a_serial_line_is_absent(line: Line, tmp_path: Path) -> None:
+    async def scene() -> None:
+        with pytest.raises(DeviceAbsent, match="is not there: check the cable"):
+            await printer_on(str(tmp_path / "none")).open()
+        (tmp_path / "file").touch()
+        with pytest.raises(DeviceAbsent, match="can not be used as a serial line"):
+            await printer_on(str(tmp_path / "file")).open()
+        with pytest.raises(DeviceAbsent, match="can not be used as a serial line"):
+            await printer_on(line.path, "dsrdtr").open()
+        with pytest.raises(DeviceAbsent, match="0 of 2 bytes sent"):
+            await printer_on(line.path).write(b"xx")
+
+    asyncio.run(scene())
+
+
+def test_closing_ends_the_job_under_way_and_is_harmless_twice(line: Line) -> None:
+    async def scene() -> None:
+        printer = printer_on(line.path)
+        await printer.open()
+        job = asyncio.create_task(printer.write(b"x" * 1_000_000))
+        await line.read(300)
+        await printer.close()
+        with pytest.raises(DeviceLost, match="was closed"):
+            await job
+        await printer.close()
+
+    asyncio.run(scene())
+
+
+def test_an_opening_that_is_given_up_leaves_the_line_free(line: Line) -> None:
+    async def scene() -> None:
+        opening = asyncio.create_task(printer_on(line.path).open())
+        await asyncio.sleep(0)
+        opening.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await opening
+        printer = printer_on(line.path)
+        for _ in range(100):
+            try:
+                await printer.open()
+                break
+            except DeviceAbsent:
+                await asyncio.sleep(0.01)
+        await printer.write(b"x")
+        await printer.close()
+
+    asyncio.run(scene())
+
+
+def test_what_the_printer_says_is_not_taken_for_flow_control(line: Line) -> None:
+    async def scene() -> None:
+        printer = printer_on(line.path)
+        await printer.open()
+        os.write(line.far, b"\x13\x12\x00")
+        await printer.write(b"x")
+        os.write(line.far, b"\x13")
+        await printer.write(b"y")
+        assert await line.read(2) == b"xy"
+        await printer.close()
+
+    asyncio.run(scene())

@@ -1,0 +1,126 @@
+import asyncio
+import os
+import pty
+from pathlib import Path
+
+import pytest
+
+from terminald.adapters.printer_usb import NodePrinter, at_path, by_usb_id
+from terminald.errors import DeviceAbsent, DeviceLost
+
+NULL = Path(os.devnull)
+
+
+def plug(sysfs: Path, node: str, vendor: str, product: str) -> None:
+    """Make the kernel's view of a printer: a device, its interface, and a class entry that points to the interface."""
+    device = sysfs / "devices" / node
+    interface = device / "1-1:1.0"
+    interface.mkdir(parents=True)
+    (device / "idVendor").write_text(vendor + "\n")
+    (device / "idProduct").write_text(product + "\n")
+    entry = sysfs / "class" / node
+    entry.mkdir(parents=True)
+    (entry / "device").symlink_to(interface)
+
+
+def test_a_job_goes_to_the_device() -> None:
+    async def scene() -> None:
+        printer = NodePrinter(locate=at_path(NULL))
+        await printer.open()
+        await printer.write(b"x" * 1000)
+        await printer.close()
+        await printer.close()
+        with pytest.raises(DeviceAbsent, match="not open; 0 of 1 "):
+            await printer.write(b"x")
+
+    asyncio.run(scene())
+
+
+def test_a_device_that_refuses_at_once_took_nothing() -> None:
+    async def scene() -> None:
+        printer = NodePrinter(locate=at_path(Path("/dev/full")))
+        await printer.open()
+        with pytest.raises(DeviceAbsent, match="No space left on device; 0 of 5 bytes sent"):
+            await printer.write(b"12345")
+        await printer.close()
+
+    asyncio.run(scene())
+
+
+def test_an_unplugged_device_is_noticed_by_its_node(tmp_path: Path) -> None:
+    node = tmp_path / "lp0"
+    node.symlink_to(NULL)
+
+    async def scene() -> None:
+        printer = NodePrinter(locate=at_path(node), watch_s=0.001)
+        await printer.open()
+        watch = asyncio.create_task(printer.run())
+        await asyncio.sleep(0)
+        node.unlink()
+        with pytest.raises(DeviceLost, match="unplugged"):
+            await watch
+        with pytest.raises(DeviceAbsent, match="unplugged; 0 of 1 "):
+            await printer.write(b"x")
+        await printer.close()
+
+    asyncio.run(scene())
+
+
+def test_another_device_in_its_place_is_not_ours(tmp_path: Path) -> None:
+    node = tmp_path / "lp0"
+    node.symlink_to(NULL)
+
+    async def scene() -> None:
+        printer = NodePrinter(locate=at_path(node), watch_s=0.001)
+        await printer.open()
+        node.unlink()
+        node.symlink_to("/dev/zero")
+        with pytest.raises(DeviceLost):
+            await printer.run()
+        await printer.close()
+
+    asyncio.run(scene())
+
+
+def test_what_is_not_there_is_absent_and_nothing_is_created(tmp_path: Path) -> None:
+    async def scene() -> None:
+        with pytest.raises(DeviceAbsent, match="usblp"):
+            await NodePrinter(locate=at_path(tmp_path / "lp0")).open()
+        assert list(tmp_path.iterdir()) == []
+
+    asyncio.run(scene())
+
+
+def test_files_and_serial_lines_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    far, near = pty.openpty()
+
+    async def scene() -> None:
+        for path in (tmp_path / "file", Path(os.ttyname(near))):
+            with pytest.raises(DeviceAbsent, match="choose driver serial or file"):
+                await NodePrinter(locate=at_path(path)).open()
+
+    asyncio.run(scene())
+    os.close(far)
+    os.close(near)
+
+
+def test_a_printer_is_found_by_its_usb_id(tmp_path: Path) -> None:
+    plug(tmp_path, "lp0", "1fc9", "2016")
+    plug(tmp_path, "lp1", "04b8", "0e15")
+    nodes = tmp_path / "dev"
+    assert by_usb_id("04B8", "0E15", printers=tmp_path / "class", nodes=nodes)() == nodes / "lp1"
+    with pytest.raises(FileNotFoundError):
+        by_usb_id("04b8", "0202", printers=tmp_path / "class", nodes=nodes)()
+    (tmp_path / "devices" / "lp1" / "idProduct").unlink()
+    with pytest.raises(FileNotFoundError):
+        by_usb_id("04b8", "0e15", printers=tmp_path / "class", nodes=nodes)()
+
+
+def test_a_usb_id_that_is_not_plugged_is_absent(tmp_path: Path) -> None:
+    async def scene() -> None:
+        printer = NodePrinter(locate=by_usb_id("04b8", "0202", printers=tmp_path, nodes=tmp_path))
+        with pytest.raises(DeviceAbsent, match="No such USB printer: 04b8:0202: check the cable"):
+            await printer.open()
+
+    asyncio.run(scene())

@@ -1,0 +1,210 @@
+"""Whatever a device does, its supervisor goes on (I8)."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from terminald.adapters.ports import DeviceReport, DeviceState
+from terminald.adapters.supervisor import BACKOFF, Backoff, supervise
+from terminald.errors import DeviceAbsent, DeviceLost
+
+LOGGER = "terminald.adapters.supervisor"
+Step = Exception | None | str
+
+
+class ScriptedDevice:
+    """A device whose openings, runs and closings end as scripted; ``wait`` runs until cancelled, then all is well."""
+
+    kind = "scanner"
+    name = "front"
+
+    def __init__(self, script: list[tuple[str, Step]]) -> None:
+        self._script = script
+        self.calls: list[str] = []
+        self.is_waiting = asyncio.Event()
+
+    async def open(self) -> None:
+        await self._play("open")
+
+    async def run(self) -> None:
+        await self._play("run")
+
+    async def close(self) -> None:
+        self.calls.append("close")
+        if self._script and self._script[0][0] == "close":
+            await self._play("close", is_noted=True)
+
+    async def _play(self, call: str, *, is_noted: bool = False) -> None:
+        if not is_noted:
+            self.calls.append(call)
+        expected, step = self._script.pop(0) if self._script else (call, "wait" if call == "run" else None)
+        assert expected == call
+        if isinstance(step, Exception):
+            raise step
+        if step == "wait":
+            self.is_waiting.set()
+            await asyncio.Event().wait()
+        # A turn of the loop, so that a run takes some time.
+        await asyncio.sleep(0)
+
+
+class Waits:
+    """Stand in for sleeping: note how long, and give the loop a turn."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+        await asyncio.sleep(0)
+
+
+def play(
+    script: list[tuple[str, Step]],
+    *,
+    backoff: Backoff = BACKOFF,
+    jitter: Callable[[], float] = lambda: 1.0,
+    sleep: Callable[[float], Awaitable[None]] | None = None,
+) -> tuple[ScriptedDevice, list[DeviceReport]]:
+    """Supervise until the device's script is over, then cancel."""
+
+    async def scenario() -> tuple[ScriptedDevice, list[DeviceReport]]:
+        device = ScriptedDevice(script)
+        reports: list[DeviceReport] = []
+        task = asyncio.create_task(
+            supervise(device, reports.append, jitter=jitter, backoff=backoff, sleep=sleep or Waits())
+        )
+        await asyncio.wait_for(device.is_waiting.wait(), 20)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return device, reports
+
+    return asyncio.run(scenario())
+
+
+def absent() -> DeviceAbsent:
+    return DeviceAbsent("front", "not there")
+
+
+def lost() -> DeviceLost:
+    return DeviceLost("front", "went away")
+
+
+def report(state: DeviceState, detail: str) -> DeviceReport:
+    return DeviceReport(name="front", kind="scanner", state=state, detail=detail)
+
+
+def test_a_device_is_opened_served_closed_and_opened_again() -> None:
+    device, reports = play([("open", None), ("run", lost())])
+    assert device.calls == ["open", "run", "close", "open", "run", "close"]
+    assert reports == [
+        report(DeviceState.READY, ""),
+        report(DeviceState.ABSENT, "went away"),
+        report(DeviceState.READY, ""),
+    ]
+
+
+def test_an_absent_device_is_reported_once_per_cause_and_closed_each_time() -> None:
+    script: list[tuple[str, Step]] = [("open", absent()), ("open", absent()), ("open", DeviceAbsent("front", "held"))]
+    device, reports = play(script)
+    assert device.calls == ["open", "close"] * 3 + ["open", "run", "close"]
+    assert [r.detail for r in reports] == ["not there", "held", ""]
+
+
+def test_a_run_that_ends_without_a_reason_is_a_fault_as_well() -> None:
+    _, reports = play([("open", None), ("run", None)])
+    assert reports[1] == report(DeviceState.ABSENT, "stopped by itself")
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        [("open", ValueError("6222222222222222222"))],
+        [("open", None), ("run", ValueError("6222222222222222222"))],
+        [("open", None), ("run", ExceptionGroup("all", [ValueError("6222222222222222222")]))],
+    ],
+)
+def test_a_bug_of_a_driver_is_the_devices_fault_and_its_text_is_not_reported(
+    script: list[tuple[str, Step]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """I7, I8."""
+    with caplog.at_level(logging.DEBUG, LOGGER):
+        _, reports = play(script)
+    fault = next(r for r in reports if r.state is DeviceState.ABSENT)
+    assert fault.detail.startswith("unexpected ")
+    assert "6222" not in fault.detail
+    assert any(record.exc_info for record in caplog.records if record.levelno == logging.WARNING)
+
+
+@pytest.mark.parametrize("fault", [OSError("x"), lost()])
+def test_a_fault_while_closing_changes_nothing(fault: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG, LOGGER):
+        _, reports = play([("open", None), ("run", lost()), ("close", fault)])
+    assert [r.detail for r in reports] == ["", "went away", ""]
+    assert any("closing" in record.message for record in caplog.records)
+
+
+def test_the_first_failure_warns_repeats_are_quiet_and_recovery_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    script: list[tuple[str, Step]] = [("open", absent()), ("open", absent()), ("open", None), ("run", lost())]
+    with caplog.at_level(logging.DEBUG, LOGGER):
+        play([*script, ("open", absent())])
+    assert [(r.levelname, r.message) for r in caplog.records if r.name == LOGGER] == [
+        ("WARNING", "scanner front: not there"),
+        ("DEBUG", "scanner front: not there"),
+        ("INFO", "scanner front: ready"),
+        ("WARNING", "scanner front: went away"),
+        ("DEBUG", "scanner front: not there"),
+        ("INFO", "scanner front: ready"),
+    ]
+
+
+def test_waits_double_up_to_their_bounds() -> None:
+    waits = Waits()
+    play([("open", absent())] * 5, sleep=waits)
+    assert waits.seconds == [0.5, 1, 2, 2, 2]
+    waits = Waits()
+    play([("open", lost())] * 6, sleep=waits)
+    assert waits.seconds == [0.5, 1, 2, 4, 5, 5]
+
+
+def test_jitter_keeps_at_least_half_of_a_wait() -> None:
+    waits = Waits()
+    jitters = iter([0.0, 0.5])
+    play([("open", absent())] * 2, sleep=waits, jitter=lambda: next(jitters))
+    assert waits.seconds == [0.25, 0.75]
+
+
+def test_a_device_that_was_stable_is_opened_again_soon_and_a_failed_opening_is_not_stable() -> None:
+    flapping: list[tuple[str, Step]] = [("open", None), ("run", lost())] * 3
+    waits = Waits()
+    play(list(flapping), sleep=waits)
+    assert waits.seconds == [0.5, 1, 2]
+    waits = Waits()
+    play(list(flapping), sleep=waits, backoff=Backoff(stable_s=0))
+    assert waits.seconds == [0.5, 0.5, 0.5]
+    waits = Waits()
+    play([("open", absent())] * 2, sleep=waits, backoff=Backoff(stable_s=0))
+    assert waits.seconds == [0.5, 1]
+
+
+def test_cancelling_while_waiting_for_an_absent_device_propagates() -> None:
+    async def scenario() -> None:
+        device = ScriptedDevice([("open", absent())])
+        waiting = asyncio.Event()
+
+        async def wait_for_ever(_: float) -> None:
+            waiting.set()
+            await asyncio.Event().wait()
+
+        reports: list[DeviceReport] = []
+        task = asyncio.create_task(supervise(device, reports.append, jitter=lambda: 0.0, sleep=wait_for_ever))
+        await asyncio.wait_for(waiting.wait(), 20)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert device.calls == ["open", "close"]
+
+    asyncio.run(scenario())

@@ -1,0 +1,338 @@
+"""What holds for the attempt's table as a whole, and for every life that an attempt can have."""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from terminald.core import attempt as attempts
+from terminald.core import events
+from terminald.core.attempt_table import FINAL, GATEWAY_ASKS, TABLE, UNPAID, Attempt, AttemptState
+from terminald.core.commands import GatewayCommand, QueryOrder, RefundOrder, ReverseOrder, SubmitPayment
+from terminald.core.events import Answer, Event, Fault, OrderFacts
+from terminald.core.ids import Duration, Instant, WallTime
+from terminald.core.money import Fen
+from terminald.core.schedule import HOUR, MINUTE, SECOND, Now, Rules
+from terminald.core.tables import Attention
+from terminald.errors import IllegalTransition
+from tests.core.machine_builders import (
+    AMOUNT,
+    CLIENT_SN,
+    COMPLETIONS,
+    EVENT_TYPES,
+    NOON,
+    RULES,
+    SALE_ID,
+    AttemptLife,
+    after,
+    make_event,
+)
+
+S = AttemptState
+
+instants = st.integers(0, 10_000_000_000).map(Instant)
+walls = st.integers(1_600_000_000_000, 1_900_000_000_000).map(WallTime)
+moments = st.builds(Now, instant=instants, wall=walls, is_trusted=st.booleans(), jitter=st.floats(0, 0.999))
+facts = st.builds(OrderFacts, sn=st.sampled_from(["", "7894"]), net_amount=st.none() | st.integers(1, AMOUNT).map(Fen))
+faults = st.none() | st.builds(Fault, code=st.just("TRADE_FAILED"), message=st.just("交易失败"))
+attentions = st.none() | st.builds(Attention, code=st.just("order_errored"), since=instants)
+snapshots = st.builds(
+    Attempt,
+    client_sn=st.just(CLIENT_SN),
+    sale_id=st.just(SALE_ID),
+    kind=st.just("scan"),
+    amount=st.just(AMOUNT),
+    operator=st.just("kiosk"),
+    code_masked=st.just("1308…1147"),
+    code_digest=st.just("d1"),
+    state=st.sampled_from(AttemptState),
+    token=st.integers(1, 1000),
+    facts=facts,
+    fault=faults,
+    started=instants,
+    started_at=walls,
+    ended_at=st.none() | walls,
+    window_ends=instants,
+    retry=st.none() | instants,
+    tries=st.integers(0, 100),
+    is_unanswered=st.booleans(),
+    undoing_since=st.none() | instants,
+    looks=st.lists(instants, max_size=4).map(lambda looks: tuple(sorted(looks))),
+    attention=attentions,
+)
+
+
+def rows() -> Iterator[tuple[AttemptState, type[Event], AttemptState, bool]]:
+    """Every row: from, event, to, and whether it asks the gateway."""
+    for state, table in TABLE.items():
+        for event, row in table.items():
+            yield state, event, row.to, not GATEWAY_ASKS.isdisjoint(row.ask)
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+
+def test_every_state_has_a_row_of_the_table_and_only_final_ones_are_empty() -> None:
+    assert set(TABLE) == set(AttemptState)
+    assert {state for state, table in TABLE.items() if not table} == FINAL
+    assert {state for state in AttemptState if state.is_final} == FINAL
+    assert {state for state in AttemptState if state.is_unpaid} == UNPAID
+
+
+def test_the_next_attempt_may_begin_only_where_no_payment_is_known_or_under_way() -> None:
+    """I1."""
+    assert {S.DECLINED, S.REVERSED, S.UNSENT, S.WATCHING, S.LAST_LOOK} == UNPAID
+
+
+def test_every_state_can_reach_an_end_by_answers_and_time_alone() -> None:
+    """I5: nothing depends on a host that still asks, nor on a restart."""
+    outside = (events.AbandonRequested, events.Recovered, events.PowerReturned)
+    reaches_end = set(FINAL)
+    for _ in AttemptState:
+        reaches_end |= {state for state, event, to, _ in rows() if to in reaches_end and event not in outside}
+    assert reaches_end == set(AttemptState)
+
+
+def test_every_state_can_be_entered() -> None:
+    entered = {S.SUBMITTING}
+    for _ in AttemptState:
+        entered |= {to for state, _, to, _ in rows() if state in entered}
+    assert entered == set(AttemptState)
+
+
+def test_paid_is_entered_on_the_word_of_the_gateway_alone() -> None:
+    """I4."""
+    assert {(state, event) for state, event, to, _ in rows() if to is S.PAID} == {
+        (S.SUBMITTING, events.PayConfirmed),
+        (S.POLLING, events.OrderPaid),
+    }
+
+
+def test_unpaid_ends_are_entered_on_proof_alone() -> None:
+    """I3: never on silence, on an answer nobody understands, or on time."""
+    proofs = {
+        S.DECLINED: {events.PayDeclined, events.RequestRefused, events.OrderClosed},
+        S.UNSENT: {events.RequestNotSent},
+        S.REVERSED: {
+            events.ReversalConfirmed,
+            events.RefundConfirmed,
+            events.OrderClosed,
+            events.OrderReturned,
+            events.OrderAbsent,
+        },
+    }
+    found: dict[AttemptState, set[type[Event]]] = {state: set() for state in proofs}
+    for _, event, to, _ in rows():
+        if to in found:
+            found[to].add(event)
+    assert found == proofs
+
+
+def test_absence_closes_an_order_at_the_last_look_only() -> None:
+    """I3: an order that is unknown now may still arrive."""
+    assert {state for state, event, to, _ in rows() if event is events.OrderAbsent and to.is_final} == {S.LAST_LOOK}
+
+
+@pytest.mark.parametrize("event", [events.RequestNotSent, events.RequestRefused])
+def test_a_request_that_did_not_run_closes_an_order_only_when_it_was_the_submit(event: type[Event]) -> None:
+    """I3: that a cancel was not sent says nothing about the payment."""
+    assert {state for state, cause, to, _ in rows() if cause is event and to.is_final} == {S.SUBMITTING, S.ABANDONING}
+
+
+@pytest.mark.parametrize("event", [events.Recovered, events.PowerReturned])
+def test_a_restart_asks_of_every_open_state_at_once(event: type[Event]) -> None:
+    """I5: whatever was under way is found out, or repeated where a repeat changes nothing."""
+    for state, table in TABLE.items():
+        if not state.is_final:
+            assert not GATEWAY_ASKS.isdisjoint(table[event].ask), state
+
+
+def test_every_open_state_may_be_abandoned() -> None:
+    assert all(events.AbandonRequested in table for state, table in TABLE.items() if not state.is_final)
+
+
+def test_no_cycle_of_answers_asks_the_gateway_without_a_wait() -> None:
+    """I11: an answer that asks again at once leads through four requests at the most, then to a clock."""
+    asking: dict[AttemptState, set[AttemptState]] = {state: set() for state in AttemptState}
+    for start, event, to, asks in rows():
+        if asks and issubclass(event, Answer):
+            asking[start].add(to)
+
+    def longest(state: AttemptState, seen: tuple[AttemptState, ...]) -> int:
+        assert state not in seen, f"a loop without a wait: {[one.value for one in (*seen, state)]}"
+        return max((1 + longest(to, (*seen, state)) for to in asking[state]), default=0)
+
+    assert max(longest(state, ()) for state in AttemptState) == 3
+
+
+# --- every state, every event ----------------------------------------------------------------------------------------
+
+
+@settings(deadline=None)
+@given(snapshot=snapshots, now=moments)
+def test_every_state_takes_or_refuses_every_event(snapshot: Attempt, now: Now) -> None:
+    for kind in EVENT_TYPES:
+        row = TABLE[snapshot.state].get(kind)
+        copy = Attempt(**{name: getattr(snapshot, name) for name in Attempt.__slots__})
+        if row is None:
+            with pytest.raises(IllegalTransition) as refusal:
+                attempts.step(snapshot, make_event(kind), now=now, rules=RULES)
+            assert (refusal.value.state, refusal.value.event) == (snapshot.state.value, kind.__name__)
+        else:
+            taken, commands = attempts.step(snapshot, make_event(kind), now=now, rules=RULES)
+            asked = [command for command in commands if isinstance(command, GatewayCommand)]
+            assert taken.state is row.to
+            assert taken.token == snapshot.token + len(asked)
+            assert all(command.token == taken.token and command.amount == AMOUNT for command in asked)
+            assert not any(isinstance(command, SubmitPayment) for command in commands), "I2"
+            assert (taken.client_sn, taken.sale_id, taken.amount) == (CLIENT_SN, SALE_ID, AMOUNT)
+            if taken.state.is_final:
+                assert attempts.next_wakeup(taken) is None
+                assert taken.ended_at == now.wall
+        assert snapshot == copy, "a step changes nothing in place"
+
+
+# --- every life ------------------------------------------------------------------------------------------------------
+
+happenings = st.sampled_from(["answer", "wake", "wake late", "abandon", "recover", "power", "nothing"])
+
+
+def live_on(life: AttemptLife, data: st.DataObject) -> bool:
+    """Let one thing happen that can happen now; whether anything did."""
+    event: Event
+    match data.draw(happenings):
+        case "answer" if life.in_flight:
+            event = data.draw(st.sampled_from(COMPLETIONS[type(life.in_flight)]))(
+                facts=data.draw(facts), fault=data.draw(faults)
+            )
+            life.tell(event, later=data.draw(st.integers(0, 20_000)))
+        case "wake" if life.wakeup:
+            life.wake()
+        case "wake late" if life.wakeup:
+            life.now = after(life.now, data.draw(st.integers(0, 100_000_000)))
+            life.wake()
+        case "abandon":
+            life.tell(events.AbandonRequested(), later=data.draw(st.integers(0, 60_000)))
+        case "recover" | "power" as way:
+            life.in_flight = None
+            event = events.Recovered() if way == "recover" else events.PowerReturned()
+            life.tell(event, later=data.draw(st.integers(0, 100_000_000)))
+        case _:
+            return False
+    return True
+
+
+@settings(deadline=None, max_examples=300)
+@given(data=st.data(), now=moments)
+def test_nothing_open_is_forgotten(data: st.DataObject, now: Now) -> None:
+    """I5: an open attempt has a wake-up, or its last request is under way and every completion of it has a row."""
+    life = AttemptLife(now)
+    for _ in range(60):
+        state, wakeup = life.attempt.state, life.wakeup
+        if state.is_final:
+            assert wakeup is None
+            return
+        assert wakeup or life.in_flight, f"{state} waits for nothing"
+        if wakeup:
+            assert type(wakeup.event) in TABLE[state]
+        if life.in_flight:
+            assert life.in_flight.token == life.attempt.token
+            assert set(COMPLETIONS[type(life.in_flight)]) <= set(TABLE[state])
+        live_on(life, data)
+
+
+@settings(deadline=None, max_examples=300)
+@given(data=st.data(), now=moments)
+def test_the_sale_is_told_paid_once_or_unpaid(data: st.DataObject, now: Now) -> None:
+    """I1, I3: once a sale was told that there is no payment, no word of a payment follows."""
+    life, told = AttemptLife(now), list[str]()
+    for _ in range(60):
+        before = life.attempt
+        if before.state.is_final:
+            break
+        sent = len(life.requests)
+        if not live_on(life, data):
+            continue
+        asked = [command for _, command in life.requests[sent:]]
+        assert len(asked) <= 1
+        if life.attempt.state is S.PAID:
+            told.append("paid")
+        elif life.attempt.state.is_unpaid and not before.state.is_unpaid:
+            told.append("unpaid")
+    assert told.count("paid") <= 1
+    assert "paid" not in told or told == ["paid"]
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data(), now=moments)
+def test_a_refund_carries_one_number_for_ever(data: st.DataObject, now: Now) -> None:
+    """I9."""
+    life = AttemptLife(now)
+    for _ in range(80):
+        if life.attempt.state.is_final:
+            break
+        live_on(life, data)
+    refunds = [command for _, command in life.requests if isinstance(command, RefundOrder)]
+    assert {refund.request_no for refund in refunds} <= {"undo"}
+    assert all(0 < refund.refund_amount <= AMOUNT for refund in refunds)
+
+
+QUICK = Rules(
+    payment_window=RULES.payment_window,
+    poll_interval=Duration(2 * SECOND),
+    poll_window=RULES.poll_window,
+    late_lookups=(Duration(2 * SECOND), Duration(4 * SECOND)),
+    job_lifetime=RULES.job_lifetime,
+    day_offset=RULES.day_offset,
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data(), rules=st.sampled_from([RULES, QUICK]), now=moments)
+def test_an_adversary_that_answers_at_once_is_not_asked_in_a_tight_loop(
+    data: st.DataObject, rules: Rules, now: Now
+) -> None:
+    """I11: at most four requests without a wait, and waits of 2 s or more between them, whatever is answered."""
+    life = AttemptLife(now, rules)
+    for _ in range(150):
+        if life.attempt.state.is_final:
+            break
+        if life.in_flight:
+            kinds = COMPLETIONS[type(life.in_flight)]
+            # An adversary that wants many requests gives no answer that ends the attempt, where it has another.
+            lasting = [kind for kind in kinds if not TABLE[life.attempt.state][kind].to.is_final]
+            life.tell(data.draw(st.sampled_from(lasting or kinds))())
+        else:
+            life.wake()
+    times = [at for at, _ in life.requests]
+    for window, most in ((1, 5), (10 * SECOND, 5 * 6), (MINUTE, 5 * 31)):
+        assert busiest(times, window) <= most
+    assert Counter(type(command) for _, command in life.requests)[SubmitPayment] == 1, "I2"
+
+
+@settings(deadline=None, max_examples=100)
+@given(data=st.data())
+def test_a_gateway_that_never_helps_is_asked_ever_less_often(data: st.DataObject) -> None:
+    """I11: undoing backs off, so that a day without any usable answer costs some hundreds of requests at the most."""
+    life = AttemptLife()
+    life.tell(events.OutcomeUnknown())
+    useless = {
+        QueryOrder: (events.QueryFailed, events.OrderPending, events.OrderErrored, events.OrderPaid),
+        ReverseOrder: (events.OutcomeUnknown, events.RequestNotSent, events.RequestRefused, events.ReversalPending),
+        RefundOrder: (events.OutcomeUnknown, events.RequestNotSent, events.RefundPending, events.RefundRefused),
+    }
+    life.tell(events.AbandonRequested())
+    while life.now.instant - NOON.instant < 24 * HOUR:
+        if life.in_flight:
+            life.tell(data.draw(st.sampled_from(useless[type(life.in_flight)]))())
+        else:
+            life.wake()
+    assert len(life.requests) <= 2 * (24 * 12 + 20)
+    assert life.attempt.attention is not None
+
+
+def busiest(times: list[Instant], window: int) -> int:
+    """Return how many of the ascending times lie in the fullest window of this length."""
+    return max(sum(start <= at < start + window for at in times[index:]) for index, start in enumerate(times))

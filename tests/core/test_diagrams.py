@@ -1,0 +1,47 @@
+from enum import Enum
+
+import pytest
+
+from terminald.core.attempt_table import AttemptState
+from terminald.core.events import PollDue, RetryDue, SendDue
+from terminald.core.sale import SaleState
+from terminald.core.spool import JobState
+from terminald.core.tables import Row
+from tests.core.diagram import mermaid
+from tests.core.write_diagrams import DOCUMENT, drawn, marked, with_diagrams
+
+TEXT = DOCUMENT.read_text(encoding="utf-8")
+
+
+def test_the_document_shows_every_machine_as_its_table_is() -> None:
+    assert sorted(marked(TEXT)) == sorted(drawn())
+    assert with_diagrams(TEXT, drawn()) == TEXT, "run: python -m tests.core.write_diagrams"
+
+
+@pytest.mark.parametrize("states", [AttemptState, SaleState, JobState])
+def test_the_document_says_what_every_state_means(states: type[Enum]) -> None:
+    for state in states:
+        assert f"| `{state.value}` |" in TEXT
+
+
+def test_arrows_are_grouped_and_keep_the_order_of_the_table() -> None:
+    table = {
+        JobState.QUEUED: {
+            SendDue: Row[JobState, None](JobState.PRINTING),
+            PollDue: Row[JobState, None](JobState.EXPIRED),
+            RetryDue: Row[JobState, None](JobState.PRINTING),
+        },
+        JobState.EXPIRED: {},
+    }
+    assert mermaid(table, JobState.QUEUED).splitlines() == [
+        "stateDiagram-v2",
+        "    [*] --> queued",
+        "    queued --> printing: SendDue, RetryDue",
+        "    queued --> expired: PollDue",
+        "    expired --> [*]",
+    ]
+
+
+def test_a_marker_without_a_diagram_is_an_error() -> None:
+    with pytest.raises(KeyError, match="custody"):
+        with_diagrams("<!-- diagram: custody -->\n<!-- end -->", drawn())

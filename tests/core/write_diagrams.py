@@ -1,0 +1,43 @@
+"""Write the diagrams of the machines into ARCHITECTURE.md: ``python -m tests.core.write_diagrams``."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import terminald
+from terminald.core import attempt_table, sale, spool
+from terminald.core.attempt_table import AttemptState
+from terminald.core.sale import SaleState
+from terminald.core.spool import JobState
+from tests.core.diagram import mermaid
+
+DOCUMENT = Path(terminald.__file__).parent / "ARCHITECTURE.md"
+
+_BLOCK = re.compile(r"(<!-- diagram: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+def drawn() -> Mapping[str, str]:
+    """Return the diagram of every machine, by the name that the document's markers give it."""
+    return {
+        "attempt": mermaid(attempt_table.TABLE, AttemptState.SUBMITTING),
+        "sale": mermaid(sale.TABLE, SaleState.AWAITING_PAYMENT),
+        "print": mermaid(spool.TABLE, JobState.QUEUED),
+    }
+
+
+def with_diagrams(text: str, diagrams: Mapping[str, str]) -> str:
+    """Return the document with each marked block replaced by the diagram of its name.
+
+    Raises:
+        KeyError: a marker names no diagram.
+    """
+    return _BLOCK.sub(lambda found: f"{found[1]}```mermaid\n{diagrams[found['name']]}\n```\n{found[3]}", text)
+
+
+def marked(text: str) -> list[str]:
+    """Return the names of the marked blocks, in the document's order."""
+    return [found["name"] for found in _BLOCK.finditer(text)]
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(with_diagrams(DOCUMENT.read_text(encoding="utf-8"), drawn()), encoding="utf-8")

@@ -1,0 +1,329 @@
+"""One seeded history: a host, customers, a gateway with books, crashes; the real core, engine, journal and codecs.
+
+The host is told the truth only through the journal's events, as over the API. At the end everything that was open has
+come to rest, and the gateway's books are compared with what the host was told.
+"""
+
+import asyncio
+import json
+import random
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from terminald.adapters.gateway_http import Credentials, GatewaySettings, HttpGateway
+from tests.simulation.inline_journal import InlineJournal
+
+from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.ports import Batch, SaleFilter
+from terminald.core.attempt_table import AttemptState
+from terminald.core.commands import OrderText
+from terminald.core.ids import Duration, Instant, Reference, Secret, WallTime
+from terminald.core.ledger import SaleView
+from terminald.core.money import Fen
+from terminald.core.sale import SaleOrder, SaleState
+from terminald.core.schedule import Now, Rules
+from terminald.core.terminal import Terminal
+from terminald.engine import Engine, World
+from terminald.engine_desk import EngineDesk
+from terminald.errors import ApiError, IllegalTransition, JournalUnavailable
+from terminald.simulator.gateway import Fault, GatewayWorld
+from terminald.simulator.gateway_faults import FaultKind
+from tests.simulation.carrier import Carrier
+
+T = TypeVar("T")
+
+RULES = Rules(
+    payment_window=Duration(90_000),
+    poll_interval=Duration(3_000),
+    poll_window=Duration(50_000),
+    late_lookups=(Duration(30_000), Duration(300_000), Duration(3_600_000)),
+    job_lifetime=Duration(120_000),
+    day_offset=Duration(8 * 3_600_000),
+)
+PATTERN = re.compile("^[0-9]{16,24}$")
+#: Long enough for the last look before the gateway's day ends, at ten in the morning.
+REST_S = 16 * 3600.0
+ENDINGS = (
+    "99", "99", "99", "10", "11", "12", "13", "14", "20", "21", "22", "30", "31", "32", "33", "40", "41", "42", "43",
+    "44", "45", "46", "47", "48", "49", "50", "51", "52", "53", "54", "60", "61", "62", "63", "64",
+)  # fmt: skip
+FAULT_KINDS: tuple[FaultKind, ...] = (
+    "lose_request", "close_request", "lose_answer", "close_answer", "reset", "delay_request", "slow", "trickle",
+    "http_status", "html", "garbage", "empty", "huge", "redirect", "wrong_amount", "wrong_client_sn",
+    "wrong_terminal_sn", "flawed_fields", "system_error", "illegal_sign",
+)  # fmt: skip
+
+
+class Crash(Exception):
+    """The process is gone."""
+
+
+class CrashingJournal(InlineJournal):
+    """Dies at a chosen commit: before it, or after it and before anything is performed."""
+
+    crash_in: int | None = None
+    crash_after = False
+    commits = 0
+
+    async def commit(self, batch: Batch) -> int:
+        self.commits += 1
+        dies = self.crash_in is not None and self.commits >= self.crash_in
+        if dies and not self.crash_after:
+            raise Crash
+        seq = await super().commit(batch)
+        if dies:
+            raise Crash
+        return seq
+
+
+class LoopClock:
+    """Implements the clock's port on the loop's time."""
+
+    def __init__(self, rng: random.Random, epoch_s: float) -> None:
+        self._rng = rng
+        self._epoch_ms = int(epoch_s * 1000)
+
+    def now(self) -> Now:
+        ms = int(asyncio.get_running_loop().time() * 1000)
+        return Now(instant=Instant(ms), wall=WallTime(self._epoch_ms + ms), is_trusted=True, jitter=self._rng.random())
+
+    def timer_at(self, instant: Instant) -> float:
+        return (instant + 1) / 1000
+
+
+class History:
+    """Everything that outlives a crash of the daemon, and the daemon of the day."""
+
+    def __init__(self, seed: int, path: Path) -> None:
+        self.rng = random.Random(seed)
+        self.path = path
+        self.gateway = GatewayWorld(
+            clock=asyncio.get_running_loop().time,
+            vendor_sn="V1",
+            vendor_key="vendor-key",
+            app_id="A1",
+            activation_codes={"code": 1},
+            seed=seed,
+        )
+        self.carrier = Carrier(self.gateway)
+        self.clock = LoopClock(self.rng, self.gateway.epoch_s)
+        terminal_sn, key = self.gateway.terminals.activate(
+            {"app_id": "A1", "code": "code", "device_id": "d1"}, now_s=self.gateway.now_s()
+        )
+        self.credentials = Credentials(terminal_sn=terminal_sn, device_id="d1", current=Secret(key), previous=None)
+        self.terminal = Terminal(
+            terminal_sn=terminal_sn,
+            device_id="d1",
+            current_key=Secret(key),
+            previous_key=None,
+            activated_at=WallTime(0),
+            rotated_at=WallTime(0),
+        )
+        self.desk: EngineDesk | None = None
+        self.engine: Engine | None = None
+        self.is_ended = False
+        self.crashes_left = 0
+        #: Which commit of each life kills it; drawn when not given.
+        self.crash_plan: list[tuple[int, bool]] = []
+        self.commits = 0
+
+    # --- the daemon --------------------------------------------------------------------------------------------------
+
+    async def serve(self) -> None:
+        """Run the daemon; start it again after each crash, as systemd does."""
+        is_new_boot = False
+        while True:
+            journal = CrashingJournal(SqliteJournal(self.path))
+            journal.crash_in, journal.crash_after = self._next_crash()
+            gateway = HttpGateway(
+                GatewaySettings(url="https://gateway.test", connect_timeout_s=5.0, read_timeout_s=15.0, ca_file=None),
+                credentials=lambda: self.credentials,
+                on_time=lambda _: None,
+                transport=self.carrier,
+            )
+            try:
+                await self._live(journal, gateway, is_new_boot=is_new_boot)
+            except* Crash:
+                self.desk = self.engine = None
+            finally:
+                self.commits += journal.commits
+                await gateway.aclose()
+                journal.close()
+            is_new_boot = self.rng.random() < 0.3
+            await asyncio.sleep(self.rng.choice((0.5, 2.0, 45.0)))
+
+    def _next_crash(self) -> tuple[int | None, bool]:
+        if self.crash_plan:
+            return self.crash_plan.pop(0)
+        if self.crashes_left <= 0 or self.is_ended:
+            return None, False
+        self.crashes_left -= 1
+        return self.rng.randint(1, 25), self.rng.random() < 0.5
+
+    async def _live(self, journal: CrashingJournal, gateway: HttpGateway, *, is_new_boot: bool) -> None:
+        store = journal.store
+        world = World(
+            journal=journal,
+            gateway=gateway,
+            clock=self.clock,
+            scanners=(),
+            receipts=None,
+            terminal=self.terminal,
+            salt=store.salt(),
+            new_id=self._new_id,
+            jitter=self.rng.random,
+            has_disk_space=lambda: True,
+        )
+        engine = Engine(
+            world,
+            rules=RULES,
+            required=frozenset({"gateway"}),
+            book=store.load_book(self.clock.now().instant),
+            last_seq=store.last_seq(),
+        )
+        self.engine, self.desk = engine, EngineDesk(engine, device_id="d1", code_pattern=PATTERN)
+        await engine.run(is_new_boot=is_new_boot)
+
+    def _new_id(self, wall: WallTime) -> str:
+        return f"{wall:013d}{self.rng.getrandbits(50):013X}"
+
+    # --- the host and its customer -----------------------------------------------------------------------------------
+
+    async def sell(self, reference: str, amount: int, customer: Callable[["History", str], Awaitable[None]]) -> None:
+        """Open one sale, let the customer come, and follow it until the host is told an end."""
+        order = SaleOrder(
+            reference=Reference(reference),
+            amount=Fen(amount),
+            methods=("scan",),
+            text=OrderText(subject="Cola", operator="kiosk"),
+            wants_receipt=False,
+        )
+        while await self._call(lambda desk: desk.open_sale(order)) is None:
+            await asyncio.sleep(1.0)
+        visit = asyncio.create_task(customer(self, reference))
+        while not await self._has_ended(reference):
+            await asyncio.sleep(1.0)
+        visit.cancel()
+        with suppress(asyncio.CancelledError):
+            await visit
+
+    async def _has_ended(self, reference: str) -> bool:
+        view = await self._call(lambda desk: desk.get_sale(reference))
+        return view is not None and not view.sale.state.is_with_customer
+
+    async def scan(self, reference: str, code: str) -> None:
+        """The customer presents a code; nobody says whether it was taken."""
+        await self._call(lambda desk: desk.present_code(reference, code))
+
+    async def cancel(self, reference: str) -> None:
+        """The host cancels; it may be too late."""
+        await self._call(lambda desk: desk.cancel(reference))
+
+    async def _call(self, what: Callable[[EngineDesk], Awaitable[T]]) -> T | None:
+        """Call the API; None when it refused, or died while it was at it."""
+        if self.desk is None:
+            return None
+        try:
+            async with asyncio.timeout(20):
+                return await what(self.desk)
+        except (ApiError, IllegalTransition, TimeoutError, JournalUnavailable):
+            return None
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    async def rest(self) -> None:
+        """Let faults stop, and everything that is open come to its end."""
+        self.is_ended = True
+        self.gateway.faults.clear()
+        self.carrier.is_cut = False
+        await asyncio.sleep(REST_S)
+        await self.carrier.deliver_all()
+
+    def faults_found(self) -> list[str]:
+        """Compare the gateway's books with what the host was told; every difference in words."""
+        store = SqliteJournal(self.path)
+        views = store.list_sales(SaleFilter(limit=200))
+        told: dict[str, list[str]] = {}
+        for event in store.events_after(0, 100_000):
+            if event.topic == "sale":
+                sale = json.loads(event.body)
+                told.setdefault(sale["id"], []).append(sale["state"])
+        store.close()
+        found = []
+        if self.gateway.books.duplicate_submits:
+            found.append(f"I2: submitted again: {self.gateway.books.duplicate_submits}")
+        for view in views:
+            found += [f"{view.sale.order.reference}: {what}" for what in self._judge(view, told[view.sale.id])]
+        known = {one.client_sn for view in views for one in view.attempts}
+        found += [f"I2: {one} is not in the journal" for one in self.gateway.books.orders if one not in known]
+        return found
+
+    def _judge(self, view: SaleView, told: list[str]) -> list[str]:
+        sale = view.sale
+        orders = [self.gateway.books.find(client_sn=one.client_sn) for one in view.attempts]
+        kept = sum(order.net_fen for order in orders if order is not None)
+        found = []
+        if not sale.state.is_final:
+            found.append(f"I5: the sale is still {sale.state.value}")
+        found += [f"I5: {one.client_sn} is still {one.state.value}" for one in view.attempts if not one.state.is_final]
+        if "paid" in told and kept != sale.order.amount:
+            found.append(f"I4: told paid, kept {kept} of {sale.order.amount}")
+        if "canceled" in told and kept:
+            found.append(f"I3: told canceled, kept {kept}")
+        if "paid" not in told and kept:
+            found.append(f"I3: never told paid, kept {kept}")
+        if sum(order.net_fen > 0 for order in orders if order is not None) > 1:
+            found.append("I1: two payments kept")
+        if "paid" in told and "canceled" in told:
+            found.append(f"I4: told both: {told}")
+        if sale.state is SaleState.COMPLETED and sum(one.state is AttemptState.PAID for one in view.attempts) != 1:
+            found.append("I1: completed without exactly one paid attempt")
+        return found
+
+
+async def visit(history: History, reference: str) -> None:
+    """A customer who presents some codes at some times, beside a host that may lose patience."""
+    rng = history.rng
+    for _ in range(rng.randint(0, 3)):
+        await asyncio.sleep(rng.choice((0.3, 2.0, 10.0, 40.0)))
+        code = f"13{rng.randrange(10**14):014d}{rng.choice(ENDINGS)}"
+        for _ in range(rng.choice((1, 1, 2))):
+            await history.scan(reference, code)
+        await asyncio.sleep(rng.choice((0.0, 1.0, 20.0)))
+    if rng.random() < 0.4:
+        await asyncio.sleep(rng.choice((0.0, 0.03, 1.0, 30.0, 60.0)))
+        await history.cancel(reference)
+
+
+def scatter_faults(history: History) -> None:
+    """Put some faults on the road, of every kind and at every message."""
+    rng = history.rng
+    for _ in range(rng.randint(0, 4)):
+        history.gateway.faults.add(
+            Fault(
+                kind=rng.choice(FAULT_KINDS),
+                path=rng.choice(("pay", "pay", "query", "cancel", "refund", "*")),
+                count=rng.choice((1, 1, 2, 5, 30)),
+                skip=rng.randint(0, 3),
+                seconds=rng.choice((1.0, 10.0, 20.0, 65.0)),
+                arrives=rng.random() < 0.5,
+            )
+        )
+
+
+async def live_through(seed: int, path: Path) -> History:
+    """Live one history to its rest."""
+    history = History(seed, path)
+    history.crashes_left = history.rng.choice((0, 0, 1, 2, 4))
+    daemon = asyncio.create_task(history.serve())
+    for number in range(history.rng.randint(1, 3)):
+        scatter_faults(history)
+        await history.sell(f"order-{number}", history.rng.randint(1, 5000), visit)
+    await history.rest()
+    daemon.cancel()
+    with suppress(asyncio.CancelledError):
+        await daemon
+    return history

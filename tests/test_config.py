@@ -1,0 +1,581 @@
+import dataclasses
+import datetime as dt
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from terminald.config import (
+    MAX_SCANNERS,
+    ApiConfig,
+    Config,
+    KioskConfig,
+    ProductConfig,
+    ScannerConfig,
+    VendingConfig,
+    load,
+    read_vendor_key,
+)
+from terminald.config_advice import warnings
+from terminald.config_decode import MAX_FAULTS, Section
+from terminald.config_rules import Address, format_duration, parse_duration
+from terminald.config_support import NOT_YET
+from terminald.config_text import MAX_CONFIG_BYTES, Place, parse
+from terminald.core.ids import Secret
+from terminald.errors import ConfigError
+
+CONFIG = Path(__file__).parent.parent / "config"
+SECRET = "0e5f9c7d3b1a48f2a6c4e8d0b2f1a3c5"
+
+
+def names_of(section: type[Section]) -> list[str]:
+    return [each.name for each in dataclasses.fields(section)]
+
+
+TABLES = {
+    name: names_of(type(default))
+    for name in names_of(Config)
+    if isinstance(default := getattr(Config(), name), Section)
+} | {"scanner": names_of(ScannerConfig)}
+
+Loader = Callable[[str | bytes], Config]
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("config")
+
+
+@pytest.fixture(scope="module")
+def load_text(directory: Path) -> Loader:
+    def load_text(text: str | bytes) -> Config:
+        path = directory / "t.toml"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return load(path)
+
+    return load_text
+
+
+@pytest.fixture(scope="module")
+def faults_of(load_text: Loader, directory: Path) -> Callable[[str | bytes], list[str]]:
+    """Faults without the directory of the file."""
+
+    def faults_of(text: str | bytes) -> list[str]:
+        with pytest.raises(ConfigError) as caught:
+            load_text(text)
+        return [fault.removeprefix(f"{directory}/") for fault in caught.value.faults]
+
+    return faults_of
+
+
+Faults = Callable[[str | bytes], list[str]]
+
+
+def test_an_empty_file_is_the_defaults(load_text: Loader) -> None:
+    assert load_text("") == Config()
+
+
+def test_defaults_are_those_of_the_contract() -> None:
+    config = Config()
+    assert config.sale.poll_interval == 3_000
+    assert config.sale.poll_window == 50_000
+    assert config.sale.late_lookups == (30_000, 300_000, 3_600_000)
+    assert config.sale.qr_window == 240_000
+    assert config.sale.payment_code.fullmatch("281234567890123456")
+    assert config.gateway.timezone == dt.timezone(dt.timedelta(hours=8))
+    assert config.checkin.at == dt.time(4, 30)
+    assert config.checkin.upload_log
+    assert config.api.socket_mode == 0o660
+    assert config.api.listen is None
+    assert config.receipt.print_when == "paid"
+    assert config.readiness.require == ("gateway", "scanner")
+
+
+@pytest.mark.parametrize("path", sorted(CONFIG.glob("*.toml")), ids=lambda path: path.name)
+def test_shipped_files_load(path: Path) -> None:
+    assert load(path).places.file == str(path)
+
+
+def test_the_annotated_file_says_every_default() -> None:
+    front = ScannerConfig(name="front", device="/dev/ttyACM0")
+    assert load(CONFIG / "terminald.toml") == Config(scanners=(front,))
+    assert warnings(dataclasses.replace(load(CONFIG / "terminald.toml"), places=Config().places)) == ()
+
+
+def test_the_annotated_file_has_every_key_with_an_explanation() -> None:
+    text = (CONFIG / "terminald.toml").read_text()
+    raw = tomllib.loads(re.sub(r"^#(?! )", "", text, flags=re.MULTILINE))
+    attributes = {"scanner": "scanners", "print": "print_when", "product": "products"}
+    tables = TABLES | {"scanners": TABLES["scanner"], "vending": names_of(VendingConfig)}
+    del tables["scanner"]
+    assert {attributes.get(key, key) for key in raw} == set(tables)
+    raw = {attributes.get(key, key): value[0] if isinstance(value, list) else value for key, value in raw.items()}
+    tables["products"], raw["products"] = names_of(ProductConfig), raw["kiosk"]["product"][0]
+    for name, names in tables.items():
+        assert {attributes.get(key, key) for key in raw[name]} == set(names)
+    bare = [line for line in re.findall(r"^[^#\n].*\n(?:[a-z_]+) = .*$", text, re.MULTILINE) if line[0] != "["]
+    assert [line.splitlines()[1] for line in bare] == ['trigger_off = ""', 'footer = ["Thank you"]']
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('[terminal]\nnme = "x"', 't.toml:2: terminal.nme: unknown key; did you mean "name"?'),
+        ('[terminl]\nname = "x"', 't.toml:1: terminl: unknown key; did you mean "terminal"?'),
+        ('url = "https://x"', "t.toml:1: url: unknown key here; it belongs in [gateway]"),
+        ("[log]\nxyzzy = 1", "t.toml:2: log.xyzzy: unknown key; allowed: level"),
+        ('["ev\\nil"]', "t.toml:1: ev\\nil: unknown key"),
+        (f'"{"k" * 100}" = 1', f"t.toml:1: {'k' * 60}…: unknown key"),
+        ("terminal = 5", "t.toml:1: terminal: 5 is not a table; write [terminal]"),
+        (
+            "[terminal]\nname = 5",
+            "t.toml:2: terminal.name: 5 is not a text in quotes; allowed: printable text of 1 to 64",
+        ),
+        ('[terminal]\nname = ""', 't.toml:2: terminal.name: "" has 0 characters; allowed: printable text of 1 to 64'),
+        ('[terminal]\nname = "a\\u001b"', 't.toml:2: terminal.name: "a\\x1b" contains control characters; allowed'),
+        (f'[terminal]\noperator = "{"o" * 33}"', "t.toml:2: terminal.operator: "),
+        (f'[terminal]\ndevice_id = "{"d" * 33}"', "t.toml:2: terminal.device_id: "),
+        ('[terminal]\nclient_sn = "a b"', "t.toml:2: terminal.client_sn: "),
+        ('[gateway]\nurl = "http://pay.example"', 't.toml:2: gateway.url: "http://pay.example" is not encrypted'),
+        ('[gateway]\nurl = "http://localhost.example"', "t.toml:2: gateway.url: "),
+        ('[gateway]\nurl = "ftp://x"', "t.toml:2: gateway.url: "),
+        ('[gateway]\nurl = "https://user@x"', "t.toml:2: gateway.url: "),
+        ('[gateway]\nurl = "https://x?y"', "t.toml:2: gateway.url: "),
+        ('[gateway]\nurl = "https://x:99999"', "t.toml:2: gateway.url: "),
+        ('[gateway]\nurl = "https://[::1"', "t.toml:2: gateway.url: "),
+        ('[gateway]\nurl = "pay.example"', "t.toml:2: gateway.url: "),
+        ("[gateway]\nread_timeout = 5", 't.toml:2: gateway.read_timeout: 5 is not a duration such as "200ms", "5s"'),
+        ('[gateway]\nread_timeout = "5"', 't.toml:2: gateway.read_timeout: "5" is not a duration; allowed: a duration'),
+        ('[gateway]\nread_timeout = "3h"', 't.toml:2: gateway.read_timeout: "3h" is out of range; allowed: 10ms to 2m'),
+        ('[gateway]\ntimezone = "Asia/Shanghai"', "t.toml:2: gateway.timezone: "),
+        ('[gateway]\ntimezone = "+15:00"', "t.toml:2: gateway.timezone: "),
+        ('[gateway]\nca_file = "/nonexistent/ca.pem"', "t.toml:2: gateway.ca_file: "),
+        (f'[gateway]\nca_file = "/{"x" * 300}"', "t.toml:2: gateway.ca_file: "),
+        (
+            '[state]\ndirectory = "state"',
+            't.toml:2: state.directory: "state" is not absolute; allowed: an absolute path',
+        ),
+        (f'[api]\nsocket = "/{"s" * 107}"', "t.toml:2: api.socket: is too long for a Unix socket"),
+        ("[api]\nsocket_mode = 660", "t.toml:2: api.socket_mode: 660 is not possible here; allowed: four octal"),
+        ('[api]\nsocket_group = "no-such-group"', "t.toml:2: api.socket_group: "),
+        ('[api]\nlisten = "0.0.0.0:80"', 't.toml:2: api.listen: "0.0.0.0:80" can be reached from elsewhere'),
+        ('[api]\nallowed_origins = ["http://a/b"]', "t.toml:2: api.allowed_origins: "),
+        ("[sale]\nmethods = []", "t.toml:2: sale.methods: has 0 entries; allowed: 1 to 2"),
+        ('[sale]\nmethods = "scan"', 't.toml:2: sale.methods: "scan" is not a list; write it in [ ]'),
+        ('[sale]\nmethods = ["scan", "scan"]', "t.toml:2: sale.methods: names the same value twice"),
+        ('[sale]\nmethods = ["cash"]', 't.toml:2: sale.methods: "cash" is not possible here; allowed: "scan", "qr"'),
+        ("[sale]\nqr_payway = 3", 't.toml:2: sale.qr_payway: 3 is not possible here; allowed: "1", "2"'),
+        ("[sale]\nmax_amount = 0", "t.toml:2: sale.max_amount: 0 is out of range; allowed: a whole number from 1 to"),
+        ("[sale]\nmax_amount = true", "t.toml:2: sale.max_amount: true is not a whole number"),
+        ("[sale]\nmax_amount = 3.50", "t.toml:2: sale.max_amount: 3.5 is not a whole number"),
+        (f"[sale]\nmax_amount = 0x{'f' * 9000}", "t.toml:2: sale.max_amount: a huge number is out of range"),
+        ('[sale]\npoll_window = "2s"', "t.toml:1: sale.poll_interval: is longer than sale.poll_window"),
+        ('[sale]\nlate_lookups = ["5m", "30s"]', "t.toml:2: sale.late_lookups: is not in order; allowed: rising"),
+        ("[sale]\npayment_code = '[0-9'", 't.toml:2: sale.payment_code: "[0-9" is not a regular expression: '),
+        ("[sale]\npayment_code = '[[0-9]'", "t.toml:2: sale.payment_code: "),
+        ("[sale]\npayment_code = '[0-9]*'", 't.toml:2: sale.payment_code: "[0-9]*" matches an empty text'),
+        (f"[sale]\npayment_code = '{'x' * 201}'", "t.toml:2: sale.payment_code: has 201 characters; allowed"),
+        (
+            "[checkin]\nat = 04:30:00",
+            't.toml:2: checkin.at: 04:30:00 is not a time of day; allowed: "00:00" to "23:59"',
+        ),
+        ('[checkin]\nat = "24:00"', "t.toml:2: checkin.at: "),
+        ('[checkin]\nupload_log = "yes"', 't.toml:2: checkin.upload_log: "yes" is not possible here; allowed: true'),
+        ("scanner = 5", "t.toml:1: scanner: is not a list of tables; write [[scanner]]"),
+        ('[[scanner]]\nname = "a"', "t.toml:1: scanner.device: is missing"),
+        ('\n[[scanner]]\nname = "a"\ndevice = "COM3"', 't.toml:4: scanner.device: "COM3" is not a path'),
+        ('[[scanner]]\nname = "printer"\ndevice = "/dev/a"', "t.toml:2: scanner.name: "),
+        ('[[scanner]]\nname="a"\ndevice="/dev/a"\nbaudrate = 9601', "t.toml:4: scanner.baudrate: 9601 is not possible"),
+        ('[[scanner]]\nname="a"\ndevice="/dev/a"\ntrigger_on = "1"', "t.toml:4: scanner.trigger_on: "),
+        ("[[scanner]]\n" * (MAX_SCANNERS + 1), f"t.toml:1: scanner: there are 9; allowed: up to {MAX_SCANNERS}"),
+        ("[printer]\ncolumns = 40", "t.toml:2: printer.columns: 40 is not possible here; allowed: 32, 42, 48"),
+        ('[printer]\ndriver = "serial"', 't.toml:1: printer.device: "" is not a path; allowed with driver "serial"'),
+        ('[printer]\ndriver = "network"\ndevice = "x"', "t.toml:3: printer.device: "),
+        ('[printer]\ndriver = "network"\ndevice = "x:0"', "t.toml:3: printer.device: "),
+        ('[receipt]\nheader = ["a\\nb"]', "t.toml:2: receipt.header: "),
+        ('[log]\nlevel = "INFO"', 't.toml:2: log.level: "INFO" is not possible here; allowed: "debug", "info"'),
+        ("[log]\nlevel = {}", "t.toml:2: log.level: a table is not possible here"),
+        ("[log]\nlevel = []", "t.toml:2: log.level: a list is not possible here"),
+    ],
+)
+def test_a_fault_says_where_what_and_what_is_allowed(text: str, fault: str, faults_of: Faults) -> None:
+    (found,) = faults_of(text)
+    assert found.startswith(fault)
+
+
+@pytest.mark.parametrize(
+    ("data", "fault"),
+    [
+        (b"[terminal]\nname = lobby", "t.toml:2: syntax: Invalid value at column 8; text stands in"),
+        (b"[log]\n\n[log]", "t.toml:3: syntax: Cannot declare ('log',) twice"),
+        (b"[sale]\nmethods = [\n'scan'\n", "t.toml:3: syntax: Unclosed array at the end; a list ends with ]"),
+        (b"x = " + b"9" * 5000, "t.toml:1: syntax: "),
+        (b"x = " + b"[" * 5000, "t.toml:1: file: brackets are nested too deeply"),
+        (b"[terminal]\nname = '\xff'", "t.toml:2: file: is not UTF-8 text"),
+        (b"#" * (MAX_CONFIG_BYTES + 1), "t.toml:1: file: is longer than"),
+    ],
+)
+def test_what_is_not_toml_is_a_fault_with_its_line(data: bytes, fault: str, faults_of: Faults) -> None:
+    (found,) = faults_of(data)
+    assert found.startswith(fault)
+
+
+def test_every_fault_is_reported_at_once_in_the_order_of_lines(faults_of: Faults) -> None:
+    text = """
+        [[scanner]]
+        name = "front"
+        device = "/dev/a"
+        [[scanner]]
+        device = "/dev/b"
+        [[scanner]]
+        name = "front"
+        device = "/dev/a"
+        [sale]
+        methods = [
+            "cash",
+        ]
+        max_amount = -1
+        [log]
+        level = 1
+    """
+    where = [re.match(r"t\.toml:(\d+): ([a-z_.]+): ", fault) for fault in faults_of(text)]
+    assert [(int(found[1]), found[2]) for found in where if found] == [
+        (5, "scanner.name"),
+        (8, "scanner.name"),
+        (9, "scanner.device"),
+        (11, "sale.methods"),
+        (14, "sale.max_amount"),
+        (16, "log.level"),
+    ]
+
+
+def test_a_fault_does_not_bring_another_one_with_it(faults_of: Faults) -> None:
+    assert len(faults_of('[sale]\npoll_interval = "5"\npoll_window = "1s"')) == 1
+
+
+def test_faults_are_bounded(faults_of: Faults) -> None:
+    faults = faults_of("".join(f"key{number} = 1\n" for number in range(MAX_FAULTS * 3)))
+    assert len(faults) == MAX_FAULTS + 1
+    assert faults[-1] == "t.toml:1: file: 200 more faults"
+
+
+def test_a_file_that_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"none\.toml:1: file: does not exist; copy the annotated"):
+        load(tmp_path / "none.toml")
+    with pytest.raises(ConfigError, match="1: file: cannot be read: Is a directory"):
+        load(tmp_path)
+    with pytest.raises(ConfigError, match="1: file: cannot be read: is not a file name"):
+        load(tmp_path / "a\0b")
+
+
+def test_values_are_typed(load_text: Loader) -> None:
+    config = load_text(
+        "\ufeff[gateway]\r\nurl = 'http://[::1]:80/'\r\ntimezone = '-03:30'\r\n"
+        "[sale]\nlate_lookups = []\n[checkin]\nat = '00:05'\njitter = '0s'\n[api]\nsocket_mode = '0600'\n"
+        "[printer]\ndriver = 'network'\ndevice = '[fe80::1]:9100'\n[receipt]\nprint = 'never'\nheader = ['a\u3000b']\n"
+    )
+    assert config.gateway.url == "http://[::1]:80"
+    assert config.gateway.timezone == dt.timezone(-dt.timedelta(hours=3, minutes=30))
+    assert config.sale.late_lookups == ()
+    assert config.checkin.at == dt.time(0, 5)
+    assert config.checkin.jitter == 0
+    assert config.api.socket_mode == 0o600
+    assert config.printer.address == Address(host="fe80::1", port=9100)
+    assert config.receipt.print_when == "never"
+
+
+REFUSED = {
+    "api.listen": 'api.listen = "127.0.0.1:8765"\napi.token_file = "/nonexistent"',
+    "sale.methods": 'sale.methods = ["scan", "qr"]',
+    "sale.delivery": 'sale.delivery = "confirm"',
+    "scanner.driver": 'scanner = [{name = "a", device = "/dev/a", driver = "hid"}]',
+    "scanner.trigger_on": 'scanner = [{name = "a", device = "/dev/a", trigger_on = "16 54 0D"}]',
+    "scanner.trigger_off": 'scanner = [{name = "a", device = "/dev/a", trigger_off = "16550d"}]',
+    "printer.device": 'printer.driver = "usb"\nprinter.device = "04b8:0202"',
+    "printer.encoding": 'printer.encoding = "raster"',
+    "printer.qr": 'printer.qr = "raster"',
+    "readiness.require": 'readiness.require = ["clock"]',
+    "kiosk.mode": 'kiosk.mode = "catalogue"',
+    "kiosk.product": '[[kiosk.product]]\nbarcode = "1"\nname = "x"\nprice = 1',
+    "vending": '[[vending]]\ndevice = "/dev/a"',
+}
+
+
+@pytest.mark.parametrize("row", NOT_YET, ids=lambda row: row.key)
+def test_what_this_version_does_not_do_is_refused_in_words(row: object, faults_of: Faults) -> None:
+    key = getattr(row, "key", "")
+    (fault,) = faults_of(REFUSED[key])
+    assert re.fullmatch(rf"t\.toml:\d: {key}: .*is not supported by this version; allowed: .+", fault)
+
+
+def test_a_network_printer_may_look_like_a_usb_id(load_text: Loader) -> None:
+    assert load_text('printer.driver = "network"\nprinter.device = "cafe:9100"').printer.address.host == "cafe"
+    assert load_text('printer.driver = "usb"\nprinter.device = "/dev/usb/lp1"').printer.device == "/dev/usb/lp1"
+
+
+def test_a_kiosk_is_off_by_default() -> None:
+    assert KioskConfig().mode == "off"
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o602, 0o644])
+def test_a_secret_file_that_others_can_open_is_a_fault(mode: int, faults_of: Faults, tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_text(SECRET)
+    path.chmod(mode)
+    (fault,) = faults_of(f'vendor.key_file = "{path}"')
+    assert fault == f"t.toml:1: vendor.key_file: is open to every user (mode {mode:04o}); run: chmod 0600 {path}"
+
+
+@pytest.mark.parametrize("key", ["vendor.key_file", "api.token_file", "vendor.key"])
+def test_a_secret_written_in_place_of_its_file_is_not_shown(key: str, faults_of: Faults) -> None:
+    """I7."""
+    (fault,) = faults_of(f'{key} = "{SECRET}"')
+    assert SECRET not in fault
+
+
+def vendor(load_text: Loader, key_file: Path | str = "") -> Config:
+    return load_text(f'[vendor]\nsn = "91800129"\napp_id = "2020"\nkey_file = "{key_file}"')
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_the_vendor_key_comes_from_its_file(end: str, load_text: Loader, tmp_path: Path) -> None:
+    path = tmp_path / "key"
+    path.write_bytes((SECRET + end).encode())
+    path.chmod(0o600)
+    assert read_vendor_key(vendor(load_text, path)) == Secret(SECRET)
+
+
+def test_the_vendor_key_comes_from_the_credential(
+    load_text: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    with pytest.raises(ConfigError, match=r":4: vendor\.key_file: .*/vendor_key cannot be read: No such file"):
+        read_vendor_key(vendor(load_text))
+    (tmp_path / "vendor_key").write_text(f"{SECRET}\n")
+    assert read_vendor_key(vendor(load_text)) == Secret(SECRET)
+
+
+def test_what_activation_lacks_is_said_at_once(load_text: Loader, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    with pytest.raises(ConfigError) as caught:
+        read_vendor_key(load_text("\n[vendor]\n"))
+    assert [re.sub(r"^.*t\.toml", "", fault).split(" is missing")[0] for fault in caught.value.faults] == [
+        ":2: vendor.sn:",
+        ":2: vendor.app_id:",
+        ":2: vendor.key_file:",
+    ]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\n", SECRET.encode() + b" \n", b"\xff", SECRET.encode() + b"\n\n", b"x" * 1025]
+)
+def test_a_file_that_is_not_a_key_is_a_fault_without_its_content(
+    content: bytes, load_text: Loader, tmp_path: Path
+) -> None:
+    """I7."""
+    path = tmp_path / "key"
+    path.write_bytes(content)
+    path.chmod(0o600)
+    with pytest.raises(ConfigError, match="is not a key; allowed: one line") as caught:
+        read_vendor_key(vendor(load_text, path))
+    assert SECRET not in str(caught.value)
+    path.chmod(0o600)
+    config = vendor(load_text, path)
+    path.chmod(0o644)
+    with pytest.raises(ConfigError, match="is open to every user"):
+        read_vendor_key(config)
+
+
+@pytest.mark.parametrize(
+    ("text", "doubt"),
+    [
+        ('[sale]\npoll_interval = "2s"', ":2: sale.poll_interval: 2s is short: the gateway asks for at least 3s"),
+        ('[sale]\npoll_window = "39s999ms"', ":2: sale.poll_window: 39s999ms is short: the gateway asks"),
+        ('[sale]\nqr_window = "1m"', ":2: sale.qr_window: 1m is short"),
+        ("[sale]\nlate_lookups = []", ":2: sale.late_lookups: is empty"),
+        ('[readiness]\nrequire = ["printer"]', ":2: readiness.require: "),
+        ('[printer]\ndevice = "/dev/usb/lp0"', ":2: printer.device: has no effect"),
+        ('[gateway]\nurl = "http://127.0.0.1:80"', ":2: gateway.url: is not encrypted"),
+        ('[api]\nsocket_mode = "0666"', ":2: api.socket_mode: lets every user of this machine sell"),
+        ('[state]\ndirectory = "/"', ":2: state.directory: is open to other users; run: chmod 0700 /"),
+    ],
+)
+def test_a_doubt_is_a_warning_with_its_line(text: str, doubt: str, load_text: Loader) -> None:
+    scanner = '\n[[scanner]]\nname = "a"\ndevice = "/dev/a"'
+    assert [found.split("t.toml")[1][: len(doubt)] for found in warnings(load_text(text + scanner))] == [doubt]
+
+
+def test_a_terminal_that_can_never_be_ready_is_a_warning(load_text: Loader) -> None:
+    (found,) = warnings(load_text(""))
+    assert 'readiness.require: "scanner" is required, and there is no [[scanner]]' in found
+
+
+def test_a_file_that_others_may_change_is_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "w.toml"
+    path.write_text("[readiness]\nrequire = []\n")
+    path.chmod(0o646)
+    assert warnings(load(path)) == (f"{path}:1: file: may be changed by other users; run: chmod go-w {path}",)
+
+
+@given(st.integers(0, 10**10))
+def test_durations_round_trip(duration: int) -> None:
+    assert parse_duration(format_duration(duration)) == duration
+
+
+@given(st.text("0123456789hms .-+", max_size=12))
+def test_a_duration_is_read_or_refused(text: str) -> None:
+    if re.fullmatch("(?=.)([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?([0-9]{1,9}ms)?", text):
+        assert parse_duration(text) >= 0
+    else:
+        with pytest.raises(ValueError, match="is not a duration; allowed: "):
+            parse_duration(text)
+
+
+FRAGMENTS = [
+    *("[", "]", "[[", "]]", "{", "}", "=", ".", ",", "\n", "\r\n", " ", "#", '"', "'", '"""', "'''", "\\", "\\u0000"),
+    *(
+        "terminal",
+        "sale",
+        "scanner",
+        "kiosk",
+        "product",
+        "printer",
+        "vendor",
+        "api",
+        "late_lookups",
+        "methods",
+        "device",
+    ),
+    *(
+        '"scan"',
+        '"5s"',
+        "1",
+        "-1",
+        "0x1f",
+        "1e999",
+        "nan",
+        "true",
+        "1979-05-27T07:32:00Z",
+        "04:30:00",
+        '"/dev/a"',
+        "\0",
+    ),
+]
+
+
+def outcome(load_text: Loader, text: str | bytes) -> list[str]:
+    """Return the faults of a text that may have none; any other exception than ConfigError is a bug."""
+    try:
+        load_text(text)
+    except ConfigError as exc:
+        return exc.faults
+    return []
+
+
+@given(st.one_of(st.binary(max_size=200), st.lists(st.sampled_from(FRAGMENTS), max_size=40).map("".join)))
+def test_whatever_the_file_holds_it_loads_or_is_a_config_error(load_text: Loader, text: str | bytes) -> None:
+    assert all(re.fullmatch(r".*/t\.toml:\d+: .+: .+", fault) for fault in outcome(load_text, text))
+
+
+RAW = st.recursive(
+    st.one_of(st.integers(), st.booleans(), st.text(max_size=5), st.sampled_from(["/dev/a", "5s", "scan", "qr", ""])),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", max_size=2), inner, max_size=2),
+    max_leaves=4,
+)
+KEYS = [(table, key) for table, keys in TABLES.items() for key in keys]
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), RAW, max_size=4))
+def test_whatever_a_key_holds_it_loads_or_is_a_config_error(
+    load_text: Loader, rows: dict[tuple[str, str], object]
+) -> None:
+    lines = [f"{table}.{key} = {toml(value)}" for (table, key), value in rows.items() if table != "scanner"]
+    lines += ["[[scanner]]", *(f"{key} = {toml(value)}" for (table, key), value in rows.items() if table == "scanner")]
+    assert not [fault for fault in outcome(load_text, "\n".join(lines)) if ": syntax: " in fault]
+
+
+def toml(value: object) -> str:
+    """Write a value as TOML."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case int():
+            return str(value)
+        case str():
+            escaped = "".join(f"\\U{ord(char):08x}" if not 0xD800 <= ord(char) < 0xE000 else "" for char in value)
+            return f'"{escaped}"'
+        case list():
+            return f"[{', '.join(map(toml, value))}]"
+        case dict():
+            return "{" + ", ".join(f'"{key}" = {toml(each)}' for key, each in value.items()) + "}"
+        case _:
+            raise AssertionError(value)
+
+
+# Values that take up to three lines, with what could be mistaken for keys, tables, comments and ends of texts inside.
+VALUES = [
+    "1",
+    "'a # b'",
+    '"a \\" # [x]"',
+    '"""\nkey = 1\n[table] \\""" # """',
+    '"""x"""""',
+    "'''\n\"\"\"\n[[x]]'''",
+    "[1,\n 2, # ]\n 3]",
+    '[["]"], [\n]]',
+    "{a = 1, b.c = [{d = '}'}]}",
+    "1979-05-27 07:32:00",
+    "-1.5e3",
+    "true # [x]",
+]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["a", "[b]", "[c]"]), st.lists(st.sampled_from(VALUES), max_size=3)), max_size=5)
+)
+def test_the_line_of_every_key_is_found(blocks: list[tuple[str, list[str]]]) -> None:
+    text, expected = "", dict[Place, int]()
+    counts = dict[str, int]()
+    for header, values in blocks:
+        name = header.strip("[]")
+        number = counts[name] = counts.get(name, -1) + 1
+        text += "# [comment]\n\n"
+        place: Place = (name, number) if header != name else (f"{name}{number}",)
+        expected[place] = text.count("\n") + 1
+        text += f"[{header}] # x\n" if header != name else f"[{name}{number}]\n"
+        for index, value in enumerate(values):
+            expected[*place, f"k {index}"] = text.count("\n") + 1
+            text += f'"k\\u0020{index}" = {value}\n'
+            expected[*place, f"d{index}", "x"] = text.count("\n") + 1
+            text += f"  d{index} . 'x' = {value}\n"
+    _, places = parse(text.encode(), file="x")
+    assert {place: places.lines.get(place) for place in expected} == expected
+
+
+def test_keys_inside_values_have_lines_too() -> None:
+    text = "s = [\n {n = 1},\n\n {n = 2, d = {x.y = 3}}]\n[[a]]\n[[a.b]]\nc = 1\n[[a]]\n[a.d]\n[[a.b]]\nc = 1\n"
+    _, places = parse(text.encode(), file="x")
+    assert places.line(("s", 0, "n")) == 2
+    assert places.line(("s", 1, "d", "x", "y")) == 4
+    assert places.line(("a", 0, "b", 0, "c")) == 7
+    assert places.line(("a", 1, "d")) == 9
+    assert places.line(("a", 1, "b", 0, "c")) == 11
+    assert places.line(("a", 1, "b", 0, "missing")) == 10
+    assert places.line(("nowhere",)) == 1
+
+
+def test_a_port_needs_a_token() -> None:
+    address = Address(host="127.0.0.1", port=8765)
+    ((keys, what),) = ApiConfig(listen=address).conflicts()
+    assert keys == ("listen", "token_file")
+    assert what == "needs api.token_file; set it, or leave listen empty"
+    assert not list(ApiConfig(listen=address, token_file=Path("/etc/terminald/token")).conflicts())
+
+
+def test_a_ca_file_must_be_there(load_text: Loader, tmp_path: Path) -> None:
+    path = tmp_path / "ca.pem"
+    path.touch()
+    assert load_text(f'gateway.ca_file = "{path}"').gateway.ca_file == path
