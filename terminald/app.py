@@ -5,31 +5,34 @@ import logging
 import random
 import shutil
 import signal
+import socket
 from collections.abc import Callable
 from contextlib import ExitStack
 
 import terminald
 from terminald.adapters import clock as clocks
 from terminald.adapters.api_server import ApiServer
+from terminald.adapters.api_socket import listening
 from terminald.adapters.fingerprint import derive_device_id
 from terminald.adapters.gateway_http import Credentials, HttpGateway
+from terminald.adapters.gateway_line import GatewaySettings
 from terminald.adapters.journal_sqlite import JournalThread, SqliteJournal
-from terminald.adapters.ports import Printer, Scanner
-from terminald.adapters.printers import make_printer
+from terminald.adapters.ports import Device, Printer, Scanner
+from terminald.adapters.printers import make_printer, make_profile
 from terminald.adapters.receipt_sender import ReceiptSender, Stationery
 from terminald.adapters.scanner_serial import SerialScanner
 from terminald.adapters.state_directory import lock
 from terminald.adapters.supervisor import supervise
 from terminald.adapters.systemd import notify
-from terminald.config import Config
+from terminald.config import Config, ScannerConfig
 from terminald.core.ids import Duration
 from terminald.core.schedule import Rules
 from terminald.core.terminal import Terminal
 from terminald.engine import Engine, World
 from terminald.engine_desk import EngineDesk
 from terminald.errors import ConfigError
+from terminald.logs import protect
 from terminald.wire.api import SaleDefaults
-from terminald.wire.escpos import Profile
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +47,7 @@ def open_journal(config: Config, stack: ExitStack) -> SqliteJournal:
         JournalError: held by another process, not writable, corrupt or too new.
     """
     stack.enter_context(lock(config.state.directory))
-    journal = SqliteJournal(config.state.directory / "journal.db")
+    journal = SqliteJournal(config.state.directory)
     stack.callback(journal.close)
     return journal
 
@@ -95,7 +98,7 @@ class App:
         self._gateway = HttpGateway(
             gateway_settings(config), credentials=_credentials(terminal), on_time=clock.note_gateway_time
         )
-        self._scanners = [self._scanner(one.name) for one in config.scanners]
+        self._scanners = [self._scanner(one) for one in config.scanners]
         self._printer = make_printer(config.printer)
         world = World(
             journal=self._journal,
@@ -117,13 +120,7 @@ class App:
             last_seq=journal.last_seq(),
         )
         self._desk = EngineDesk(self._engine, device_id=device_id, code_pattern=config.sale.payment_code)
-        self._api = ApiServer(
-            self._desk,
-            api_settings(config),
-            defaults=sale_defaults(config),
-            clock=clock.now,
-            version=terminald.__version__,
-        )
+        self._api = ApiServer(self._desk, sale_defaults(config), clock.now, terminald.__version__)
         self._jitter = jitter
 
     def _scanner(self, settings: ScannerConfig) -> Scanner:
@@ -132,35 +129,42 @@ class App:
             device=settings.device,
             baudrate=settings.baudrate,
             suffix=settings.suffix,
-            on_frame=lambda name, text: self._desk.take_frame(name, text),
+            on_frame=self._take_frame,
         )
+
+    def _take_frame(self, scanner: str, text: str) -> None:
+        self._desk.take_frame(scanner, text)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT; then drain, and stop. A bug in any part ends it with an exception group."""
-        self._api.bind()
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
         try:
-            async with asyncio.TaskGroup() as tasks:
-                running = [tasks.create_task(self._engine.run(is_new_boot=self._is_new_boot))]
-                running += [tasks.create_task(self._supervise(device)) for device in self._devices()]
-                await self._engine.recovered.wait()
-                api = tasks.create_task(self._api.serve())
-                notify("READY=1", "STATUS=serving")
-                log.info("serving on %s", self._config.api.socket)
-                await stop.wait()
-                notify("STOPPING=1", "STATUS=finishing what is open")
-                log.info("stopping")
-                await self._engine.drain(STOP_GRACE_S)
-                self._api.stop()
-                await api
-                for task in running:
-                    task.cancel()
+            with listening(self._config.api) as sock:
+                async with asyncio.TaskGroup() as tasks:
+                    await self._serve(sock, tasks, stop)
         finally:
             await self._gateway.aclose()
             await self._journal.aclose()
+
+    async def _serve(self, sock: socket.socket, tasks: asyncio.TaskGroup, stop: asyncio.Event) -> None:
+        """Start every part, and stop them in the order in which they can be missed."""
+        api = tasks.create_task(self._api.serve(sock))
+        running = [tasks.create_task(self._engine.run(is_new_boot=self._is_new_boot))]
+        running += [tasks.create_task(self._supervise(device)) for device in self._devices()]
+        await self._engine.recovered.wait()
+        notify("READY=1", "STATUS=serving")
+        log.info("serving on %s", self._config.api.socket)
+        await stop.wait()
+        notify("STOPPING=1", "STATUS=finishing what is open")
+        log.info("stopping")
+        await self._engine.drain(STOP_GRACE_S)
+        self._api.stop()
+        await api
+        for task in running:
+            task.cancel()
 
     def _devices(self) -> list[Device]:
         return [*self._scanners, *([self._printer] if self._printer else [])]
@@ -201,7 +205,12 @@ def sale_defaults(config: Config) -> SaleDefaults:
 
 
 def _credentials(terminal: Terminal | None) -> Callable[[], Credentials | None]:
-    held = terminal and Credentials(
+    if terminal is None:
+        return lambda: None
+    for key in (terminal.current_key, terminal.previous_key):
+        if key is not None:
+            protect(key)
+    held = Credentials(
         terminal_sn=terminal.terminal_sn,
         device_id=terminal.device_id,
         current=terminal.current_key,
@@ -211,12 +220,6 @@ def _credentials(terminal: Terminal | None) -> Callable[[], Credentials | None]:
 
 
 def _receipt_sender(config: Config, printer: Printer) -> ReceiptSender:
-    profile = Profile(
-        columns=config.printer.columns,
-        width_dots=config.printer.width_dots,
-        encoding=config.printer.encoding,
-        cut=config.printer.cut,
-    )
     stationery = Stationery(
         terminal_name=config.terminal.name,
         header=config.receipt.header,
@@ -224,7 +227,7 @@ def _receipt_sender(config: Config, printer: Printer) -> ReceiptSender:
         language=config.receipt.language,
         zone=config.gateway.timezone,
     )
-    return ReceiptSender(printer, profile, stationery)
+    return ReceiptSender(printer, make_profile(config.printer), stationery)
 
 
 def _disk_watch(config: Config) -> Callable[[], bool]:

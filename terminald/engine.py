@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from terminald.adapters.api_views import device_event
 from terminald.adapters.ports import (
     Batch,
     Clock,
@@ -32,7 +33,7 @@ from terminald.core.terminal import Terminal
 from terminald.engine_entries import entries_of
 from terminald.engine_link import LinkMonitor
 from terminald.errors import ApiError, JournalUnavailable, TerminaldError
-from terminald.wire.api import device_event, readiness_event
+from terminald.wire.api_views import readiness_event
 
 log = logging.getLogger(__name__)
 
@@ -334,7 +335,7 @@ class Engine:
             before=before,
             after=_words(now),
         )
-        await self.publish(record, "readiness", readiness_event(not now, tuple(one.value for one in now)))
+        await self.publish(record, "readiness", readiness_event(tuple(one.value for one in now)))
         self._told_reasons = self.reasons()
 
 

@@ -12,7 +12,7 @@ from terminald.core.ledger import Book, OpenSale, PrintCopy, Record, SaleView, T
 from terminald.core.sale import Sale, SaleOrder, SaleState
 from terminald.engine import Engine
 from terminald.errors import ApiError, IllegalTransition
-from terminald.wire.api import scan_event
+from terminald.wire.api_views import scan_event
 from terminald.wire.barcode import NotPaymentCode, classify
 
 #: A key older than this should have been renewed, and one older than twice this is dead ("at least once a day … valid

@@ -7,7 +7,7 @@ from terminald.core.ids import ClientSn, JobId
 from terminald.core.ledger import Advance, Book, Record, view
 from terminald.core.sale import SaleState
 from terminald.core.schedule import Now
-from terminald.wire.api import attention_event, print_event, sale_event
+from terminald.wire.api_views import attention_event, print_event, sale_event
 
 
 def entries_of(before: Book, after: Book, done: Advance, now: Now) -> tuple[Entry, ...]:
@@ -45,4 +45,4 @@ def _attention(record: Record, before: Book, after: Book, now: Now) -> list[Entr
     if new.attention is None or (old is not None and old.attention is not None):
         return []
     raised = replace(record, kind="attention", before="", after=new.attention.code)
-    return [Entry(record=raised, topic="attention", body=attention_event(new, now))]
+    return [Entry(record=raised, topic="attention", body=attention_event(new, new.attention, now))]

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 
 #: An idle link is proven this often, so that an unplugged cable is known before the next customer comes.
 IDLE_S = 300.0
-#: A link that is down is tried again after 2 s, then 4, 8 … at the longest after this.
+#: A link that is not proven is tried again after 2 s, then 4, 8 … at the longest after this.
 RETRY_FIRST_S = 2.0
 RETRY_LONGEST_S = 60.0
 
@@ -61,8 +61,9 @@ class LinkMonitor:
         while True:
             self._wanted.clear()
             self._take(await self._gateway.probe())
-            tries = 0 if self.is_reachable else tries + 1
-            wait = IDLE_S if self.is_reachable else min(RETRY_LONGEST_S, RETRY_FIRST_S * 2 ** min(tries - 1, 8))
+            is_good = self._report.state is LinkState.PROVEN
+            tries = 0 if is_good else tries + 1
+            wait = IDLE_S if is_good else min(RETRY_LONGEST_S, RETRY_FIRST_S * 2 ** min(tries - 1, 8))
             try:
                 async with asyncio.timeout(wait * (1 + self._jitter() / 4)):
                     await self._wanted.wait()

@@ -11,8 +11,8 @@ from terminald.errors import JournalCorrupt, JournalError, JournalUnavailable
 _CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 #: What to do with a damaged file.
 EVIDENCE: Final = (
-    "terminald does not sell with it. Keep journal.db, journal.db-wal and journal.db-shm together as evidence, compare "
-    "the sales of the day with the gateway's, then move the three files away and start again"
+    "terminald does not sell with it. Keep the file together with those that are named -wal and -shm as evidence, "
+    "compare the sales of the day with the gateway's, then move the three away and start again"
 )
 _ADVICE: Final = {
     sqlite3.SQLITE_FULL: "free some disk space",

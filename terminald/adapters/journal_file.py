@@ -9,7 +9,6 @@ from terminald.adapters import journal_schema, state_directory
 from terminald.adapters.journal_faults import EVIDENCE, translated
 from terminald.errors import JournalCorrupt, JournalTooNew, JournalUnavailable
 
-FILE_NAME: Final = "journal.db"
 #: How long to wait for a foreign reader (a person with the sqlite3 shell) before a commit fails. The gateway's own
 #: answer takes seconds; a sale may wait as long.
 BUSY_TIMEOUT_S: Final = 5.0
@@ -27,8 +26,8 @@ _SETTINGS: Final = (
 )
 
 
-def open_file(directory: Path) -> sqlite3.Connection:
-    """Open the journal in a directory, at the newest schema; both are made when they are missing.
+def open_file(file: Path) -> sqlite3.Connection:
+    """Open a journal at the newest schema. The file and its directory are made when they are missing.
 
     The connection is in autocommit mode, and may be handed from one thread to another.
 
@@ -37,15 +36,14 @@ def open_file(directory: Path) -> sqlite3.Connection:
         JournalCorrupt: the file is damaged or is no journal; it was not changed.
         JournalTooNew: a newer terminald wrote it; it was not changed.
     """
-    state_directory.prepare(directory)
-    file = directory.absolute() / FILE_NAME
+    state_directory.prepare(file.parent)
     with translated(file, "opening"):
         _make_private(file)
         _inspect(file)
         connection = sqlite3.connect(file, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         is_ready = False
         try:
-            _configure(connection, file)
+            configure(connection, file)
             journal_schema.migrate(connection)
             is_ready = True
         finally:
@@ -59,7 +57,7 @@ def _make_private(file: Path) -> None:
     with suppress(FileExistsError):
         file.touch(mode=state_directory.FILE_MODE, exist_ok=False)
         state_directory.sync_directory(file.parent)
-    for name in (FILE_NAME, f"{FILE_NAME}-wal", f"{FILE_NAME}-shm"):
+    for name in (file.name, f"{file.name}-wal", f"{file.name}-shm"):
         with suppress(FileNotFoundError):
             file.with_name(name).chmod(state_directory.FILE_MODE)
 
@@ -70,7 +68,9 @@ def _inspect(file: Path) -> None:
     Raises:
         JournalCorrupt, JournalTooNew: it is not to be used.
     """
-    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)) as connection:
+    with closing(
+        sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)
+    ) as connection:
         version = journal_schema.version_of(connection)
         if version > journal_schema.VERSION:
             raise JournalTooNew(
@@ -82,7 +82,12 @@ def _inspect(file: Path) -> None:
         raise JournalCorrupt(f"{file} fails its integrity check: {verdict}; {EVIDENCE}")
 
 
-def _configure(connection: sqlite3.Connection, file: Path) -> None:
+def configure(connection: sqlite3.Connection, file: Path) -> None:
+    """Make every commit durable, and read back that it is.
+
+    Raises:
+        JournalUnavailable: a setting does not hold.
+    """
     for name, value, expected in _SETTINGS:
         connection.execute(f"PRAGMA {name}={value}").fetchall()
         (found,) = connection.execute(f"PRAGMA {name}").fetchone()

@@ -4,6 +4,7 @@ The keys stand here in clear: whoever takes the card has them. No other table ho
 """
 
 import sqlite3
+from dataclasses import dataclass
 from typing import Final
 
 from terminald.core.ids import Secret, WallTime
@@ -14,6 +15,16 @@ from terminald.errors import JournalCorrupt, JournalError
 MAX_ACTIVATIONS: Final = 100
 #: The last events are looked at for the last moment: commits may be queued in another order than their moments.
 _RECENT_EVENTS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Boot:
+    """How one boot's time becomes the terminal's own: ``CLOCK_BOOTTIME + offset`` is the instant, in milliseconds."""
+
+    offset: int
+    #: Whether this is the first start of the boot: whoever stood before the terminal may be gone.
+    is_new: bool
+
 
 _PUT_TERMINAL: Final = """
     INSERT INTO terminal (row, terminal_sn, device_id, current_key, previous_key, activated_at, rotated_at)
@@ -107,8 +118,8 @@ def load_activations(connection: sqlite3.Connection) -> tuple[ActivationIntent, 
 # --- the time line ---------------------------------------------------------------------------------------------------
 
 
-def open_boot(connection: sqlite3.Connection, boot_id: str, boottime_ms: int) -> int:
-    """Return what turns this boot's CLOCK_BOOTTIME into instants: the same one for every start within a boot.
+def open_boot(connection: sqlite3.Connection, boot_id: str, boottime_ms: int) -> Boot:
+    """Return the anchor of this boot: the same one for every start within it.
 
     A new boot goes on one millisecond after the last moment on record. How long the power was off nobody knows: a
     deadline is late by so much, and never early.
@@ -117,13 +128,14 @@ def open_boot(connection: sqlite3.Connection, boot_id: str, boottime_ms: int) ->
         "SELECT boot_id, offset_ms FROM boots ORDER BY number DESC LIMIT 1"
     ).fetchone()
     last = _last_moment(connection)
-    if row and row[0] == boot_id and boottime_ms + row[1] >= last:
-        return row[1]
+    is_new = row is None or row[0] != boot_id
+    if row and not is_new and boottime_ms + row[1] >= last:
+        return Boot(offset=row[1], is_new=False)
     offset = last + 1 - boottime_ms
     connection.execute(
         "INSERT INTO boots (boot_id, offset_ms, opened_at) VALUES (?, ?, ?)", (boot_id, offset, boottime_ms + offset)
     )
-    return offset
+    return Boot(offset=offset, is_new=is_new)
 
 
 def _last_moment(connection: sqlite3.Connection) -> int:

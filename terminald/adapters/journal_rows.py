@@ -17,9 +17,6 @@ from terminald.core.schedule import CODE_LIFE
 from terminald.core.spool import PrintJob
 from terminald.errors import JournalCorrupt, JournalError
 
-#: The longest page of sales or events: a commit waits no longer than one page takes to read.
-MAX_PAGE: Final = 500
-
 T = TypeVar("T")
 
 _Fields = dict[str, msgspec.Raw]
@@ -113,12 +110,12 @@ def write(connection: sqlite3.Connection, batch: Batch) -> None:
     ]
     jobs = [(one.sale_id, one.id, not one.state.is_final, JOBS.encode(one)) for one in batch.jobs]
     for what, statement, rows in (
-        ("sale", _PUT_SALE, sales),
-        ("attempt", _PUT_ATTEMPT, attempts),
-        ("print job", _PUT_JOB, jobs),
+        ("a sale", _PUT_SALE, sales),
+        ("an attempt", _PUT_ATTEMPT, attempts),
+        ("a print job", _PUT_JOB, jobs),
     ):
         if rows and connection.executemany(statement, rows).rowcount != len(rows):
-            raise JournalError(f"a {what} was to be written under the name of another; nothing was changed")
+            raise JournalError(f"{what} was to be written under the name of another; nothing was changed")
     connection.executemany(_ADD_EVENT, list(_event_rows(batch)))
 
 
@@ -150,14 +147,10 @@ def last_seq(connection: sqlite3.Connection) -> int:
 
 
 def events_after(connection: sqlite3.Connection, seq: int, limit: int) -> tuple[LoggedEvent, ...]:
-    """Return public events, oldest first; at most MAX_PAGE of them, whatever the limit."""
+    """Return public events with a greater sequence number, oldest first."""
     statement = "SELECT seq, topic, body FROM events WHERE seq > ? AND topic <> '' ORDER BY seq LIMIT ?"
-    rows = connection.execute(statement, (seq, _page(limit)))
+    rows = connection.execute(statement, (seq, max(0, limit)))
     return tuple(LoggedEvent(seq=number, topic=topic, body=body) for number, topic, body in rows)
-
-
-def _page(limit: int) -> int:
-    return max(0, min(limit, MAX_PAGE))
 
 
 # --- sales -----------------------------------------------------------------------------------------------------------
@@ -181,7 +174,7 @@ def find_sale(connection: sqlite3.Connection, name: str) -> SaleView | None:
 
 
 def list_sales(connection: sqlite3.Connection, wanted: SaleFilter) -> tuple[SaleView, ...]:
-    """List sales, newest first; at most MAX_PAGE of them. Since is included, until is not."""
+    """List sales, newest first. Since is included, until is not."""
     conditions = ["TRUE"]
     if wanted.reference:
         conditions.append("reference = :reference")
@@ -206,7 +199,7 @@ def list_sales(connection: sqlite3.Connection, wanted: SaleFilter) -> tuple[Sale
             "since": wanted.since,
             "until": wanted.until,
             "cursor": wanted.cursor,
-            "limit": _page(wanted.limit),
+            "limit": max(0, wanted.limit),
         },
     ).fetchall()
     return tuple(_view(connection, SALES.decode(text)) for (text,) in rows)

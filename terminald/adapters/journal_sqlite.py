@@ -11,12 +11,14 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
 from terminald.adapters import journal_identity, journal_rows
 from terminald.adapters.journal_faults import transaction, translated
-from terminald.adapters.journal_file import FILE_NAME, open_file
+from terminald.adapters.journal_file import open_file
+from terminald.adapters.journal_identity import Boot
 from terminald.adapters.ports import Batch, LoggedEvent, SaleFilter
 from terminald.core.ids import Instant, WallTime
 from terminald.core.ledger import Book, SaleView
@@ -26,24 +28,27 @@ from terminald.errors import JournalCorrupt, JournalUnavailable
 #: Keyed BLAKE2b takes up to 64 bytes of key; 32 are out of anybody's reach.
 SALT_BYTES: Final = 32
 
+#: The longest page of sales or events that is read at once: a commit waits no longer than a page takes to read.
+MAX_PAGE: Final = 500
+
 T = TypeVar("T")
 
 
 class SqliteJournal:
-    """The journal in a state directory. Used by one thread at a time; every method blocks.
+    """The journal in a file of the state directory. Used by one thread at a time; every method blocks.
 
     Methods raise JournalUnavailable when the file can not be read or written now, and JournalCorrupt when what it holds
     can not be understood. After either the journal is as before the call, and the call may be repeated.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, file: Path) -> None:
         """Open the journal, and make it when it is missing. The caller holds the directory's lock.
 
         Raises:
             JournalUnavailable, JournalCorrupt, JournalTooNew: it is not to be used; a file that was there is unchanged.
         """
-        self._file = directory / FILE_NAME
-        self._connection = open_file(directory)
+        self._file = file
+        self._connection = open_file(file)
 
     def close(self) -> None:
         """Let go of the file; harmless when repeated. Nothing is lost without it."""
@@ -72,12 +77,12 @@ class SqliteJournal:
             return journal_rows.find_sale(connection, name)
 
     def list_sales(self, wanted: SaleFilter) -> tuple[SaleView, ...]:
-        """List sales, newest first; at most :data:`journal_rows.MAX_PAGE`. Since is included, until is not."""
+        """List sales, newest first. Since is included, until is not."""
         with self._reading() as connection:
             return journal_rows.list_sales(connection, wanted)
 
     def events_after(self, seq: int, limit: int) -> tuple[LoggedEvent, ...]:
-        """Return public events with a greater sequence number, oldest first; at most MAX_PAGE."""
+        """Return public events with a greater sequence number, oldest first."""
         with self._reading() as connection:
             return journal_rows.events_after(connection, seq, limit)
 
@@ -145,8 +150,8 @@ class SqliteJournal:
 
     # --- time ---
 
-    def open_boot(self, boot_id: str, boottime_ms: int) -> int:
-        """Return the offset in milliseconds for which ``CLOCK_BOOTTIME + offset`` is this boot's instant.
+    def open_boot(self, boot_id: str, boottime_ms: int) -> Boot:
+        """Return how ``CLOCK_BOOTTIME`` becomes this boot's instants.
 
         Instants never run backwards: every start within a boot has the same offset, and a new boot begins after the
         last moment on record.
@@ -186,7 +191,7 @@ class JournalThread:
         self._one_read = asyncio.Lock()
         self._closed: asyncio.Future[None] | None = None
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Wait for what is under way, then close the journal; harmless when repeated. Not undone by cancelling."""
         if self._closed is None:
             self._closed = self._submit(self._journal.close)
@@ -205,12 +210,13 @@ class JournalThread:
         return await self._read(lambda: self._journal.find_sale(name))
 
     async def list_sales(self, wanted: SaleFilter) -> tuple[SaleView, ...]:
-        """List sales, newest first."""
-        return await self._read(lambda: self._journal.list_sales(wanted))
+        """List sales, newest first; at most MAX_PAGE of them."""
+        page = replace(wanted, limit=min(wanted.limit, MAX_PAGE))
+        return await self._read(lambda: self._journal.list_sales(page))
 
     async def events_after(self, seq: int, limit: int) -> tuple[LoggedEvent, ...]:
-        """Return public events with a greater sequence number, oldest first."""
-        return await self._read(lambda: self._journal.events_after(seq, limit))
+        """Return public events with a greater sequence number, oldest first; at most MAX_PAGE of them."""
+        return await self._read(lambda: self._journal.events_after(seq, min(limit, MAX_PAGE)))
 
     async def load_book(self, now: Instant) -> Book:
         """Return every open thing, and what is recent enough for the ledger to keep."""

@@ -79,7 +79,7 @@ class Printer(Device, Protocol):
         """
 
 
-#: Called with the bare text of each complete frame, without prefix and suffix. Must not block.
+#: Called with the text of each complete frame, without suffix; ``wire.barcode`` reads the prefix. Must not block.
 FrameSink = Callable[[str, str], None]  # (scanner name, text)
 #: Called with each change of a device's state. Must not block.
 DeviceSink = Callable[[DeviceReport], None]

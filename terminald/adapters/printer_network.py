@@ -93,8 +93,8 @@ class NetworkPrinter:
                 return await self._connect_any()
         except TimeoutError as exc:
             raise self._absent(f"no answer within {CONNECT_S:.0f} s") from exc
-        except OSError as exc:
-            raise self._absent(exc.strerror or str(exc)) from exc
+        except (OSError, UnicodeError) as exc:  # UnicodeError: a name that no resolver would be asked for
+            raise self._absent(_reason(exc)) from exc
 
     async def _connect_any(self) -> socket.socket:
         """Connect to the first address of the host that answers."""
@@ -118,3 +118,10 @@ class NetworkPrinter:
     def _absent(self, why: str) -> DeviceAbsent:
         where = f"{self._host}:{self._port}"
         return DeviceAbsent(self.name, f"{where}: {why}: check the printer's power, network and [printer] device")
+
+
+def _reason(exc: OSError | UnicodeError) -> str:
+    """Say what went wrong; the event loop's own text repeats the address."""
+    if isinstance(exc, OSError) and exc.errno is not None and exc.errno > 0:
+        return os.strerror(exc.errno)
+    return str(exc)

@@ -205,6 +205,11 @@ def recovery(book: Book, event: Event) -> tuple[Stimulus, ...]:
     )
 
 
+def _is_stale(told: ToAttempt | ToJob, subject: Attempt | PrintJob | None) -> bool:
+    """Whether a completion comes too late: something else was asked since, or all is closed and out of the book."""
+    return told.token is not None and (subject is None or told.token != subject.token)
+
+
 class _Draft:
     """Collects one advance. Lives for one call."""
 
@@ -227,9 +232,11 @@ class _Draft:
             case ToSale():
                 self._tell_sale(stimulus.sale_id, stimulus.event)
             case ToAttempt():
-                self._tell_attempt(stimulus)
+                if not _is_stale(stimulus, self._book.attempts.get(stimulus.client_sn)):
+                    self._tell_attempt(stimulus.client_sn, stimulus.event)
             case ToJob():
-                self._tell_job(stimulus)
+                if not _is_stale(stimulus, self._book.jobs.get(stimulus.job_id)):
+                    self._tell_job(stimulus.job_id, stimulus.event)
             case PrintCopy():
                 self._enqueue(EnqueuePrint(sale_id=stimulus.sale_id, is_copy=True))
         self._cascade()
@@ -261,7 +268,7 @@ class _Draft:
             case TellSale():
                 self._tell_sale(command.sale_id, command.event)
             case AbandonAttempt():
-                self._tell_attempt(ToAttempt(client_sn=command.client_sn, event=AbandonRequested()))
+                self._tell_attempt(command.client_sn, AbandonRequested())
             case OpenAttempt():
                 self._open_attempt(command)
             case EnqueuePrint():
@@ -280,23 +287,18 @@ class _Draft:
         self._note("sale", sale_id, sale_id, type(event).__name__, before.state.value, after.state)
         self._pending.extend(commands)
 
-    def _tell_attempt(self, told: ToAttempt) -> None:
-        before = self._attempts.get(told.client_sn) or self._book.attempts[told.client_sn]
-        if told.token is not None and told.token != before.token:
-            return
-        after, commands = attempts.step(before, told.event, now=self._now, rules=self._rules)
-        self._attempts[told.client_sn] = after
-        cause = type(told.event).__name__
-        self._note("attempt", told.client_sn, after.sale_id, cause, before.state.value, after.state)
+    def _tell_attempt(self, client_sn: ClientSn, event: Event) -> None:
+        before = self._attempts.get(client_sn) or self._book.attempts[client_sn]
+        after, commands = attempts.step(before, event, now=self._now, rules=self._rules)
+        self._attempts[client_sn] = after
+        self._note("attempt", client_sn, after.sale_id, type(event).__name__, before.state.value, after.state)
         self._pending.extend(commands)
 
-    def _tell_job(self, told: ToJob) -> None:
-        before = self._jobs.get(told.job_id) or self._book.jobs[told.job_id]
-        if told.token is not None and told.token != before.token:
-            return
-        after, commands = spool.step(before, told.event, now=self._now)
-        self._jobs[told.job_id] = after
-        self._note("print", told.job_id, after.sale_id, type(told.event).__name__, before.state.value, after.state)
+    def _tell_job(self, job_id: JobId, event: Event) -> None:
+        before = self._book.jobs[job_id]
+        after, commands = spool.step(before, event, now=self._now)
+        self._jobs[job_id] = after
+        self._note("print", job_id, after.sale_id, type(event).__name__, before.state.value, after.state)
         self._pending.extend(commands)
 
     def _open_attempt(self, opening: OpenAttempt) -> None:

@@ -215,7 +215,7 @@ def _reason(sale: Sale, event: Event, to: SaleState) -> str:
     """Say why the sale is not paid: the first cause stands once the sale is being canceled."""
     if to in (SaleState.PAID, SaleState.COMPLETED):
         return ""
-    if sale.state in (SaleState.CANCELING, SaleState.CANCELED):
+    if to is sale.state or sale.state is SaleState.CANCELING:
         return sale.reason
     if isinstance(event, PresentationExpired):
         return sale.reason or "expired"

@@ -150,9 +150,7 @@ def _say(line: str) -> None:
 def _introduction(world: GatewayWorld, port: int, key_file: Path | None) -> str:
     """Return what a person needs to point a terminal here."""
     url = f"http://{HOST}:{port}"
-    key = (
-        f"vendor key: {DEFAULT_VENDOR_KEY} (published: not a secret)" if key_file is None else f"in {key_file}"
-    )
+    key = f"{DEFAULT_VENDOR_KEY} (published: not a secret)" if key_file is None else f"in {key_file}"
     codes = ", ".join(f"{code} ({uses} uses)" for code, uses in world.activation_codes.items())
     return "\n".join(
         [

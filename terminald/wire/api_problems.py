@@ -52,8 +52,8 @@ ATTENTION_ADVICE: Mapping[str, str] = {
 READINESS_ADVICE: Mapping[str, str] = {
     "not_activated": "Activate the terminal once with an activation code: terminald activate CODE.",
     "key_expired": "The terminal key is too old. Check the network, then rotate it: terminald checkin.",
-    "key_locked_out": "The gateway accepts no key of this terminal. Activate it anew: terminald activate --replace CODE.",
-    "gateway_unreachable": "Check the network and the name resolution of the terminal; terminald doctor names the part.",
+    "key_locked_out": "The gateway accepts no key of this terminal. Activate anew: terminald activate --replace CODE.",
+    "gateway_unreachable": "Check the terminal's network and name resolution; terminald doctor names the part.",
     "clock_unset": "The time of day is unknown. Check that the board reaches a time server.",
     "scanner_absent": "Plug the scanner in, and check the configured device path; terminald doctor tests it.",
     "printer_absent": "Switch the printer on, plug it in, and check the configured device; terminald doctor tests it.",
@@ -106,7 +106,7 @@ def advice(code: str) -> str:
 
 
 def problem_json(error: ApiError) -> tuple[int, bytes]:
-    """Return the HTTP status and the body of a refusal. A code that is in no table is our fault: 500, without detail."""
+    """Return the HTTP status and the body of a refusal. A code in no table is our fault: 500, without detail."""
     code, detail = error.code, error.detail[:MAX_DETAIL]
     if code not in PROBLEMS:
         code, detail = "internal_error", "The log of terminald says more."

@@ -32,7 +32,7 @@ class Request(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Base of every body that a caller sends."""
 
 
-class GoodsRequest(Request):
+class GoodsRequest(Request, frozen=True, kw_only=True):
     """One line of the basket. Lengths: Web API documents, goods_details."""
 
     name: Annotated[str, Meta(min_length=1, max_length=32)]
@@ -42,7 +42,7 @@ class GoodsRequest(Request):
     promotion: bool = False
 
 
-class SaleRequest(Request):
+class SaleRequest(Request, frozen=True, kw_only=True):
     """Opens a sale. Lengths: Web API documents, common fields."""
 
     reference: Annotated[str, Meta(min_length=1, max_length=64, description="your own name of the sale")]
@@ -58,7 +58,7 @@ class SaleRequest(Request):
     receipt: bool | None = None
 
 
-class CodeRequest(Request):
+class CodeRequest(Request, frozen=True, kw_only=True):
     """A payment code that the host scanned itself."""
 
     code: Annotated[str, Meta(min_length=1, max_length=MAX_CODE)]
@@ -67,7 +67,7 @@ class CodeRequest(Request):
         return "CodeRequest(***)"
 
 
-class EmptyRequest(Request):
+class EmptyRequest(Request, frozen=True, kw_only=True):
     """The body of a call that needs none."""
 
 
@@ -220,9 +220,7 @@ class Key(Struct, frozen=True, kw_only=True):
     age_s: int
     rotated_at: Time
     next_checkin: Time | None
-    state: Annotated[
-        str, Meta(extra_json_schema={"enum": ["fresh", "stale", "expired", "doubtful", "locked_out"]})
-    ]
+    state: Annotated[str, Meta(extra_json_schema={"enum": ["fresh", "stale", "expired", "doubtful", "locked_out"]})]
 
 
 class GatewayLink(Struct, frozen=True, kw_only=True):
@@ -293,6 +291,16 @@ class ReadinessEvent(Struct, frozen=True, kw_only=True):
 
     ready: bool
     reasons: tuple[str, ...]
+
+
+class AttentionEvent(Struct, frozen=True, kw_only=True):
+    """A person should look at one payment; whatever can be put right without one goes on."""
+
+    sale: str
+    client_sn: str
+    code: str
+    since: Time
+    advice: str
 
 
 class Problem(Struct, frozen=True, kw_only=True):

@@ -11,6 +11,7 @@ from terminald.core.ledger import SaleView
 from terminald.core.sale import SaleState
 from terminald.core.schedule import Now
 from terminald.core.spool import PrintJob
+from terminald.core.tables import Attention
 from terminald.wire import api_shapes as shapes
 from terminald.wire.api_problems import advice
 
@@ -135,6 +136,19 @@ def scan_event(sale_id: SaleId | None, device: str, reason: str, detail: str) ->
     return msgspec.json.encode(shapes.ScanEvent(sale=sale_id, device=device, reason=reason, detail=detail))
 
 
-def readiness_event(reasons: tuple[str, ...], *, ready: bool) -> bytes:
-    """Write the body of a ``readiness`` event."""
-    return msgspec.json.encode(shapes.ReadinessEvent(ready=ready, reasons=reasons))
+def readiness_event(reasons: tuple[str, ...]) -> bytes:
+    """Write the body of a ``readiness`` event; without reasons sales are begun."""
+    return msgspec.json.encode(shapes.ReadinessEvent(ready=not reasons, reasons=reasons))
+
+
+def attention_event(attempt: Attempt, attention: Attention, now: Now) -> bytes:
+    """Write the body of an ``attention`` event: which payment a person should look at, and why."""
+    return msgspec.json.encode(
+        shapes.AttentionEvent(
+            sale=attempt.sale_id,
+            client_sn=attempt.client_sn,
+            code=attention.code,
+            since=rfc3339(_wall(attention.since, now)),
+            advice=advice(attention.code),
+        )
+    )

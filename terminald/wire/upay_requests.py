@@ -27,6 +27,7 @@ PROBE_CLIENT_SN = "terminald-probe"
 #: The documents name no limit; a basket of more lines does not fit the customer's wallet either (I11).
 MAX_GOODS = 100
 
+_TERMINAL_SN = re.compile(r"[!-~]{1,32}")
 _CLIENT_SN = re.compile(r"[0-9A-Za-z_-]{1,32}")
 #: Has no UTF-8; looked for beforehand, because the error of an encoder carries the text that it could not encode (I7).
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -127,7 +128,7 @@ def encode_checkin(*, terminal_sn: str, device_id: str, os_info: str = "", sdk_v
     """
     return _write(
         {
-            "terminal_sn": _required("terminal_sn", terminal_sn, 32),
+            **_terminal(terminal_sn),
             "device_id": _required("device_id", device_id, 32),
             **_optional("os_info", os_info, 45),
             **_optional("sdk_version", sdk_version, 45),
@@ -138,7 +139,13 @@ def encode_checkin(*, terminal_sn: str, device_id: str, os_info: str = "", sdk_v
 def _order(terminal_sn: str, client_sn: str) -> dict[str, str]:
     if _CLIENT_SN.fullmatch(client_sn) is None:
         raise ValueError("client_sn: 1 to 32 of letters, digits, - and _")
-    return {"terminal_sn": _required("terminal_sn", terminal_sn, 32), "client_sn": client_sn}
+    return {**_terminal(terminal_sn), "client_sn": client_sn}
+
+
+def _terminal(terminal_sn: str) -> dict[str, str]:
+    if _TERMINAL_SN.fullmatch(terminal_sn) is None:
+        raise ValueError("terminal_sn: one word of 1 to 32 characters")
+    return {"terminal_sn": terminal_sn}
 
 
 def _goods(goods: Sequence[Goods]) -> list[dict[str, str]]:

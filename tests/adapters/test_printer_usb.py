@@ -86,9 +86,9 @@ def test_what_is_not_there_is_absent_and_nothing_is_created(tmp_path: Path) -> N
     async def scene() -> None:
         with pytest.raises(DeviceAbsent, match="usblp"):
             await NodePrinter(locate=at_path(tmp_path / "lp0")).open()
-        assert list(tmp_path.iterdir()) == []
 
     asyncio.run(scene())
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_files_and_serial_lines_are_refused(tmp_path: Path) -> None:

@@ -8,14 +8,13 @@ import asyncio
 import json
 import random
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from terminald.adapters.gateway_http import Credentials, GatewaySettings, HttpGateway
-from tests.simulation.inline_journal import InlineJournal
-
+from terminald.adapters.gateway_http import Credentials, HttpGateway
+from terminald.adapters.gateway_line import GatewaySettings
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch, SaleFilter
 from terminald.core.attempt_table import AttemptState
@@ -32,6 +31,7 @@ from terminald.errors import ApiError, IllegalTransition, JournalUnavailable
 from terminald.simulator.gateway import Fault, GatewayWorld
 from terminald.simulator.gateway_faults import FaultKind
 from tests.simulation.carrier import Carrier
+from tests.simulation.inline_journal import InlineJournal
 
 T = TypeVar("T")
 
@@ -55,6 +55,9 @@ FAULT_KINDS: tuple[FaultKind, ...] = (
     "http_status", "html", "garbage", "empty", "huge", "redirect", "wrong_amount", "wrong_client_sn",
     "wrong_terminal_sn", "flawed_fields", "system_error", "illegal_sign",
 )  # fmt: skip
+
+
+Customer = Callable[["History", str], Coroutine[None, None, None]]
 
 
 class Crash(Exception):
@@ -192,7 +195,9 @@ class History:
 
     # --- the host and its customer -----------------------------------------------------------------------------------
 
-    async def sell(self, reference: str, amount: int, customer: Callable[["History", str], Awaitable[None]]) -> None:
+    async def sell(
+        self, reference: str, amount: int, customer: Callable[["History", str], Coroutine[None, None, None]]
+    ) -> None:
         """Open one sale, let the customer come, and follow it until the host is told an end."""
         order = SaleOrder(
             reference=Reference(reference),
@@ -201,10 +206,10 @@ class History:
             text=OrderText(subject="Cola", operator="kiosk"),
             wants_receipt=False,
         )
-        while await self._call(lambda desk: desk.open_sale(order)) is None:
+        while await self._call(lambda desk: desk.open_sale(order)) is None:  # noqa: ASYNC110 - a host that polls
             await asyncio.sleep(1.0)
         visit = asyncio.create_task(customer(self, reference))
-        while not await self._has_ended(reference):
+        while not await self._has_ended(reference):  # noqa: ASYNC110 - a host that polls
             await asyncio.sleep(1.0)
         visit.cancel()
         with suppress(asyncio.CancelledError):

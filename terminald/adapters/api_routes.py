@@ -1,0 +1,120 @@
+"""What each call of the local API asks of the desk, and answers. One method for each id in the table of calls."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import quote
+
+from starlette.responses import Response
+
+from terminald.adapters.api_events import EventStreams
+from terminald.adapters.api_views import decode_filter, queried_json, status_json
+from terminald.adapters.ports import Desk
+from terminald.core.ledger import SaleView
+from terminald.core.schedule import Now
+from terminald.wire.api import (
+    SaleDefaults,
+    decode_code_request,
+    decode_empty_request,
+    decode_sale_request,
+)
+from terminald.wire.api_views import sale_json, sales_json
+from terminald.wire.openapi import openapi_json
+
+#: Answers are of this moment.
+_NO_STORE: Final = {"Cache-Control": "no-store"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A request whose form was checked already; what it says was not."""
+
+    name: str = ""  # of the sale in the path
+    query: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = field(default=b"", repr=False)  # may hold a payment code
+    last_event_id: str | None = None
+
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def json_answer(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Return an answer with a JSON body."""
+    return Response(body, status, {**_NO_STORE, **(headers or {})}, media_type="application/json")
+
+
+class Routes:
+    """Carry out the calls. Each raises ApiError, IllegalTransition or JournalUnavailable for what it refuses."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        defaults: SaleDefaults,
+        clock: Callable[[], Now],
+        version: str,
+        streams: EventStreams,
+    ) -> None:
+        """Version is terminald's."""
+        self._desk = desk
+        self._defaults = defaults
+        self._clock = clock
+        self._version = version
+        self._streams = streams
+        self._openapi = openapi_json(version)
+
+    def handlers(self) -> Mapping[str, Handler]:
+        """Return the method of each call, by the call's id."""
+        return {
+            "open_sale": self._open_sale,
+            "list_sales": self._list_sales,
+            "get_sale": self._get_sale,
+            "present_code": self._present_code,
+            "cancel": self._cancel,
+            "query": self._query,
+            "print_copy": self._print_copy,
+            "get_status": self._get_status,
+            "follow_events": self._follow_events,
+            "get_openapi": self._get_openapi,
+        }
+
+    async def _open_sale(self, request: Request) -> Response:
+        view, is_new = await self._desk.open_sale(decode_sale_request(request.body, self._defaults))
+        place = {"Location": f"/v1/sales/{quote(view.sale.id, safe='')}"}
+        return json_answer(sale_json(view, self._clock()), 201 if is_new else 200, place)
+
+    async def _list_sales(self, request: Request) -> Response:
+        wanted = decode_filter(request.query)
+        views = await self._desk.list_sales(wanted)
+        return json_answer(sales_json(views, self._clock(), limit=wanted.limit))
+
+    async def _get_sale(self, request: Request) -> Response:
+        return self._show(await self._desk.get_sale(request.name))
+
+    async def _present_code(self, request: Request) -> Response:
+        code = decode_code_request(request.body)
+        return self._show(await self._desk.present_code(request.name, code.reveal()))
+
+    async def _cancel(self, request: Request) -> Response:
+        decode_empty_request(request.body)
+        return self._show(await self._desk.cancel(request.name))
+
+    async def _query(self, request: Request) -> Response:
+        decode_empty_request(request.body)
+        view, looks = await self._desk.query(request.name)
+        return json_answer(queried_json(view, looks, self._clock()))
+
+    async def _print_copy(self, request: Request) -> Response:
+        decode_empty_request(request.body)
+        return self._show(await self._desk.print_copy(request.name))
+
+    async def _get_status(self, _: Request) -> Response:
+        return json_answer(status_json(self._desk.status(), self._version))
+
+    async def _follow_events(self, request: Request) -> Response:
+        return await self._streams.open(request.last_event_id, request.query.get("since"))
+
+    async def _get_openapi(self, _: Request) -> Response:
+        return json_answer(self._openapi)
+
+    def _show(self, view: SaleView) -> Response:
+        return json_answer(sale_json(view, self._clock()))

@@ -1,0 +1,113 @@
+"""What the local API takes and shows of the engine's own values: filters, status, devices, looks at the gateway."""
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from terminald.adapters.ports import DeviceReport, KeyStatus, OrderLook, SaleFilter, Status
+from terminald.core.ledger import SaleView
+from terminald.core.sale import SaleState
+from terminald.core.schedule import Now
+from terminald.errors import ApiError
+from terminald.wire import api_shapes as shapes
+from terminald.wire.api import is_name, parse_flag, parse_number, parse_time
+from terminald.wire.api_calls import MAX_LIMIT
+from terminald.wire.api_views import rfc3339, rfc3339_or_none, sale_shape
+
+#: References, ids, ``sn`` and ``client_sn`` are all this short.
+MAX_NAME: Final = 64
+
+_STATES: Final = frozenset(state.value for state in SaleState)
+#: Events by their public words; whatever else is heard of an order says nothing about it.
+_ANSWERS: Final = {
+    "OrderPaid": "paid",
+    "OrderPending": "pending",
+    "OrderErrored": "errored",
+    "OrderClosed": "closed",
+    "OrderReturned": "returned",
+    "OrderPartlyReturned": "partly_returned",
+    "OrderAbsent": "absent",
+    "AnswerMismatched": "mismatched",
+}
+_NO_ANSWER: Final = "unanswered"
+
+
+def decode_filter(query: Mapping[str, str]) -> SaleFilter:
+    """Read the parameters of ``GET /v1/sales``; those that are missing or empty do not restrict.
+
+    Raises:
+        ApiError: invalid_request, naming the parameter.
+    """
+    given = {name: value for name, value in query.items() if value}
+    for name in ("reference", "cursor"):
+        value = given.get(name, "")
+        if len(value) > MAX_NAME or not is_name(value):
+            raise ApiError("invalid_request", f"{name}: expected up to {MAX_NAME} printable characters", field=name)
+    state = given.get("state", "")
+    if state and state not in _STATES:
+        raise ApiError("invalid_request", f"state: expected one of {', '.join(sorted(_STATES))}", field="state")
+    usual = SaleFilter()
+    return SaleFilter(
+        reference=given.get("reference", ""),
+        state=state,
+        since=parse_time("since", given["since"]) if "since" in given else None,
+        until=parse_time("until", given["until"]) if "until" in given else None,
+        needs_attention=parse_flag("attention", given.get("attention", "false")),
+        limit=parse_number("limit", given.get("limit", str(usual.limit)), least=1, most=MAX_LIMIT),
+        cursor=given.get("cursor", ""),
+    )
+
+
+def queried_json(view: SaleView, looks: tuple[OrderLook, ...], now: Now) -> bytes:
+    """Write a sale with what the gateway said just now of each attempt."""
+    orders = tuple(
+        shapes.OrderLook(client_sn=look.client_sn, answer=_ANSWERS.get(look.answer, _NO_ANSWER)) for look in looks
+    )
+    return msgspec.json.encode(shapes.QueriedSale(sale=sale_shape(view, now), orders=orders))
+
+
+def status_json(status: Status, version: str) -> bytes:
+    """Write the status; ready means that there is no reason not to be."""
+    return msgspec.json.encode(
+        shapes.Status(
+            ready=not status.reasons,
+            reasons=status.reasons,
+            terminal=shapes.Terminal(
+                sn=status.terminal_sn or None,
+                device_id=status.device_id,
+                activated_at=rfc3339_or_none(status.activated_at),
+            ),
+            key=None if status.key is None else _key(status.key),
+            gateway=shapes.GatewayLink(
+                reachable=status.is_gateway_reachable, last_answer_at=rfc3339_or_none(status.last_answer_at)
+            ),
+            devices=tuple(_device(report) for report in status.devices),
+            sale=status.sale,
+            unresolved=status.unresolved,
+            attention=status.attention,
+            print_queue=status.print_queue,
+            clock=shapes.ClockStatus(synchronized=status.is_clock_synchronized),
+            draining=status.is_draining,
+            version=version,
+            uptime_s=status.uptime_s,
+        )
+    )
+
+
+def device_event(report: DeviceReport) -> bytes:
+    """Write the body of a ``device`` event: the device as the status shows it."""
+    return msgspec.json.encode(_device(report))
+
+
+def _key(key: KeyStatus) -> shapes.Key:
+    return shapes.Key(
+        age_s=key.age_s,
+        rotated_at=rfc3339(key.rotated_at),
+        next_checkin=rfc3339_or_none(key.next_checkin),
+        state=key.state,
+    )
+
+
+def _device(report: DeviceReport) -> shapes.Device:
+    return shapes.Device(name=report.name, kind=report.kind, state=report.state.value, detail=report.detail)

@@ -1,0 +1,234 @@
+"""The payment gateway: commands become requests, answers become events.
+
+What can go wrong with a request, and what is certain then, is told by ``gateway_line``; what an answer means by
+``terminald.wire.upay``. Here stands the one repeat that there is: where the gateway refused the signature it provably
+did nothing, and the same bytes are sent once more with the other valid key (I2). That is decided here and not in the
+``httpx.Auth`` flow, because there the answer would have to be read without a bound.
+"""
+
+import asyncio
+import email.utils
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import httpx
+
+from terminald.adapters.gateway_line import GatewaySettings, Line, Reply, Signature
+from terminald.adapters.ports import LinkReport, LinkState
+from terminald.core.commands import GatewayCommand, QueryOrder, RefundOrder, ReverseOrder, SubmitPayment
+from terminald.core.events import (
+    Answer,
+    AnswerMismatched,
+    Fault,
+    OutcomeUnknown,
+    QueryFailed,
+    RequestNotSent,
+)
+from terminald.core.ids import ClientSn, Secret, WallTime
+from terminald.core.money import Fen
+from terminald.errors import GatewayNotSent, GatewayOutcomeUnknown
+from terminald.logs import log_event
+from terminald.wire import upay
+
+__all__ = ["ActivationNotSent", "Credentials", "GatewaySettings", "HttpGateway", "activate"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """Who the terminal is. Of its keys only the current and the previous one can be valid."""
+
+    terminal_sn: str
+    device_id: str
+    current: Secret
+    previous: Secret | None
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationNotSent:
+    """Provably nothing left the device: no use of the code was spent."""
+
+    fault: Fault
+
+
+class _Decoder(Protocol):
+    def __call__(self, status: int, body: bytes, *, asked: upay.Asked) -> Answer: ...
+
+
+class HttpGateway:
+    """The gateway of one terminal. Requests may overlap; each is signed with the keys that are held when it starts."""
+
+    def __init__(
+        self,
+        settings: GatewaySettings,
+        *,
+        credentials: Callable[[], Credentials | None],
+        on_time: Callable[[WallTime], None],
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        """On_time is told the gateway's clock, to the second, with each answer that is the gateway's own.
+
+        Raises:
+            ValueError: the address may not be used, or the CA file can not be read.
+        """
+        self._line = Line(settings, transport)
+        self._credentials = credentials
+        self._on_time = on_time
+
+    async def perform(self, command: GatewayCommand) -> Answer:
+        """Send one request once, and return what its answer means.
+
+        Raises nothing for anything that the network or the gateway does. Cancelled, the outcome is unknown.
+        """
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        answer = await self._ask(command)
+        log_event(
+            _log,
+            logging.INFO,
+            "gateway request",
+            command=type(command).__name__,
+            client_sn=command.client_sn,
+            event=type(answer).__name__,
+            elapsed_ms=round((loop.time() - started) * 1000),
+        )
+        return answer
+
+    async def _ask(self, command: GatewayCommand) -> Answer:
+        is_query = isinstance(command, QueryOrder)
+        not_sent, unknown = (QueryFailed, QueryFailed) if is_query else (RequestNotSent, OutcomeUnknown)
+        credentials = self._credentials()
+        if credentials is None:
+            return not_sent(fault=_NOT_ACTIVATED)
+        try:
+            path, body, decode = _request_of(command, credentials)
+        except ValueError as exc:
+            return not_sent(fault=_invalid(exc))
+        try:
+            reply = await self._exchange(path, body, credentials)
+        except GatewayNotSent as exc:
+            return not_sent(fault=_unreachable(exc))
+        except GatewayOutcomeUnknown as exc:
+            return unknown(fault=_unanswered(exc))
+        asked = upay.Asked(terminal_sn=credentials.terminal_sn, client_sn=command.client_sn, amount=command.amount)
+        return decode(reply.status, reply.body, asked=asked)
+
+    async def probe(self) -> LinkReport:
+        """Query an order that never was: it warms the connection, and proves the link and the key."""
+        credentials = self._credentials()
+        if credentials is None:
+            return LinkReport(state=LinkState.DOWN, fault=_NOT_ACTIVATED)
+        query = QueryOrder(client_sn=ClientSn(upay.PROBE_CLIENT_SN), token=0, amount=Fen(0))
+        try:
+            path, body, _ = _request_of(query, credentials)
+        except ValueError as exc:
+            return LinkReport(state=LinkState.DOWN, fault=_invalid(exc))
+        try:
+            reply = await self._exchange(path, body, credentials)
+        except GatewayNotSent as exc:
+            return LinkReport(state=LinkState.DOWN, fault=_unreachable(exc))
+        except GatewayOutcomeUnknown as exc:
+            return LinkReport(state=LinkState.DOWN, fault=_unanswered(exc))
+        return _report(
+            reply, upay.Asked(terminal_sn=credentials.terminal_sn, client_sn=query.client_sn, amount=query.amount)
+        )
+
+    async def _exchange(self, path: str, body: bytes, credentials: Credentials) -> Reply:
+        """Send with the current key; where its signature is refused, the same bytes once with the previous key."""
+        sn, previous = credentials.terminal_sn, credentials.previous
+        reply = await self._line.exchange(path, body, Signature(sn, credentials.current))
+        if previous is not None and upay.is_key_refused(reply.status, reply.body):
+            log_event(_log, logging.WARNING, "signature refused, trying the previous key", path=path)
+            reply = await self._line.exchange(path, body, Signature(sn, previous))
+        if upay.read_envelope(reply.status, reply.body) is not None and (at := _parse_date(reply.date)) is not None:
+            self._on_time(at)
+        return reply
+
+    async def aclose(self) -> None:
+        """Close every connection. Harmless when repeated."""
+        await self._line.aclose()
+
+
+async def activate(
+    settings: GatewaySettings,
+    body: bytes,
+    *,
+    vendor_sn: str,
+    vendor_key: Secret,
+    transport: httpx.AsyncBaseTransport | None = None,
+) -> upay.Activated | upay.ActivationRefused | upay.ActivationUnknown | ActivationNotSent:
+    """Send one activation once, signed by the vendor. Body is of :func:`terminald.wire.upay.encode_activate`.
+
+    Never repeated: each call may use up one use of the code, and make an identity (documents, activate).
+
+    Raises:
+        ValueError: the address or vendor_sn may not be used, or the CA file can not be read; nothing was sent.
+    """
+    line = Line(settings, transport)
+    try:
+        reply = await line.exchange(upay.ACTIVATE_PATH, body, Signature(vendor_sn, vendor_key))
+    except GatewayNotSent as exc:
+        return ActivationNotSent(_unreachable(exc))
+    except GatewayOutcomeUnknown as exc:
+        return upay.ActivationUnknown(_unanswered(exc))
+    finally:
+        await line.aclose()
+    return upay.decode_activation(reply.status, reply.body)
+
+
+_NOT_ACTIVATED = Fault(code="not_activated", message="this terminal has no identity at the gateway yet")
+
+
+def _invalid(exc: ValueError) -> Fault:
+    return Fault(code="invalid_request", message=str(exc))
+
+
+def _unreachable(exc: GatewayNotSent) -> Fault:
+    return Fault(code="gateway_unreachable", message=str(exc))
+
+
+def _unanswered(exc: GatewayOutcomeUnknown) -> Fault:
+    return Fault(code="gateway_no_answer", message=str(exc))
+
+
+def _request_of(command: GatewayCommand, credentials: Credentials) -> tuple[str, bytes, _Decoder]:
+    """Return path, body and decoder.
+
+    Raises:
+        ValueError: a field is not within the limits of the documents.
+    """
+    sn = credentials.terminal_sn
+    match command:
+        case SubmitPayment():
+            body = upay.encode_pay(command, terminal_sn=sn, device_id=credentials.device_id)
+            return upay.PAY_PATH, body, upay.decode_submit
+        case QueryOrder():
+            return upay.QUERY_PATH, upay.encode_query(command.client_sn, terminal_sn=sn), upay.decode_query
+        case ReverseOrder():
+            return upay.CANCEL_PATH, upay.encode_cancel(command.client_sn, terminal_sn=sn), upay.decode_reverse
+        case RefundOrder():
+            return upay.REFUND_PATH, upay.encode_refund(command, terminal_sn=sn), upay.decode_refund
+        case _:
+            raise TypeError(f"{type(command).__name__} is no request to the gateway")
+
+
+def _report(reply: Reply, asked: upay.Asked) -> LinkReport:
+    answer = upay.decode_query(reply.status, reply.body, asked=asked)
+    if not isinstance(answer, QueryFailed | AnswerMismatched):
+        return LinkReport(state=LinkState.PROVEN)
+    if upay.read_envelope(reply.status, reply.body) is None:
+        return LinkReport(state=LinkState.DOWN, fault=answer.fault)
+    is_key = upay.is_key_refused(reply.status, reply.body)
+    return LinkReport(state=LinkState.KEY_REFUSED if is_key else LinkState.REFUSED, fault=answer.fault)
+
+
+def _parse_date(text: str) -> WallTime | None:
+    """Read an HTTP date in GMT; None when it is none."""
+    try:
+        at = email.utils.parsedate_to_datetime(text)
+        return WallTime(int(at.timestamp() * 1000)) if at.tzinfo is not None else None
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None

@@ -1,0 +1,190 @@
+"""What can be typed: commands and their options. Light, because every start of the program reads it.
+
+A command's code is imported when the command is run: its function is named in :data:`_CODE`, and gets the parsed
+arguments.
+"""
+
+import argparse
+import importlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import terminald
+from terminald.cli.outcome import WRONG_USAGE
+from terminald.core.money import Fen, parse_amount
+
+DEFAULT_CONFIG = "/etc/terminald/terminald.toml"
+#: The most sales that the API gives at once.
+MAX_SALES = 200
+
+_CODE = {
+    "run": "service.run",
+    "check": "service.check",
+    "activate": "activate.activate",
+    "status": "status.status",
+    "sell": "sell.sell",
+    "cancel": "sales.cancel",
+    "query": "sales.query",
+    "sales": "sales.sales",
+    "show": "sales.show",
+    "receipt": "receipts.receipt",
+    "events": "events.events",
+    "demo": "demo.demo",
+    "simulate": "simulate.simulate",
+}
+_STATES = ("awaiting_payment", "processing", "paid", "completed", "canceling", "canceled")
+_TOPICS = ("sale", "print", "scan", "device", "readiness", "key", "attention")
+_PARTS = ("gateway", "scanner", "printer")
+_SALE_HELP = "the sale's id, your reference, the gateway's sn, or a client_sn"
+
+_DESCRIPTION = """\
+Takes payments by scanned payment codes, for a host application or by hand.
+
+the terminal:
+  run        the daemon: serve sales until it is told to stop
+  check      find every fault in the configuration
+  activate   give this terminal its identity at the gateway, once
+  status     is it ready, and if not, what to do
+sales:
+  sell       begin a sale and follow it to its end
+  cancel     cancel a sale, and undo what may have happened
+  query      ask the gateway how a sale stands
+  sales      list sales
+  show       one sale with its attempts
+  receipt    print a receipt again, or draw it
+  events     follow what happens
+to try it out:
+  demo       everything simulated, from end to end, in a few seconds
+  simulate   one simulated part: gateway, scanner or printer
+
+"terminald COMMAND --help" says more about each."""
+_EPILOG = """\
+exit codes: 0 done · 1 failed · 2 wrong usage · 3 not ready, or refused by the daemon · 78 the configuration is wrong"""
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace | int:
+    """Return the arguments, or the exit code where there is nothing to run: help, version, wrong usage."""
+    parser = _parser()
+    try:
+        args = parser.parse_args(argv)
+        if args.command is None:
+            parser.print_help()
+            return WRONG_USAGE
+    except SystemExit as exc:  # argparse's way to end
+        return exc.code if isinstance(exc.code, int) else WRONG_USAGE
+    return args
+
+
+def dispatch(args: argparse.Namespace) -> int:
+    """Run the command; return its exit code.
+
+    Raises:
+        TerminaldError: it failed; the message says what, why, and what to do.
+    """
+    module, _, function = _CODE[args.command].partition(".")
+    command: Callable[[argparse.Namespace], int] = getattr(
+        importlib.import_module(f"terminald.cli.{module}"), function
+    )
+    return command(args)
+
+
+def _amount(text: str) -> Fen:
+    try:
+        return parse_amount(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
+
+
+def _limit(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= MAX_SALES):
+        raise argparse.ArgumentTypeError(f"a whole number, 1 to {MAX_SALES}")
+    return int(text)
+
+
+def _position(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):  # noqa: PLR2004 - digits of a 64-bit number
+        raise argparse.ArgumentTypeError("the number of an event; 0: from the beginning")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="terminald",
+        usage="terminald [--config FILE] COMMAND …",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"terminald {terminald.__version__}")
+    default = Path(os.environ.get("TERMINALD_CONFIG") or DEFAULT_CONFIG)
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", default=default, help="default: $TERMINALD_CONFIG, else %(default)s"
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", help=argparse.SUPPRESS)
+
+    def command(name: str, description: str, *, has_json: bool = True) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, description=description)
+        # Suppressed: a missing --config after the command must not hide one before it.
+        made.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="the configuration")
+        if has_json:
+            made.add_argument("--json", action="store_true", help="print JSON, for programs")
+        return made
+
+    _terminal_commands(command)
+    _sale_commands(command)
+    _trial_commands(command)
+    return parser
+
+
+def _terminal_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
+    command("run", "The daemon. Serves sales until SIGTERM; systemd starts it this way.", has_json=False)
+    command("check", "Find every fault in the configuration. Nothing else is touched.")
+    activate = command("activate", "Give this terminal its identity at the gateway. Needed once; uses up the code.")
+    activate.add_argument(
+        "code", nargs="?", metavar="CODE", help="activation code; without it terminald asks, and no other user sees it"
+    )
+    activate.add_argument("--replace", action="store_true", help="give up the identity that the terminal has already")
+    activate.add_argument("--yes", action="store_true", help="with --replace: do not ask")
+    command("status", "Is the terminal ready to take payments, and if not, what to do. Exit code 3 when it is not.")
+
+
+def _sale_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
+    sell = command("sell", "Begin a sale and follow it to its end. Ctrl-C cancels it. Exit code 0 when it is paid.")
+    sell.add_argument("amount", type=_amount, metavar="AMOUNT", help="in yuan (3.50) or fen (350fen)")
+    sell.add_argument("--subject", default="Sale", help="what the customer's wallet shows (default: %(default)s)")
+    sell.add_argument("--method", action="append", choices=("scan", "qr"), help="how to pay; may be repeated")
+    sell.add_argument("--payway", metavar="N", help="the provider's number; normally told from the code")
+    sell.add_argument("--reference", metavar="R", help="your own name for the sale (default: a new one)")
+    sell.add_argument(
+        "--code", choices=("-",), metavar="-", help='"-": read payment codes from standard input, one a line'
+    )
+    for name, what in (
+        ("cancel", "Cancel a sale before it is paid, and undo what may have happened at the gateway."),
+        ("query", "Ask the gateway about every attempt of a sale."),
+        ("show", "Show one sale with its attempts."),
+        ("receipt", "Print a receipt again, marked as a copy; or draw it."),
+    ):
+        made = command(name, what)
+        made.add_argument("sale", metavar="SALE", help=_SALE_HELP)
+        if name == "receipt":
+            made.add_argument("--png", type=Path, metavar="FILE", help="draw it into this file instead")
+    listing = command("sales", "List sales, newest first.")
+    listing.add_argument("--state", choices=_STATES)
+    listing.add_argument("--day", metavar="YYYY-MM-DD", help="one business day of the gateway")
+    listing.add_argument("--attention", action="store_true", help="those that a person must look at")
+    listing.add_argument("--limit", type=_limit, default=50, metavar="N", help="up to %(default)s unless given")
+    events = command("events", "Follow what happens until Ctrl-C. Nothing is lost while the daemon restarts.")
+    events.add_argument("--since", type=_position, metavar="N", help="begin after this event; 0: from the beginning")
+    events.add_argument("--topic", action="append", choices=_TOPICS, help="only this kind; may be repeated")
+
+
+def _trial_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
+    demo = command("demo", "A payment terminal from end to end, with everything around it simulated.", has_json=False)
+    demo.add_argument(
+        "--out", type=Path, metavar="DIR", help="where the pictures of the receipts go (default: a new directory)"
+    )
+    demo.add_argument("--keep", type=Path, metavar="DIR", help="work here, and leave journal and logs to be looked at")
+    simulate = command("simulate", "One simulated part, to develop a host application against.", has_json=False)
+    simulate.add_argument("part", choices=_PARTS)
+    simulate.add_argument("rest", nargs=argparse.REMAINDER, metavar="…", help='see "terminald simulate PART --help"')

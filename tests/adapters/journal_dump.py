@@ -1,0 +1,69 @@
+"""Write what the present release puts into a journal as SQL, to be kept as test data when the schema changes.
+
+``python -m tests.adapters.journal_dump > tests/data/journal-v1.sql``
+"""
+
+import sqlite3
+import sys
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from terminald.adapters.journal_schema import VERSION
+from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.core.commands import Goods
+from terminald.core.events import AnswerMismatched, Fault, JobSent, OrderFacts, PayConfirmed, PayDeclined
+from terminald.core.ids import Instant, Secret, WallTime
+from terminald.core.money import Fen
+from terminald.core.terminal import Terminal
+from tests.adapters.journal_samples import Shop
+from tests.core.machine_builders import NOON, ORDER
+
+TERMINAL = Terminal(
+    terminal_sn="T1",
+    device_id="board-1",
+    current_key=Secret("key-2"),
+    previous_key=Secret("key-1"),
+    activated_at=WallTime(1_714_536_000_000),
+    rotated_at=WallTime(1_714_536_600_000),
+)
+
+
+def fill(journal: SqliteJournal) -> None:
+    """Activate, sell once with a declined code and a receipt, and leave a sale open that needs a person."""
+    wall = TERMINAL.activated_at
+    journal.fix_device_id("board-1")
+    offset = journal.open_boot("boot-1", NOON.instant - 1_000).offset
+    journal.close_activation(journal.record_activation_intent("…", wall), "refused: E1", None)
+    journal.close_activation(journal.record_activation_intent("1234…7890", wall), "activated", TERMINAL)
+    shop = Shop(journal.commit, replace(NOON, instant=Instant(NOON.instant + offset)))
+    goods = (Goods(id="1", name="可乐", quantity=1, price=Fen(350)),)
+    sale_id = shop.open_sale(replace(ORDER, text=replace(ORDER.text, goods=goods)))
+    shop.answer(shop.scan(sale_id), PayDeclined(fault=Fault(code="E", message="余额不足")))
+    facts = OrderFacts(sn="7894259244067344", trade_no="2024", payway="3", net_amount=Fen(350))
+    shop.answer(shop.scan(sale_id), PayConfirmed(facts=facts))
+    shop.wake()
+    shop.finish_print(JobSent(evidence="every byte was taken"))
+    shop.answer(shop.scan(shop.open_sale()), AnswerMismatched())
+
+
+def dump(file: Path) -> str:
+    """Return the whole file as SQL; the salt is one that a test knows."""
+    with closing(sqlite3.connect(file)) as connection, connection:
+        connection.execute("UPDATE settings SET value = ? WHERE name = 'salt'", (bytes(range(32)).hex(),))
+        connection.commit()
+        return "\n".join((*connection.iterdump(), f"PRAGMA user_version={VERSION};", ""))
+
+
+def main() -> None:
+    with TemporaryDirectory() as directory:
+        file = Path(directory) / "journal.db"
+        with closing(SqliteJournal(file)) as journal:
+            journal.salt()
+            fill(journal)
+        sys.stdout.write(dump(file))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""A file of any older schema becomes one of the newest: wholly or not at all, and without losing anything."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from terminald.adapters import journal_schema
+from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.ports import SaleFilter
+from terminald.core.ids import Instant, Secret
+
+DATA = Path(__file__).parent.parent / "data"
+#: What the first release wrote; ``journal_dump.py`` made it.
+FIRST = DATA / "journal-v1.sql"
+
+STEPS = (
+    ("CREATE TABLE a (x INTEGER) STRICT", "INSERT INTO a VALUES (1)"),
+    ("CREATE TABLE b (x INTEGER) STRICT", "INSERT INTO b SELECT x + 1 FROM a", "ALTER TABLE a ADD COLUMN y TEXT"),
+)
+
+
+@pytest.fixture
+def raw() -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        yield connection
+
+
+def shape(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """The tables and indexes, whatever the white space in their text."""
+    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name")
+    return [(name, " ".join(sql.split())) for name, sql in rows]
+
+
+def test_steps_are_taken_once(raw: sqlite3.Connection) -> None:
+    for _ in range(3):
+        journal_schema.migrate(raw, STEPS)
+        assert journal_schema.version_of(raw) == 2
+        assert raw.execute("SELECT x FROM b").fetchall() == [(2,)]
+
+
+def test_a_migrated_file_is_as_a_new_one(raw: sqlite3.Connection) -> None:
+    journal_schema.migrate(raw, STEPS[:1])
+    journal_schema.migrate(raw, STEPS)
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as new:
+        journal_schema.migrate(new, STEPS)
+        assert shape(new) == shape(raw)
+
+
+@pytest.mark.parametrize("step", range(len(STEPS)))
+@pytest.mark.parametrize("statement", range(3))
+def test_a_step_that_breaks_leaves_the_version_before_it(raw: sqlite3.Connection, step: int, statement: int) -> None:
+    broken = list(STEPS[step])
+    broken.insert(statement, "INSERT INTO nowhere VALUES (1)")
+    journal_schema.migrate(raw, STEPS[:step])
+    before = shape(raw)
+    with pytest.raises(sqlite3.OperationalError, match="nowhere"):
+        journal_schema.migrate(raw, (*STEPS[:step], tuple(broken), *STEPS[step + 1 :]))
+    assert (journal_schema.version_of(raw), shape(raw)) == (step, before)
+    journal_schema.migrate(raw, STEPS)
+    assert raw.execute("SELECT x FROM b").fetchall() == [(2,)]
+
+
+@pytest.mark.parametrize("count", range(len(journal_schema.MIGRATIONS[-1])))
+def test_the_last_step_of_the_journal_may_break_anywhere(raw: sqlite3.Connection, count: int) -> None:
+    *older, last = journal_schema.MIGRATIONS
+    journal_schema.migrate(raw, tuple(older))
+    before = shape(raw)
+    with pytest.raises(sqlite3.OperationalError, match="nowhere"):
+        journal_schema.migrate(raw, (*older, (*last[:count], "INSERT INTO nowhere VALUES (1)")))
+    assert (journal_schema.version_of(raw), shape(raw)) == (len(older), before)
+
+
+@pytest.fixture
+def first(tmp_path: Path) -> Path:
+    file = tmp_path / "journal.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript(FIRST.read_text("utf-8"))
+        assert journal_schema.version_of(connection) == 1
+    return file
+
+
+def test_the_first_schema_is_kept_with_all_that_is_in_it(first: Path) -> None:
+    with closing(SqliteJournal(first)) as journal:
+        newest, oldest = journal.list_sales(SaleFilter())
+        assert (oldest.sale.state.value, newest.sale.state.value) == ("completed", "processing")
+        assert [one.state.value for one in oldest.attempts] == ["declined", "paid"]
+        assert oldest.attempts[1].facts.sn == "7894259244067344"
+        assert oldest.sale.order.text.goods[0].name == "可乐"
+        assert [job.state.value for job in oldest.jobs] == ["unverified"]
+        assert journal.find_sale("7894259244067344") == oldest
+        assert [view.sale for view in journal.list_sales(SaleFilter(needs_attention=True))] == [newest.sale]
+        assert set(journal.load_book(Instant(10**12)).sales) == {newest.sale.id}
+        assert journal.last_seq() == 17
+        assert [one.topic for one in journal.events_after(10, 4)] == ["sale", "print", "print", "sale"]
+        terminal = journal.load_terminal()
+        assert terminal is not None
+        assert (terminal.current_key, terminal.previous_key) == (Secret("key-2"), Secret("key-1"))
+        assert [one.outcome for one in journal.activations()] == ["refused: E1", "activated"]
+        assert (journal.device_id(), journal.salt()) == ("board-1", bytes(range(32)))
+        assert journal.open_boot("boot-1", 1_000_000).offset == -998_999
+
+
+def test_the_first_schema_becomes_the_newest(first: Path, tmp_path: Path) -> None:
+    new = tmp_path / "new.db"
+    for file in (first, new):
+        SqliteJournal(file).close()
+    with closing(sqlite3.connect(first)) as migrated, closing(sqlite3.connect(new)) as made:
+        assert shape(migrated) == shape(made)
+        assert journal_schema.version_of(migrated) == journal_schema.version_of(made) == journal_schema.VERSION
+
+
+def test_lists_are_read_by_an_index(first: Path) -> None:
+    """A person who looks at a list does not keep the next payment waiting while years of sales are read."""
+    with closing(sqlite3.connect(first)) as connection:
+        for condition in (
+            "created_at >= 0 AND created_at < 9",
+            "state = 'paid' AND is_open",
+            "reference = 'x'",
+            "id IN (SELECT sale_id FROM attempts WHERE needs_attention)",
+        ):
+            query = f"EXPLAIN QUERY PLAN SELECT snapshot FROM sales WHERE {condition} ORDER BY id DESC LIMIT 50"  # noqa: S608 - the constants above
+            plan = [row[3] for row in connection.execute(query)]
+            assert any("USING INDEX" in line and "sales" in line for line in plan), plan

@@ -1,0 +1,31 @@
+"""The real journal on a virtual clock: calls are carried out at once, in the loop's own thread."""
+
+from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.ports import Batch, LoggedEvent, SaleFilter
+from terminald.core.ids import Instant
+from terminald.core.ledger import Book, SaleView
+
+
+class InlineJournal:
+    """Implements the journal's port without a thread. Store is the journal itself, for what only start-up asks."""
+
+    def __init__(self, store: SqliteJournal) -> None:
+        self.store = store
+
+    def close(self) -> None:
+        self.store.close()
+
+    async def commit(self, batch: Batch) -> int:
+        return self.store.commit(batch)
+
+    async def find_sale(self, name: str) -> SaleView | None:
+        return self.store.find_sale(name)
+
+    async def list_sales(self, wanted: SaleFilter) -> tuple[SaleView, ...]:
+        return self.store.list_sales(wanted)
+
+    async def events_after(self, seq: int, limit: int) -> tuple[LoggedEvent, ...]:
+        return self.store.events_after(seq, limit)
+
+    async def load_book(self, now: Instant) -> Book:
+        return self.store.load_book(now)

@@ -1,0 +1,65 @@
+import json
+
+import pytest
+
+from terminald.core import attempt as attempts
+from terminald.errors import ApiError
+from terminald.wire.api_problems import (
+    ATTENTION_ADVICE,
+    MAX_DETAIL,
+    PROBLEMS,
+    READINESS_ADVICE,
+    advice,
+    problem_json,
+)
+
+
+@pytest.mark.parametrize("code", sorted(PROBLEMS))
+def test_every_code_is_a_whole_problem(code: str) -> None:
+    status, body = problem_json(ApiError(code, "what happened"))
+    kind = PROBLEMS[code]
+    assert status == kind.status
+    assert json.loads(body) == {
+        "type": f"urn:terminald:{code}",
+        "title": kind.title,
+        "status": status,
+        "detail": "what happened",
+        "advice": kind.advice,
+        "code": code,
+    }
+    assert kind.title
+    assert kind.advice
+
+
+def test_the_published_statuses_are_kept() -> None:
+    published = {"reference_conflict": 409, "busy": 409, "not_ready": 503, "invalid_request": 422}
+    assert {code: PROBLEMS[code].status for code in published} == published
+
+
+def test_a_field_and_reasons_are_told_when_there_are_any() -> None:
+    _, body = problem_json(ApiError("invalid_request", "amount: too much", field="amount"))
+    assert json.loads(body)["field"] == "amount"
+    _, body = problem_json(ApiError("not_ready", "no", reasons=("paper_out", "gateway_unreachable")))
+    told = json.loads(body)
+    assert told["reasons"] == ["paper_out", "gateway_unreachable"]
+    assert told["advice"] == f"{advice('paper_out')} {advice('gateway_unreachable')}"
+
+
+def test_a_code_of_no_table_is_our_fault_and_its_detail_stays_inside() -> None:
+    status, body = problem_json(ApiError("secret_state", "internals"))
+    assert status == 500
+    assert json.loads(body)["code"] == "internal_error"
+    assert b"internals" not in body
+
+
+def test_a_long_detail_is_cut() -> None:
+    _, body = problem_json(ApiError("invalid_request", "x" * 100_000, field="y" * 100_000))
+    assert len(body) < 3 * MAX_DETAIL
+
+
+def test_there_is_advice_for_all_that_needs_a_person() -> None:
+    codes = set(attempts._ATTENTION.values())
+    assert codes <= ATTENTION_ADVICE.keys()
+    for code in [*ATTENTION_ADVICE, *READINESS_ADVICE]:
+        assert advice(code).endswith(".")
+    assert "doctor" in advice("something_new")

@@ -1,0 +1,289 @@
+import json
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from terminald.core.commands import Goods, OrderText
+from terminald.core.ids import Reference, WallTime
+from terminald.core.money import Fen
+from terminald.core.sale import SaleOrder
+from terminald.errors import ApiError
+from terminald.wire.api import (
+    decode_code_request,
+    decode_empty_request,
+    decode_sale_request,
+    parse_flag,
+    parse_number,
+    parse_time,
+)
+from terminald.wire.api_problems import PROBLEMS
+from terminald.wire.api_views import rfc3339
+from tests.wire.api_samples import DEFAULTS
+
+T = TypeVar("T")
+LEAST: dict[str, object] = {"reference": "order-1", "amount": 350, "subject": "Cola"}
+LINE: dict[str, object] = {"id": "c", "name": "Cola", "quantity": 2, "price": 175}
+
+
+def decode(**fields: object) -> SaleOrder:
+    return decode_sale_request(json.dumps({**LEAST, **fields}).encode(), DEFAULTS)
+
+
+def refusal(run: Callable[[], object]) -> ApiError:
+    with pytest.raises(ApiError) as caught:
+        run()
+    assert caught.value.code in PROBLEMS
+    return caught.value
+
+
+def test_the_least_request_takes_the_defaults() -> None:
+    assert decode() == SaleOrder(
+        reference=Reference("order-1"),
+        amount=Fen(350),
+        methods=("scan",),
+        text=OrderText(subject="Cola", operator="kiosk"),
+        wants_receipt=True,
+    )
+
+
+def test_every_field_arrives() -> None:
+    found = decode(
+        methods=["scan"],
+        payway="3",
+        description="one bottle",
+        operator="night",
+        goods=[LINE, {"name": "Bag", "quantity": 1, "price": 0, "promotion": True}],
+        reflect="r",
+        delivery="none",
+        receipt=False,
+    )
+    assert found.text == OrderText(
+        subject="Cola",
+        operator="night",
+        payway="3",
+        description="one bottle",
+        reflect="r",
+        goods=(
+            Goods(id="c", name="Cola", quantity=2, price=Fen(175)),
+            Goods(id="", name="Bag", quantity=1, price=Fen(0), promotion=True),
+        ),
+    )
+    assert not found.wants_receipt
+
+
+def test_null_means_missing() -> None:
+    optional = ("methods", "payway", "description", "operator", "goods", "reflect", "delivery", "receipt")
+    assert decode(**dict.fromkeys(optional)) == decode()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *[("amount", value) for value in (0, -1, 100_001, 10**30, True, 3.5, 3.0, "350", None, [350])],
+        *[("reference", value) for value in ("", "r" * 65, " r", "r ", "a\nb", "a\u2028b", 7)],
+        *[("subject", value) for value in ("", "  ", "s" * 65, "a\x1b@b", "a\x00b", "a\u202eb")],
+        *[("description", value) for value in ("d" * 257, "a\x10b", 3)],
+        *[("operator", value) for value in ("", "o" * 33, "a\x7fb")],
+        *[("reflect", value) for value in ("r" * 65, "a\x85b")],
+        *[("payway", value) for value in ("9", "0", "", 3)],
+        *[("methods", value) for value in ([], ["scan", "scan"], "scan")],
+        *[("methods[0]", value) for value in (["nfc"], [1])],
+        *[("receipt", value) for value in (1, "true")],
+        ("delivery", "later"),
+        ("goods", [LINE] * 51),
+        ("goods[0]", ["Cola"]),
+        *[("goods[0].name", [{**LINE, "name": value}]) for value in ("", "n" * 33, "a\x1bb")],
+        *[("goods[0].id", [{**LINE, "id": value}]) for value in ("i" * 33, "a\tb")],
+        *[("goods[1].quantity", [LINE, {**LINE, "quantity": value}]) for value in (0, 10_000, 1.5)],
+        *[("goods[1].price", [LINE, {**LINE, "price": value}]) for value in (-1, 10**10, "1")],
+        ("goods[0].color", [{**LINE, "color": "red"}]),
+        ("goods[0].name", [{"quantity": 1, "price": 1}]),
+        ("nonsense", 1),
+    ],
+)
+def test_a_wrong_field_is_named(field: str, value: object) -> None:
+    error = refusal(lambda: decode(**{field.partition("[")[0].partition(".")[0]: value}))
+    assert error.code == "invalid_request"
+    assert error.field == field
+    assert field in error.detail
+
+
+@pytest.mark.parametrize("field", sorted(LEAST))
+def test_a_missing_field_is_named(field: str) -> None:
+    body = {name: value for name, value in LEAST.items() if name != field}
+    error = refusal(lambda: decode_sale_request(json.dumps(body).encode(), DEFAULTS))
+    assert (error.code, error.field) == ("invalid_request", field)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("methods", ["qr"]), ("methods", ["scan", "qr"]), ("delivery", "confirm")]
+)
+def test_what_this_version_can_not_do_is_refused_and_named(field: str, value: object) -> None:
+    error = refusal(lambda: decode(**{field: value}))
+    assert (error.code, error.field) == ("not_supported", field)
+    assert "not supported by this version" in error.detail
+
+
+def test_printable_text_of_any_script_is_taken() -> None:
+    text = "可乐 330ml\u00a0🥤 👩\u200d🍳\u3000"
+    assert decode(subject=text, reference="订单/1").text.subject == text
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff", b'{"amount":1} x', b'{"reference":"\xff"}', b'{"reference":"\\ud800"}', b"{'a':1}"]
+)
+def test_what_is_not_json_is_said_to_be_that(body: bytes) -> None:
+    assert refusal(lambda: decode_sale_request(body, DEFAULTS)).code == "invalid_json"
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b"7", b'"x"', b"[" * 60_000])
+def test_what_is_not_an_object_is_wrong_as_a_whole(body: bytes) -> None:
+    error = refusal(lambda: decode_sale_request(body, DEFAULTS))
+    assert (error.code, error.field) == ("invalid_request", None)
+
+
+def test_a_payment_code_in_the_wrong_place_is_not_repeated_in_the_refusal() -> None:
+    """I7."""
+    code = "130812345678901147"
+    for body in (
+        {**LEAST, "payway": code},
+        {**LEAST, "methods": [code]},
+        {**LEAST, "delivery": code},
+        {**LEAST, "amount": code},
+        {**LEAST, "reference": code + "\n"},
+        {"code": [code]},
+    ):
+        for decoder in (decode_code_request, lambda body: decode_sale_request(body, DEFAULTS)):
+            error = refusal(lambda decoder=decoder, body=body: decoder(json.dumps(body).encode()))  # type: ignore[misc]  # bound now
+            assert code not in repr((error.args, error.detail, error.field))
+
+
+def test_a_long_name_of_an_unknown_field_is_cut() -> None:
+    error = refusal(lambda: decode(**{"x" * 10_000: 1}))
+    assert error.field is not None
+    assert len(error.field) < 100
+
+
+def test_a_payment_code_is_decoded_and_masked() -> None:
+    """I7."""
+    code = decode_code_request(b'{"code":"130812345678901147"}')
+    assert code.reveal() == "130812345678901147"
+    assert "5678" not in repr(code)
+
+
+@pytest.mark.parametrize(("body", "field"), [(b"{}", "code"), (b'{"code":""}', "code"), (b'{"code":"1","x":1}', "x")])
+def test_a_wrong_code_request_names_the_field(body: bytes, field: str) -> None:
+    assert refusal(lambda: decode_code_request(body)).field == field
+
+
+def test_a_call_without_input_takes_nothing_or_an_empty_object() -> None:
+    decode_empty_request(b"")
+    decode_empty_request(b"{}")
+    assert refusal(lambda: decode_empty_request(b'{"amount":1}')).field == "amount"
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=10,
+)
+fields = st.sampled_from(
+    [*LEAST, "methods", "payway", "description", "operator", "goods", "reflect", "delivery", "receipt", "other"]
+)
+
+
+def attempt(run: Callable[[], T]) -> T | None:
+    """Return what was decoded; None for a refusal. Anything else that is raised fails the test."""
+    try:
+        return run()
+    except ApiError:
+        return None
+
+
+def only_an_order_or_a_refusal(body: bytes) -> None:
+    found = attempt(lambda: decode_sale_request(body, DEFAULTS))
+    if found:
+        assert 1 <= found.amount <= DEFAULTS.max_amount
+        assert found.reference.isprintable()
+        assert all(char >= " " and char != "\x7f" for char in found.text.subject + found.text.description)
+
+
+@given(st.binary(max_size=300))
+def test_bytes_become_an_order_or_a_refusal(body: bytes) -> None:
+    only_an_order_or_a_refusal(body)
+    attempt(lambda: decode_code_request(body))
+    attempt(lambda: decode_empty_request(body))
+
+
+@given(st.dictionaries(fields, json_values))
+def test_json_becomes_an_order_or_a_refusal(changes: dict[str, object]) -> None:
+    only_an_order_or_a_refusal(json.dumps({**LEAST, **changes}).encode())
+    only_an_order_or_a_refusal(json.dumps({**LEAST, "goods": [{**LINE, **changes}]}).encode())
+
+
+@given(st.text(), fields)
+def test_text_in_any_field_becomes_an_order_or_a_refusal(text: str, field: str) -> None:
+    only_an_order_or_a_refusal(json.dumps({**LEAST, field: text}).encode())
+
+
+# --- values of parameters --------------------------------------------------------------------------------------------
+
+
+@given(st.integers(min_value=0, max_value=253_402_214_400_000))
+def test_a_time_that_was_written_is_read_again(wall: int) -> None:
+    assert parse_time("since", rfc3339(WallTime(wall))) == wall
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2025-01-31T08:00:00+00:00",
+        "2025-01-31T16:00:00+08:00",
+        "2025-01-31T16:00:00 08:00",  # + in a query string
+        "2025-01-31t08:00:00z",
+        "2025-01-31T08:00:00.000999999Z",
+        "2025-01-31T02:30:00.0-05:30",
+    ],
+)
+def test_times_of_any_offset_are_read(text: str) -> None:
+    assert parse_time("since", text) == 1_738_310_400_000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2025-01-31",
+        "2025-01-31T08:00:00",
+        "2025-02-30T08:00:00Z",
+        "2025-01-31T24:30:00Z",
+        "2025-01-31T08:00:00+25:00",
+        "0000-01-01T00:00:00Z",
+        "2025-W05-5T08:00:00Z",
+        "1738310400",
+        "２０２５-01-31T08:00:00Z",
+        "2025-01-31T08:00:001Z",
+    ],
+)
+def test_what_is_no_time_is_refused(text: str) -> None:
+    assert refusal(lambda: parse_time("since", text)).field == "since"
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_time_or_refused(text: str) -> None:
+    attempt(lambda: parse_time("since", text))
+
+
+@pytest.mark.parametrize("text", ["", "0", "201", "-1", "1.0", "１", "9" * 5_000, " 1"])
+def test_what_is_no_number_in_range_is_refused(text: str) -> None:
+    assert refusal(lambda: parse_number("limit", text, least=1, most=200)).field == "limit"
+
+
+def test_numbers_and_flags_are_read() -> None:
+    assert parse_number("limit", "200", least=1, most=200) == 200
+    assert parse_flag("attention", "true")
+    assert not parse_flag("attention", "false")
+    assert refusal(lambda: parse_flag("attention", "1")).field == "attention"
