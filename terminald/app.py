@@ -47,7 +47,7 @@ def open_journal(config: Config, stack: ExitStack) -> SqliteJournal:
         JournalError: held by another process, not writable, corrupt or too new.
     """
     stack.enter_context(lock(config.state.directory))
-    journal = SqliteJournal(config.state.directory)
+    journal = SqliteJournal(config.state.directory / "journal.db")
     stack.callback(journal.close)
     return journal
 

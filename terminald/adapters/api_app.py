@@ -67,13 +67,16 @@ class Shutdown:
 
 
 def build_app(handlers: Mapping[str, Handler], shutdown: Shutdown, limits: ApiLimits) -> ASGIApp:
-    """Return the application, with a route for every call of the table."""
+    """Return the application, with a route for every call of the table.
+
+    Any exception beside those of a call is answered as internal_error, and then raised for the server to log.
+    """
     paths: dict[str, dict[str, ApiCall]] = {}
     for call in CALLS:
         paths.setdefault(call.path, {})[call.method] = call
     app = Starlette(
         routes=[Route(path, _Path(calls, handlers, shutdown, limits)) for path, calls in paths.items()],
-        exception_handlers={HTTPException: _no_route},
+        exception_handlers={HTTPException: _no_route, Exception: _fault},
     )
     app.router.redirect_slashes = False
     return _RawPaths(app)
@@ -90,7 +93,7 @@ class _RawPaths:
 
 
 class _Path:
-    """All calls of one path: the application's connection loop."""
+    """All calls of one path."""
 
     def __init__(
         self,
@@ -123,9 +126,6 @@ class _Path:
         except ClientDisconnect:
             # Nobody is there to read it.
             return problem_answer(ApiError("body_timeout", "The connection was closed before the body was complete."))
-        except Exception:  # noqa: BLE001 - the connection loop: a fault in one call must not end the others
-            _log.exception("call %s failed", call.id)
-            return problem_answer(ApiError("internal_error", "The log of terminald says more."))
 
 
 def _refusal(exc: ApiError | IllegalTransition | JournalUnavailable, call: ApiCall) -> ApiError:
@@ -148,6 +148,10 @@ def problem_answer(error: ApiError, headers: Mapping[str, str] | None = None) ->
 
 async def _no_route(_: HttpRequest, __: Exception) -> Response:
     return problem_answer(ApiError("no_such_call", "There is no such path."))
+
+
+async def _fault(_: HttpRequest, __: Exception) -> Response:
+    return problem_answer(ApiError("internal_error", "The log of terminald says more."))
 
 
 # --- the form of a request -------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from terminald.adapters.api_app import Shutdown, build_app
 from terminald.adapters.api_events import EventStreams
@@ -18,6 +19,8 @@ from terminald.adapters.api_socket import BACKLOG
 from terminald.adapters.ports import Desk
 from terminald.core.schedule import Now
 from terminald.wire.api import SaleDefaults
+
+_log = logging.getLogger(__name__)
 
 #: A quiet connection is kept for a host's next call; a short time would race with it.
 KEEP_ALIVE_S: Final = 60
@@ -53,7 +56,7 @@ class ApiServer:
         Cancelling ends it at once: calls under way are cancelled, and every connection is cut.
         """
         config = uvicorn.Config(
-            self._app,
+            _connection_loop(self._app),
             http=protocol_with(self._limits),
             ws="none",
             lifespan="off",
@@ -75,6 +78,19 @@ class ApiServer:
         finally:
             self._shutdown.begin(0)
             await _cut(server)
+
+
+def _connection_loop(app: ASGIApp) -> ASGIApp:
+    """Return the application with an end to every exception: a fault in one call does not touch the others."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except Exception:
+            # Without the path, which says what the caller sent.
+            _log.exception("a %s call failed; its caller was told internal_error", scope["method"])
+
+    return serve
 
 
 class _Server(uvicorn.Server):

@@ -58,6 +58,8 @@ SALES: Final = Snapshots(Sale)
 ATTEMPTS: Final = Snapshots(Attempt)
 JOBS: Final = Snapshots(PrintJob)
 
+#: The greatest integer that SQLite knows.
+_NO_END: Final = 2**63 - 1
 _OPEN_STATES: Final = frozenset(state.value for state in SaleState if not state.is_final)
 
 # --- writing ---------------------------------------------------------------------------------------------------------
@@ -184,7 +186,8 @@ def list_sales(connection: sqlite3.Connection, wanted: SaleFilter) -> tuple[Sale
         conditions.append("is_open")
     if wanted.since is not None:
         conditions.append("created_at >= :since")
-    if wanted.until is not None:
+    # With both ends SQLite reads the days that are asked for; with one it would read back to the first sale.
+    if wanted.until is not None or wanted.since is not None:
         conditions.append("created_at < :until")
     if wanted.needs_attention:
         conditions.append("id IN (SELECT sale_id FROM attempts WHERE needs_attention)")
@@ -197,7 +200,7 @@ def list_sales(connection: sqlite3.Connection, wanted: SaleFilter) -> tuple[Sale
             "reference": wanted.reference,
             "state": wanted.state,
             "since": wanted.since,
-            "until": wanted.until,
+            "until": _NO_END if wanted.until is None else wanted.until,
             "cursor": wanted.cursor,
             "limit": max(0, wanted.limit),
         },

@@ -83,9 +83,7 @@ def dispatch(args: argparse.Namespace) -> int:
         TerminaldError: it failed; the message says what, why, and what to do.
     """
     module, _, function = _CODE[args.command].partition(".")
-    command: Callable[[argparse.Namespace], int] = getattr(
-        importlib.import_module(f"terminald.cli.{module}"), function
-    )
+    command: Callable[[argparse.Namespace], int] = getattr(importlib.import_module(f"terminald.cli.{module}"), function)
     return command(args)
 
 

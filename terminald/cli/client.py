@@ -5,7 +5,7 @@ import errno
 import re
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import timezone
@@ -151,18 +151,20 @@ class Daemon:
         Without a position it begins with the next event. The first event yielded tells the position; others without a
         topic are signs of life. Patience is how long a daemon that went away is waited for; None: for ever.
         """
-        position, gone_at = since, 0.0
+        position, has_begun, gone_at = since, False, None
         while True:
             try:
                 with closing(self._stream(position)) as events:
                     for event in events:
-                        position, gone_at = event.id, 0.0
+                        position, has_begun, gone_at = event.id, True, None
                         yield event
-            except (httpx.HTTPError, ValueError) as exc:
-                if position is None or (since == position and gone_at == 0.0 and isinstance(exc, httpx.ConnectError)):
-                    raise self._absent(exc) if isinstance(exc, httpx.ConnectError) else _broken(exc) from exc
-            gone_at = gone_at or time.monotonic()
-            if patience_s is not None and time.monotonic() - gone_at > patience_s:
+            except CommandFailed as exc:
+                # Once begun, a daemon that is away or stopping is waited for.
+                if not has_begun or exc.code != REFUSED:
+                    raise
+            now = time.monotonic()
+            gone_at = now if gone_at is None else gone_at
+            if patience_s is not None and now - gone_at > patience_s:
                 raise CommandFailed(
                     "terminald went away, and what it does now can not be seen",
                     advice="start it: it takes up what was open by itself",
@@ -170,18 +172,22 @@ class Daemon:
                 )
             time.sleep(RECONNECT_S)
 
-    def _stream(self, position: int | None) -> Iterator[StreamEvent]:
+    def _stream(self, position: int | None) -> Generator[StreamEvent, None, None]:
+        """Yield the events of one connection; ends when it does."""
         query = {} if position is None else {"since": str(position)}
         timeout = httpx.Timeout(SILENCE_LIMIT_S, connect=CONNECT_LIMIT_S)
-        with self._http.stream("GET", "/v1/events", params=query, timeout=timeout) as response:
-            if not response.is_success:
-                response.read()
-                if response.status_code == 503:  # noqa: PLR2004 - stopping, overloaded: it may work in a moment
-                    raise httpx.ReadError("busy")
-                raise _refusal(response.status_code, response.content)
-            decoder = EventDecoder(position or 0)
-            for chunk in response.iter_bytes():
-                yield from decoder.feed(chunk)
+        decoder = EventDecoder(position or 0)
+        try:
+            with self._http.stream("GET", "/v1/events", params=query, timeout=timeout) as response:
+                if not response.is_success:
+                    raise _refusal(response.status_code, response.read())
+                for chunk in response.iter_bytes():
+                    yield from decoder.feed(chunk)
+        except httpx.ConnectError as exc:
+            raise self._absent(exc) from exc
+        except (httpx.HTTPError, ValueError) as exc:
+            what = f"the event stream broke off: {type(exc).__name__}"
+            raise CommandFailed(what, advice="try again", code=REFUSED) from exc
 
 
 def decode(body: bytes, shape: type[S]) -> S:
@@ -206,7 +212,3 @@ def _refusal(status: int, body: bytes) -> CommandFailed:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return CommandFailed(f"the daemon answered with HTTP status {status}", code=code)
     return CommandFailed(f"{problem.title}: {problem.detail}", advice=problem.advice, code=code)
-
-
-def _broken(exc: Exception) -> CommandFailed:
-    return CommandFailed(f"the event stream can not be read: {type(exc).__name__}", advice="try again")

@@ -206,8 +206,8 @@ def recovery(book: Book, event: Event) -> tuple[Stimulus, ...]:
 
 
 def _is_stale(told: ToAttempt | ToJob, subject: Attempt | PrintJob | None) -> bool:
-    """Whether a completion comes too late: something else was asked since, or all is closed and out of the book."""
-    return told.token is not None and (subject is None or told.token != subject.token)
+    """Whether a completion comes too late: something else was asked since, or it is closed by other means."""
+    return told.token is not None and (subject is None or subject.state.is_final or told.token != subject.token)
 
 
 class _Draft:

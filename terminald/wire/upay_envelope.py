@@ -13,6 +13,7 @@ That is why the standard library reads here and not msgspec, which shows neither
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -36,6 +37,8 @@ ILLEGAL_SIGN = "ILLEGAL_SIGN"
 Fields = Mapping[str, str]
 
 _HTTP_OK = range(200, 300)
+#: Payment codes have 16 digits or more; an error message may quote the code that it complains about.
+_LIKE_A_CODE = re.compile(r"[0-9]{16,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +114,8 @@ def clean(text: str, longest: int) -> str:
 
 
 def fault(code: str, message: str) -> Fault:
-    """Return the gateway's words, fit to be stored and shown."""
-    return Fault(code=clean(code, MAX_FACT), message=clean(message, MAX_MESSAGE))
+    """Return the gateway's words, fit to be stored and shown: what looks like a payment code is masked (I7)."""
+    return Fault(code=_mask(clean(code, MAX_FACT)), message=_mask(clean(message, MAX_MESSAGE)))
 
 
 def unreadable(status: int) -> Fault:
@@ -120,6 +123,10 @@ def unreadable(status: int) -> Fault:
     if status not in _HTTP_OK:
         return Fault(code=f"http_{status}", message="the answer is not a success of HTTP")
     return Fault(code="unreadable_answer", message="the answer is not the gateway's envelope")
+
+
+def _mask(text: str) -> str:
+    return _LIKE_A_CODE.sub(lambda found: f"{found[0][:4]}…{found[0][-4:]}", text)
 
 
 def _layer(texts: Fields) -> Layer:

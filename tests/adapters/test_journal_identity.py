@@ -1,5 +1,6 @@
 """Who the terminal is survives everything; its time line never runs backwards."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -16,7 +17,7 @@ from terminald.core.ids import Instant, SaleId, Secret, WallTime
 from terminald.core.ledger import Record
 from terminald.core.schedule import Now
 from terminald.core.terminal import ActivationIntent, Terminal
-from terminald.errors import JournalError
+from terminald.errors import JournalCorrupt, JournalError
 
 WALL = WallTime(1_714_536_000_000)
 
@@ -136,7 +137,7 @@ def test_a_boot_without_events_counts_too(journal: SqliteJournal) -> None:
     assert 7 + journal.open_boot("b", 7).offset == first + 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -162,3 +163,24 @@ def test_instants_never_run_backwards(starts: list[tuple[str, int, list[int]]]) 
                     instant += wait
                     log(journal, instant)
                     last = instant
+
+
+# --- damage ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("value", ["", "not hexadecimal", "00ff"])
+def test_a_salt_that_can_not_be_read_is_corruption(journal: SqliteJournal, file: Path, value: str) -> None:
+    """Another salt would forget which codes were used."""
+    journal.salt()
+    with closing(sqlite3.connect(file)) as other, other:
+        other.execute("UPDATE settings SET value = ?", (value,))
+    with pytest.raises(JournalCorrupt, match="salt"):
+        journal.salt()
+
+
+def test_a_terminal_without_a_key_is_corruption(journal: SqliteJournal, file: Path) -> None:
+    journal.close_activation(journal.record_activation_intent("…", WALL), "activated", terminal("key-1"))
+    with closing(sqlite3.connect(file)) as other, other:
+        other.execute("UPDATE terminal SET current_key = ''")
+    with pytest.raises(JournalCorrupt, match="without number or key"):
+        journal.load_terminal()

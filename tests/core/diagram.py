@@ -27,4 +27,4 @@ def mermaid(table: Mapping[S, Mapping[type[Event], Row[S, M]]], initial: S) -> s
 
 def _label(names: list[str]) -> str:
     starts = range(0, len(names), _NAMES_PER_LINE)
-    return "<br/>".join(", ".join(names[start : start + _NAMES_PER_LINE]) for start in starts)
+    return ",<br/>".join(", ".join(names[start : start + _NAMES_PER_LINE]) for start in starts)

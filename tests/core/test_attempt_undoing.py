@@ -312,7 +312,7 @@ def test_the_last_look_without_an_answer_is_repeated_for_as_long_as_it_takes() -
         assert life.tell(QueryFailed()) == ()
         assert life.is_in(S.LAST_LOOK)
         assert life.wakes_with(RetryDue, in_ms=wait * SECOND)
-        life.wake()
+        assert life.wake() == (query(life.attempt.token),)
     life.tell(OrderAbsent())
     assert life.is_in(S.REVERSED)
 

@@ -3,10 +3,10 @@ from enum import Enum
 import pytest
 
 from terminald.core.attempt_table import AttemptState
-from terminald.core.events import PollDue, RetryDue, SendDue
+from terminald.core.events import LastLookDue, LookDue, PollDue, RetryDue, SendDue
 from terminald.core.sale import SaleState
 from terminald.core.spool import JobState
-from terminald.core.tables import Row
+from terminald.core.tables import Row, Table
 from tests.core.diagram import mermaid
 from tests.core.write_diagrams import DOCUMENT, drawn, marked, with_diagrams
 
@@ -25,18 +25,20 @@ def test_the_document_says_what_every_state_means(states: type[Enum]) -> None:
 
 
 def test_arrows_are_grouped_and_keep_the_order_of_the_table() -> None:
-    table = {
+    table: Table[JobState, None] = {
         JobState.QUEUED: {
-            SendDue: Row[JobState, None](JobState.PRINTING),
-            PollDue: Row[JobState, None](JobState.EXPIRED),
-            RetryDue: Row[JobState, None](JobState.PRINTING),
+            SendDue: Row(JobState.PRINTING),
+            PollDue: Row(JobState.EXPIRED),
+            RetryDue: Row(JobState.PRINTING),
+            LookDue: Row(JobState.PRINTING),
+            LastLookDue: Row(JobState.PRINTING),
         },
         JobState.EXPIRED: {},
     }
     assert mermaid(table, JobState.QUEUED).splitlines() == [
         "stateDiagram-v2",
         "    [*] --> queued",
-        "    queued --> printing: SendDue, RetryDue",
+        "    queued --> printing: SendDue, RetryDue, LookDue,<br/>LastLookDue",
         "    queued --> expired: PollDue",
         "    expired --> [*]",
     ]

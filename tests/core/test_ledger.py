@@ -248,6 +248,14 @@ def test_a_completion_that_comes_when_all_is_closed_and_dropped_changes_nothing(
     assert till.apply(ToJob(job_id=JOB_ID, event=JobSent(), token=1)) == Advance()
 
 
+def test_an_answer_to_a_persons_question_may_come_before_the_machines_own() -> None:
+    """Both were asked under one token: the first that ends the order stands, and the other changes nothing."""
+    till = selling((OutcomeUnknown(), 1))
+    assert till.attempt(OrderPaid(), 2).records
+    assert till.attempt(OrderPaid(), 2) == Advance()
+    assert till.sale_state() is SaleState.COMPLETED
+
+
 def test_an_impossible_event_is_refused_and_changes_nothing() -> None:
     till = selling()
     before = till.book

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from terminald.core import attempt as attempts
 from terminald.core import events, ledger, spool
 from terminald.core import sale as sales
-from terminald.core.attempt_table import Attempt, AttemptState
+from terminald.core.attempt_table import TABLE, Attempt, AttemptState
 from terminald.core.commands import (
     ArmScanners,
     DisarmScanners,
@@ -150,9 +150,17 @@ class Histories(RuleBasedStateMachine):
 
     def complete(self, command: GatewayCommand, answer: Answer) -> None:
         current = self.book.attempts.get(command.client_sn)
-        is_current = current is not None and current.token == command.token
+        is_current = current is not None and current.token == command.token and not current.state.is_final
         done = self.apply(ToAttempt(client_sn=command.client_sn, event=answer, token=command.token))
         assert bool(done.records) == is_current, "the completion of the last command counts, and no other"
+
+    @precondition(lambda self: self.book.attempts)
+    @rule(which=picks, kind=st.sampled_from(COMPLETIONS[QueryOrder]))
+    def a_person_asks_the_gateway(self, which: int, kind: type[Answer]) -> None:
+        """The answer is used where the attempt has queries of its own, under the token that it has already."""
+        attempt = self.pick(list(self.book.attempts.values()), which)
+        if set(COMPLETIONS[QueryOrder]) <= set(TABLE[attempt.state]):
+            self.apply(ToAttempt(client_sn=attempt.client_sn, event=kind(), token=attempt.token))
 
     @precondition(lambda self: self.printing)
     @rule(which=picks, answer=st.sampled_from(PRINTED))

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from terminald.core.tables import Attention
 from terminald.errors import ApiError
 from terminald.wire.api_calls import CALLS
 from terminald.wire.api_problems import PROBLEMS, problem_json
-from terminald.wire.api_views import print_event, readiness_event, sale_json, sales_json, scan_event
+from terminald.wire.api_views import attention_event, print_event, readiness_event, sale_json, sales_json, scan_event
 from terminald.wire.openapi import openapi_json
-from tests.wire.api_samples import NOW, Json, job, paid_view, resolve, schema_faults
+from tests.wire.api_samples import NOW, Json, attempt, job, paid_view, resolve, schema_faults
 
 DOCUMENT: Json = json.loads(openapi_json("1.2.3"))
 REF = "#/components/schemas/"
@@ -63,6 +64,7 @@ def test_every_problem_of_the_table_belongs_to_some_call_or_to_the_form_of_reque
         ("Sale", sale_json(paid_view(), NOW)),
         ("SaleList", sales_json((paid_view(),), NOW, limit=1)),
         ("PrintEvent", print_event(job())),
+        ("AttentionEvent", attention_event(attempt(), Attention(code="order_errored", since=NOW.instant), NOW)),
         ("ScanEvent", scan_event(None, "front", "unarmed", "")),
         ("ReadinessEvent", readiness_event(("draining",))),
         ("Problem", problem_json(ApiError("not_ready", "no", reasons=("draining",)))[1]),

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from terminald.core import attempt as attempts
+from terminald.core.readiness import Reason
 from terminald.errors import ApiError
 from terminald.wire.api_problems import (
     ATTENTION_ADVICE,
@@ -58,8 +59,8 @@ def test_a_long_detail_is_cut() -> None:
 
 
 def test_there_is_advice_for_all_that_needs_a_person() -> None:
-    codes = set(attempts._ATTENTION.values())
-    assert codes <= ATTENTION_ADVICE.keys()
+    assert set(attempts._ATTENTION.values()) <= ATTENTION_ADVICE.keys()
+    assert {reason.value for reason in Reason} <= READINESS_ADVICE.keys()
     for code in [*ATTENTION_ADVICE, *READINESS_ADVICE]:
         assert advice(code).endswith(".")
     assert "doctor" in advice("something_new")

@@ -133,7 +133,17 @@ def test_printable_text_of_any_script_is_taken() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"\xff", b'{"amount":1} x', b'{"reference":"\xff"}', b'{"reference":"\\ud800"}', b"{'a':1}"]
+    "body",
+    [
+        b"",
+        b"{",
+        b"\xff",
+        b"{} x",
+        b'{"reference":"r","amount":1,"subject":"s"} x',
+        b'{"reference":"\xff"}',
+        b'{"reference":"\\ud800"}',
+        b"{'a':1}",
+    ],
 )
 def test_what_is_not_json_is_said_to_be_that(body: bytes) -> None:
     assert refusal(lambda: decode_sale_request(body, DEFAULTS)).code == "invalid_json"

@@ -13,6 +13,7 @@ from terminald.core.tables import Attention
 from terminald.wire import api_shapes as shapes
 from terminald.wire.api_problems import advice
 from terminald.wire.api_views import (
+    attention_event,
     print_event,
     readiness_event,
     rfc3339,
@@ -149,5 +150,13 @@ def test_the_other_events_say_what_changed() -> None:
         "detail": "13 digits",
     }
     assert json.loads(scan_event(None, "front", "unarmed", ""))["sale"] is None
+    attention = Attention(code="order_errored", since=Instant(NOW.instant - 1_000))
+    assert json.loads(attention_event(attempt(), attention, NOW)) == {
+        "sale": "01JDSALE",
+        "client_sn": "A1",
+        "code": "order_errored",
+        "since": "2025-01-31T07:59:59.000+00:00",
+        "advice": advice("order_errored"),
+    }
     assert json.loads(readiness_event(())) == {"ready": True, "reasons": []}
     assert json.loads(readiness_event(("paper_out",))) == {"ready": False, "reasons": ["paper_out"]}

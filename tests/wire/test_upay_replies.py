@@ -357,6 +357,12 @@ def test_a_decline_carries_the_gateways_words() -> None:
     assert said.fault == Fault(code="INSUFFICIENT_FUND", message="出错了")
 
 
+def test_a_payment_code_in_the_gateways_words_is_masked() -> None:
+    """I7."""
+    said = submit(answer("PAY_FAIL", "X130818341921441147", message="条码130818341921441147错误"))
+    assert said.fault == Fault(code="X1308…1147", message="条码1308…1147错误")
+
+
 def test_without_words_of_the_gateway_its_codes_explain() -> None:
     assert reverse(
         answer("CANCEL_ERROR", data=order(order_status="CANCEL_ERROR", status="CANCEL_ERROR"))

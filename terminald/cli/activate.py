@@ -1,0 +1,126 @@
+"""``terminald activate``: give the terminal its identity, once, and end in a clear sentence whatever happens."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+
+import msgspec
+
+from terminald.adapters.clock import wall_ms
+from terminald.adapters.gateway_http import ActivationNotSent
+from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.app import open_journal
+from terminald.app_activation import activate_terminal, doubtful_activations
+from terminald.cli.outcome import DONE, WRONG_USAGE, CommandFailed, say_warning
+from terminald.cli.words import local_time
+from terminald.config import Config, load, read_vendor_key
+from terminald.core.events import Fault
+from terminald.core.ids import Instant, Secret, WallTime
+from terminald.core.terminal import ActivationIntent, Terminal
+from terminald.logs import escape
+from terminald.wire import api_shapes as shapes
+from terminald.wire.api_views import rfc3339
+from terminald.wire.upay import ActivationRefused, ActivationUnknown
+
+#: What is typed to confirm: the end of the number that is given up.
+CONFIRMED_DIGITS = 4
+
+
+def activate(args: argparse.Namespace) -> int:
+    """Activate; see the module."""
+    config = load(args.config)
+    vendor_key = read_vendor_key(config)
+    with ExitStack() as stack:
+        journal = open_journal(config, stack)
+        present = journal.load_terminal()
+        if present is not None:
+            _check_replacing(present, journal, is_wanted=args.replace, is_confirmed=args.yes)
+        for intent in doubtful_activations(journal):
+            say_warning(_doubt(intent, config))
+        code = Secret(args.code if args.code is not None else _ask("Activation code: "))
+        try:
+            done = activate_terminal(config, journal, code=code, vendor_key=vendor_key)
+        except ValueError as exc:
+            raise CommandFailed(f"{exc}; nothing was sent", code=WRONG_USAGE) from None
+    if not isinstance(done, Terminal):
+        raise _failure(done, config)
+    if args.json:
+        shape = shapes.Terminal(sn=done.terminal_sn, device_id=done.device_id, activated_at=rfc3339(done.activated_at))
+        print(msgspec.json.encode(shape).decode())
+    else:
+        print(f"Activated: this is terminal {escape(done.terminal_sn)} (device id {escape(done.device_id)}).")
+        print("Next: start the daemon (systemctl start terminald, or terminald run), then see terminald status.")
+    return DONE
+
+
+def _ask(prompt: str) -> str:
+    """Ask the person, or read a line of standard input; the answer is not in the list of processes."""
+    print(prompt, end="", file=sys.stderr, flush=True)
+    answer = sys.stdin.readline()
+    if not answer:
+        raise CommandFailed("no answer was given; nothing was sent", code=WRONG_USAGE)
+    return answer.strip()
+
+
+def _check_replacing(present: Terminal, journal: SqliteJournal, *, is_wanted: bool, is_confirmed: bool) -> None:
+    """Let an identity be given up only by who was told what it means, and said so.
+
+    Raises:
+        CommandFailed: it stays.
+    """
+    sn = present.terminal_sn
+    if not is_wanted:
+        raise CommandFailed(
+            f"this is terminal {sn} already, activated {local_time(rfc3339(present.activated_at))}; nothing was sent",
+            advice="once is enough. Where the gateway accepts its key no more: terminald activate --replace",
+        )
+    open_orders = sum(not one.state.is_final for one in journal.load_book(Instant(0)).attempts.values())
+    if open_orders:
+        say_warning(
+            f"{open_orders} orders of terminal {sn} are not proven to their end, and a new terminal may not be allowed "
+            "to ask about them: let the old one finish them if it still can (terminald sales --attention)"
+        )
+    if is_confirmed:
+        return
+    print(f"Terminal {escape(sn)} is given up for good, and a use of the code is spent.", file=sys.stderr)
+    if _ask(f"To confirm, type the last {CONFIRMED_DIGITS} digits of its number: ") != sn[-CONFIRMED_DIGITS:]:
+        raise CommandFailed("not confirmed; nothing was sent, and the terminal is as it was")
+
+
+def _doubt(intent: ActivationIntent, config: Config) -> str:
+    how = "was cut off before its answer was stored" if not intent.outcome else "had no clear answer"
+    return (
+        f"an activation with code {intent.code_masked} at {local_time(rfc3339(intent.at))} {how}: a use of that code "
+        f"may be gone, and the merchant's console may show a terminal {config.terminal.name!r} that nobody uses"
+    )
+
+
+def _failure(done: ActivationRefused | ActivationUnknown | ActivationNotSent, config: Config) -> CommandFailed:
+    fault = done.fault
+    said = f"{fault.code} {fault.message}".strip()
+    match done:
+        case ActivationRefused():
+            return CommandFailed(f"the gateway refused the activation: {said}", advice=_after_refusal(fault))
+        case ActivationNotSent():
+            return CommandFailed(
+                f"nothing was sent, and no use of the code is gone: {fault.message}",
+                advice=f"check the network, the clock, and gateway.url ({config.gateway.url}); then try again",
+            )
+        case ActivationUnknown():
+            return CommandFailed(
+                f"the answer was lost, and a use of the code may be gone: {said}",
+                advice=(
+                    f"look in the merchant's console for a new terminal {config.terminal.name!r}. Then try again: "
+                    "terminald activate, with the same code while it has uses left, else with a new one"
+                ),
+            )
+
+
+def _after_refusal(fault: Fault) -> str:
+    if fault.code == "ILLEGAL_SIGN":
+        return "the vendor's signature is wrong: check vendor.sn and the key in vendor.key_file"
+    return (
+        "no use of the code is gone. Check the code (mistyped, used up, expired?) and vendor.app_id; the gateway's "
+        "operator gives new codes"
+    )

@@ -1,0 +1,80 @@
+"""``terminald receipt``: print a receipt once more, or draw it."""
+
+import argparse
+from datetime import datetime, timezone
+from pathlib import Path
+
+from terminald.cli.client import connect, decode
+from terminald.cli.outcome import DONE, REFUSED, CommandFailed
+from terminald.cli.words import paid_attempt, receipt_words
+from terminald.config import Config, load
+from terminald.core.receipt import Receipt, layout
+from terminald.simulator.printer_escpos import Interpreter
+from terminald.simulator.printer_paper import Paper
+from terminald.wire import api_shapes as shapes
+from terminald.wire.escpos import Profile, encode
+
+
+def receipt(args: argparse.Namespace) -> int:
+    """Print a copy of a receipt on the terminal's printer, or draw it into a file."""
+    png: Path | None = args.png
+    with connect(args) as daemon:
+        path = daemon.sale_path(args.sale)
+        body = daemon.get(path) if png else daemon.post(f"{path}/receipt")
+    sale = decode(body, shapes.Sale)
+    if png:
+        _draw(sale, load(args.config), png)
+    if args.json:
+        print(body.decode())
+    else:
+        print(png or f"Copy of the receipt of sale {sale.id}: {receipt_words(sale.receipt)}.")
+    return DONE
+
+
+def _draw(sale: shapes.Sale, config: Config, png: Path) -> None:
+    printer = config.printer
+    if printer.encoding == "raster":
+        raise CommandFailed("a printer of pictures is not supported by this version")
+    profile = Profile(columns=printer.columns, width_dots=printer.width_dots, encoding=printer.encoding, cut="full")
+    data = encode(layout(_receipt_of(sale, config), columns=printer.columns), profile)
+    paper = Paper(width_dots=printer.width_dots)
+    for item in Interpreter(width_dots=printer.width_dots, encoding=printer.encoding).feed(data):
+        if (sheet := paper.add(item)) is not None:
+            try:
+                sheet.draw().save(png, format="PNG")
+            except OSError as exc:
+                raise CommandFailed(f"{png} can not be written: {exc.strerror or exc}") from exc
+
+
+def _receipt_of(sale: shapes.Sale, config: Config) -> Receipt:
+    """Say what the receipt of a paid sale says, as far as the API tells: the goods and the operator are not told.
+
+    Raises:
+        CommandFailed: the sale is not paid.
+    """
+    attempt = paid_attempt(sale)
+    if attempt is None:
+        raise CommandFailed(
+            f"sale {sale.id} is not paid: there is no receipt", advice=f"terminald show {sale.id}", code=REFUSED
+        )
+    return Receipt(
+        kind="sale",
+        language=config.receipt.language,
+        header=config.receipt.header,
+        footer=config.receipt.footer,
+        terminal_name=config.terminal.name,
+        subject=sale.subject,
+        amount=sale.amount,
+        payway=attempt.payway or "",
+        sn=attempt.sn or "",
+        trade_no=attempt.trade_no or "",
+        client_sn=attempt.client_sn,
+        code_masked=attempt.code or "",
+        reference=sale.reference,
+        time=_printed_time(attempt.ended_at or attempt.started_at, config.gateway.timezone),
+        copy=True,
+    )
+
+
+def _printed_time(text: str, zone: timezone) -> str:
+    return datetime.fromisoformat(text).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")

@@ -1,0 +1,140 @@
+"""``terminald cancel``, ``query``, ``sales`` and ``show``: sales by any of their names."""
+
+import argparse
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+
+from terminald.cli.client import connect, decode
+from terminald.cli.outcome import DONE, WRONG_USAGE, CommandFailed
+from terminald.cli.words import (
+    fields,
+    local_time,
+    money,
+    outcome_words,
+    provider,
+    reason_words,
+    receipt_words,
+    state_words,
+    table,
+)
+from terminald.core.money import format_yuan
+from terminald.logs import escape
+from terminald.wire import api_shapes as shapes
+
+_ANSWERS = {
+    "paid": "paid",
+    "pending": "not decided yet",
+    "errored": "in error at the gateway; not to be taken as paid",
+    "closed": "closed, not paid",
+    "returned": "paid, and given back",
+    "partly_returned": "paid, and given back in part",
+    "absent": "not known to the gateway",
+    "mismatched": "an answer about another order, terminal or amount: a person must look",
+    "unanswered": "no usable answer",
+}
+
+
+def cancel(args: argparse.Namespace) -> int:
+    """Cancel a sale."""
+    with connect(args) as daemon:
+        body = daemon.post(f"{daemon.sale_path(args.sale)}/cancel")
+    sale = decode(body, shapes.Sale)
+    print(body.decode() if args.json else f"Sale {sale.id}: {state_words(sale)}.")
+    return DONE
+
+
+def query(args: argparse.Namespace) -> int:
+    """Ask the gateway about a sale."""
+    with connect(args) as daemon:
+        body = daemon.post(f"{daemon.sale_path(args.sale)}/query")
+    if args.json:
+        print(body.decode())
+        return DONE
+    queried = decode(body, shapes.QueriedSale)
+    for order in queried.orders:
+        print(f"order {order.client_sn}: {_ANSWERS.get(order.answer, escape(order.answer))}")
+    if not queried.orders:
+        print("no attempt of this sale has reached the gateway")
+    print(f"Sale {queried.sale.id}: {state_words(queried.sale)}.")
+    return DONE
+
+
+def show(args: argparse.Namespace) -> int:
+    """Show one sale."""
+    with connect(args) as daemon:
+        body = daemon.get(daemon.sale_path(args.sale))
+    print(body.decode() if args.json else "\n".join(_describe(decode(body, shapes.Sale))))
+    return DONE
+
+
+def sales(args: argparse.Namespace) -> int:
+    """List sales."""
+    with connect(args) as daemon:
+        wanted = {"limit": str(args.limit)}
+        if args.state:
+            wanted["state"] = args.state
+        if args.attention:
+            wanted["attention"] = "true"
+        if args.day:
+            wanted |= _day(args.day, daemon.settings.timezone)
+        body = daemon.get("/v1/sales", wanted)
+    if args.json:
+        print(body.decode())
+        return DONE
+    page = decode(body, shapes.SaleList)
+    if not page.sales:
+        print("no sales")
+        return DONE
+    print(table([("created", "state", "yuan", "reference", "id", ""), *map(_row, page.sales)], right=(2,)))
+    if page.next_cursor is not None:
+        print(f"(the newest {len(page.sales)}; --limit, --day or --state show others)")
+    return DONE
+
+
+def _day(text: str, zone: timezone) -> dict[str, str]:
+    """Return the limits of a business day of the gateway."""
+    try:
+        start = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=zone)
+        return {"since": start.isoformat(), "until": (start + timedelta(days=1)).isoformat()}
+    except (ValueError, OverflowError):
+        raise CommandFailed(f"--day {text}: expected a day such as 2026-01-31", code=WRONG_USAGE) from None
+
+
+def _row(sale: shapes.Sale) -> tuple[str, ...]:
+    if sale.attention is not None:
+        note = f"! {escape(sale.attention.code)}"
+    else:
+        note = reason_words(sale.reason) if sale.reason else ""
+    amount, name = format_yuan(sale.amount), escape(sale.reference)
+    return local_time(sale.created_at), sale.state.value, amount, name, sale.id, note
+
+
+def _describe(sale: shapes.Sale) -> Iterator[str]:
+    yield f"sale {sale.id}: {state_words(sale)}"
+    attention = sale.attention
+    yield fields(
+        (
+            ("reference", escape(sale.reference)),
+            ("amount", money(sale.amount)),
+            ("subject", escape(sale.subject)),
+            ("created", local_time(sale.created_at)),
+            ("closed", local_time(sale.closed_at)),
+            ("receipt", receipt_words(sale.receipt)),
+            ("attention", f"{escape(attention.code)}: {escape(attention.advice)}" if attention else ""),
+        ),
+        indent="  ",
+    )
+    for number, attempt in enumerate(sale.attempts, start=1):
+        yield f"  attempt {number}: {outcome_words(attempt)}"
+        yield fields(
+            (
+                ("client_sn", attempt.client_sn),
+                ("sn", escape(attempt.sn or "")),
+                ("trade_no", escape(attempt.trade_no or "")),
+                ("provider", provider(attempt.payway)),
+                ("code", escape(attempt.code or "")),
+                ("started", local_time(attempt.started_at)),
+                ("ended", local_time(attempt.ended_at)),
+            ),
+            indent="    ",
+        )

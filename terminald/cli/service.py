@@ -1,0 +1,66 @@
+"""``terminald run`` and ``terminald check``."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Iterator
+
+import msgspec
+
+from terminald import app, logs
+from terminald.cli.outcome import CONFIG_WRONG, DONE, FAILED, say_warning
+from terminald.cli.words import fields
+from terminald.config import Config, load
+from terminald.config_advice import warnings
+from terminald.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+
+class _Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    ok: bool
+    faults: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the daemon until it is told to stop."""
+    config = load(args.config)
+    logs.configure(config.log.level, stream=sys.stderr)
+    try:
+        app.run(config)
+    except ExceptionGroup:
+        # A bug in some part. Logged, because the log redacts what a traceback may hold.
+        log.critical("terminald ends on a fault of its own; what was open goes on at the next start", exc_info=True)
+        return FAILED
+    return DONE
+
+
+def check(args: argparse.Namespace) -> int:
+    """Report every fault of the configuration, or what it says."""
+    try:
+        config = load(args.config)
+    except ConfigError as exc:
+        if args.json:
+            print(msgspec.json.encode(_Verdict(ok=False, faults=tuple(exc.faults))).decode())
+            return CONFIG_WRONG
+        raise
+    doubts = warnings(config)
+    if args.json:
+        print(msgspec.json.encode(_Verdict(ok=True, warnings=doubts)).decode())
+        return DONE
+    for doubt in doubts:
+        say_warning(doubt)
+    print(f"ok: {args.config}")
+    print(fields(_summary(config), indent="  "))
+    return DONE
+
+
+def _summary(config: Config) -> Iterator[tuple[str, str]]:
+    yield "gateway", config.gateway.url
+    yield "state", str(config.state.directory)
+    yield "API", str(config.api.socket)
+    yield "scanners", ", ".join(f"{one.name} on {one.device}" for one in config.scanners) or "none: the host scans"
+    printer = config.printer
+    where = f"{printer.driver} {printer.device}, {printer.columns} columns"
+    yield "printer", "none" if printer.driver == "none" else where

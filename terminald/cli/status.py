@@ -1,0 +1,63 @@
+"""``terminald status``: is it ready, and if not, what to do."""
+
+import argparse
+from collections.abc import Iterator
+
+from terminald.cli.client import connect, decode
+from terminald.cli.outcome import DONE, REFUSED
+from terminald.cli.words import fields, local_time, since, span
+from terminald.logs import escape
+from terminald.wire import api_shapes as shapes
+from terminald.wire.api_problems import advice
+
+_KEY_WORDS = {
+    "fresh": "accepted",
+    "stale": "due for renewal",
+    "expired": "older than the gateway allows",
+    "doubtful": "renewal had no clear answer; still valid",
+    "locked_out": "not accepted by the gateway",
+}
+
+
+def status(args: argparse.Namespace) -> int:
+    """Show the status; 3 when no sale can be begun."""
+    with connect(args) as daemon:
+        body = daemon.get("/v1/status")
+    shown = decode(body, shapes.Status)
+    if args.json:
+        print(body.decode())
+    else:
+        print("\n".join(_report(shown)))
+    return DONE if shown.ready else REFUSED
+
+
+def _report(shown: shapes.Status) -> Iterator[str]:
+    if shown.ready:
+        yield "ready to take payments"
+    else:
+        yield "NOT ready to take payments:"
+        for reason in shown.reasons:
+            yield f"  {reason}: {advice(reason)}"
+    yield fields(_facts(shown))
+
+
+def _facts(shown: shapes.Status) -> Iterator[tuple[str, str]]:
+    terminal, gateway = shown.terminal, shown.gateway
+    who = f"{escape(terminal.sn)}, activated {local_time(terminal.activated_at)}" if terminal.sn else "not activated"
+    yield "terminal", f"{who}, device id {escape(terminal.device_id)}"
+    if shown.key is not None:
+        words = _KEY_WORDS.get(shown.key.state, escape(shown.key.state))
+        yield "key", f"{words}, {span(shown.key.age_s)} old"
+    reachable = "reachable" if gateway.reachable else "not reachable"
+    yield "gateway", f"{reachable}, last answer {since(gateway.last_answer_at)}"
+    for device in shown.devices:
+        detail = f": {escape(device.detail)}" if device.detail else ""
+        name = "" if device.name == device.kind else f"{escape(device.name)} "
+        yield escape(device.kind), f"{name}{escape(device.state)}{detail}"
+    yield "sale", f"{shown.sale} is open (terminald show {shown.sale})" if shown.sale else "none open"
+    yield "unresolved", f"{shown.unresolved} orders are being followed to their end" if shown.unresolved else ""
+    yield "attention", f"{shown.attention} need a person: terminald sales --attention" if shown.attention else ""
+    yield "printing", f"{shown.print_queue} receipts are waiting" if shown.print_queue else ""
+    yield "clock", "synchronized" if shown.clock.synchronized else "not synchronized"
+    yield "draining", "yes: new sales are refused" if shown.draining else ""
+    yield "version", f"{escape(shown.version)}, up {span(shown.uptime_s)}"
