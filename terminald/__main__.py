@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from terminald.cli.arguments import dispatch, parse
-from terminald.cli.outcome import CONFIG_WRONG, FAILED, CommandFailed, say_error
+from terminald.cli.outcome import CONFIG_WRONG, FAILED, CommandFailed, say_error, say_faults
 from terminald.errors import ConfigError, TerminaldError
 
 
@@ -23,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parse(argv)
         return args if isinstance(args, int) else dispatch(args)
     except ConfigError as exc:
-        print("\n".join(exc.faults), file=sys.stderr)
+        say_faults(exc.faults)
         return CONFIG_WRONG
     except CommandFailed as exc:
         say_error(str(exc), exc.advice)

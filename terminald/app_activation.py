@@ -98,11 +98,8 @@ def _send(config: Config, body: bytes, vendor_key: Secret) -> Activated | Activa
 
 
 def _outcome(answer: ActivationFailure) -> str:
-    match answer:
-        case ActivationRefused():
-            word = REFUSED
-        case ActivationNotSent():
-            word = NOT_SENT
-        case ActivationUnknown():
-            word = UNKNOWN
+    if isinstance(answer, ActivationRefused):
+        word = REFUSED
+    else:
+        word = NOT_SENT if isinstance(answer, ActivationNotSent) else UNKNOWN
     return f"{word}: {answer.fault.code} {answer.fault.message}".rstrip()

@@ -27,6 +27,9 @@ _log = logging.getLogger(__name__)
 
 #: More query parameters than any call has.
 _MAX_PARAMETERS: Final = 16
+#: Problems after which the rest of a body may still come: nobody waits for it.
+_BODY_UNREAD: Final = frozenset({"body_timeout", "body_too_large"})
+_CLOSE: Final = {"Connection": "close"}
 
 
 class Shutdown:
@@ -122,7 +125,8 @@ class _Path:
             async with self._shutdown.guard():
                 return await self._handlers[call.id](await _read(request, call, self._limits.receive_s))
         except (ApiError, IllegalTransition, JournalUnavailable) as exc:
-            return problem_answer(_refusal(exc, call))
+            refusal = _refusal(exc, call)
+            return problem_answer(refusal, _CLOSE if refusal.code in _BODY_UNREAD else None)
         except ClientDisconnect:
             # Nobody is there to read it.
             return problem_answer(ApiError("body_timeout", "The connection was closed before the body was complete."))

@@ -86,7 +86,7 @@ def _connection_loop(app: ASGIApp) -> ASGIApp:
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await app(scope, receive, send)
-        except Exception:
+        except Exception:  # noqa: BLE001 - the API's connection loop
             # Without the path, which says what the caller sent.
             _log.exception("a %s call failed; its caller was told internal_error", scope["method"])
 

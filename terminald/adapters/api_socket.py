@@ -17,7 +17,9 @@ from terminald.errors import ConfigError, TerminaldError
 BACKLOG: Final = 32
 
 #: What a person must put right in the machine or the configuration; starting again changes nothing.
-_LASTING: Final = frozenset({errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP})
+_LASTING: Final = frozenset(
+    {errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP}
+)
 
 
 @contextlib.contextmanager
@@ -68,7 +70,7 @@ def _bind(path: Path, mode: int, group_id: int) -> tuple[socket.socket, tuple[in
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         sock.bind(str(path))
-    except BaseException:
+    except OSError:
         sock.close()
         raise
     found = path.lstat()
@@ -79,7 +81,7 @@ def _bind(path: Path, mode: int, group_id: int) -> tuple[socket.socket, tuple[in
             os.chown(path, -1, group_id)
         path.chmod(mode)
         sock.listen(BACKLOG)
-    except BaseException:
+    except OSError:
         sock.close()
         _remove(path, identity)
         raise

@@ -11,6 +11,7 @@ import fcntl
 import logging
 import os
 import termios
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -65,18 +66,17 @@ class SerialScanner:
         baudrate: int,
         suffix: Suffix,
         on_frame: FrameSink,
-        settle_s: float = SETTLE_S,
+        settle: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(SETTLE_S),
     ) -> None:
-        """Device is a path, best a stable symlink; settle_s: how long after opening everything is discarded."""
+        """Device is a path, best a stable symlink; settle returns when what was just opened has stopped to chatter."""
         self.name = name
         self._device = device
         self._baudrate = baudrate
         self._on_frame = on_frame
-        self._settle_s = settle_s
+        self._settle = settle
         self._framer = Framer(suffix, baudrate=baudrate)
         self._line: serial.Serial | None = None
         self._wake = asyncio.Event()
-        self._settled_at = 0.0
         self._is_armed = False
         self._armings = 0
         self._delivered = 0
@@ -94,7 +94,10 @@ class SerialScanner:
         )
 
     async def open(self) -> None:
-        """Open and lock the line; see :meth:`terminald.adapters.ports.Device.open`."""
+        """Open and lock the line, and discard what a line chatters when it is opened.
+
+        See :meth:`terminald.adapters.ports.Device.open`.
+        """
         opening = asyncio.ensure_future(asyncio.to_thread(open_line, self._device, self._baudrate))
         try:
             async with asyncio.timeout(OPEN_LIMIT_S):
@@ -110,7 +113,8 @@ class SerialScanner:
         self._line = line
         self._framer.reset()
         self._wake.clear()
-        self._settled_at = asyncio.get_running_loop().time() + self._settle_s
+        await self._settle()
+        self._drain(line.fileno())
 
     async def run(self) -> None:
         """Read the line; see :meth:`terminald.adapters.ports.Device.run`. Exceptions of the sink go to the caller."""
@@ -169,8 +173,7 @@ class SerialScanner:
             DeviceLost: the line was hung up.
         """
         # Taken before reading: an empty line then proves silence up to here, however long this process is held up.
-        now_s = asyncio.get_running_loop().time()
-        now_ms = int(now_s * 1000)
+        now_ms = int(asyncio.get_running_loop().time() * 1000)
         try:
             data = os.read(fd, READ_LIMIT)
         except BlockingIOError:
@@ -180,12 +183,7 @@ class SerialScanner:
             raise self._lost() from exc
         if not data:
             raise self._lost()
-        frames = self._framer.feed(data, now_ms)
-        if now_s < self._settled_at:
-            self._framer.discard()
-            self._unarmed += len(frames)
-        else:
-            self._deliver(frames)
+        self._deliver(self._framer.feed(data, now_ms))
 
     def _deliver(self, frames: list[str]) -> None:
         """Hand out frames until the sink disarms or arms anew: both concern what was received before."""

@@ -2,12 +2,10 @@
 
 import argparse
 import sys
-from collections.abc import Callable
 from contextlib import ExitStack
 
 import msgspec
 
-from terminald.adapters.clock import wall_ms
 from terminald.adapters.gateway_http import ActivationNotSent
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.app import open_journal
@@ -16,7 +14,7 @@ from terminald.cli.outcome import DONE, WRONG_USAGE, CommandFailed, say_warning
 from terminald.cli.words import local_time
 from terminald.config import Config, load, read_vendor_key
 from terminald.core.events import Fault
-from terminald.core.ids import Instant, Secret, WallTime
+from terminald.core.ids import Instant, Secret
 from terminald.core.terminal import ActivationIntent, Terminal
 from terminald.logs import escape
 from terminald.wire import api_shapes as shapes

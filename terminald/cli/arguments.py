@@ -119,7 +119,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--config", type=Path, metavar="FILE", default=default, help="default: $TERMINALD_CONFIG, else %(default)s"
     )
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", help=argparse.SUPPRESS)
+    commands = parser.add_subparsers(dest="command", prog="terminald", metavar="COMMAND", help=argparse.SUPPRESS)
 
     def command(name: str, description: str, *, has_json: bool = True) -> argparse.ArgumentParser:
         made = commands.add_parser(name, description=description)

@@ -211,4 +211,4 @@ def _refusal(status: int, body: bytes) -> CommandFailed:
         problem = msgspec.json.decode(body, type=shapes.Problem)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return CommandFailed(f"the daemon answered with HTTP status {status}", code=code)
-    return CommandFailed(f"{problem.title}: {problem.detail}", advice=problem.advice, code=code)
+    return CommandFailed(problem.detail or problem.title, advice=problem.advice, code=code)

@@ -1,6 +1,7 @@
 """How a command ends, and how it says so."""
 
 import sys
+from collections.abc import Sequence
 
 from terminald.errors import TerminaldError
 from terminald.logs import escape
@@ -27,6 +28,11 @@ def say_error(what: str, advice: str = "") -> None:
     """Tell the person on standard error: what happened and why, then what to do."""
     lines = [f"terminald: {escape(what)}", *([f"  → {escape(advice)}"] if advice else [])]
     print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def say_faults(faults: Sequence[str]) -> None:
+    """Tell every fault of the configuration on standard error, each on its own line."""
+    print("\n".join(map(escape, faults)), file=sys.stderr, flush=True)
 
 
 def say_warning(what: str) -> None:

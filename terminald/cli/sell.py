@@ -50,6 +50,8 @@ class _Selling:
         self._daemon = daemon
         self._stream = sys.stderr if is_quiet else sys.stdout
         self._reads_codes = reads_codes
+        #: How many attempts there were when a code was presented: the same sale is not given two at once.
+        self._presented = -1
         self._told = ""
         self._receipt = ""
 
@@ -107,16 +109,21 @@ class _Selling:
 
     def _present(self, sale: shapes.Sale) -> None:
         """Present the next line of standard input while a code is wanted; at its end the scanners go on alone."""
-        if not self._reads_codes or sale.state is not SaleState.AWAITING_PAYMENT:
-            return
-        line = sys.stdin.readline()
-        if not line:
-            self._reads_codes = False
-        elif code := line.strip():
-            try:
-                self._daemon.post(f"{self._daemon.sale_path(sale.id)}/payment-code", shapes.CodeRequest(code=code))
-            except CommandFailed as exc:
-                say_error(str(exc), exc.advice)
+        is_wanted = sale.state is SaleState.AWAITING_PAYMENT and len(sale.attempts) != self._presented
+        while self._reads_codes and is_wanted:
+            line = sys.stdin.readline()
+            self._reads_codes = line != ""
+            is_wanted = bool(line) and not (line.strip() and self._submit(sale, line.strip()))
+        self._presented = len(sale.attempts)
+
+    def _submit(self, sale: shapes.Sale, code: str) -> bool:
+        """Present one code; False when it was not taken and another one may be."""
+        try:
+            self._daemon.post(f"{self._daemon.sale_path(sale.id)}/payment-code", shapes.CodeRequest(code=code))
+        except CommandFailed as exc:
+            say_error(str(exc), exc.advice)
+            return False
+        return True
 
     def _say(self, words: str) -> None:
         print(words, file=self._stream, flush=True)

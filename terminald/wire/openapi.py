@@ -19,7 +19,6 @@ EVENTS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "device": shapes.Device,
     "readiness": shapes.ReadinessEvent,
     "attention": shapes.AttentionEvent,
-    "attention": shapes.AttentionEvent,
 }
 _SCHEMA_PLACE: Final = "#/components/schemas/{name}"
 _MEDIA_TYPES: Final = {"follow_events": "text/event-stream"}

@@ -67,7 +67,7 @@ def test_a_connection_that_takes_too_long_means_nothing_was_sent() -> None:
 def test_no_free_connection_means_nothing_was_sent() -> None:
     async def run() -> list[type[Answer]]:
         async with raw_gateway(*[hangs()] * 20) as server:
-            gateway = gateway_at(server.url, connect_s=0.05, read_s=0.5)
+            gateway = gateway_at(server.url, connect_s=0.5, read_s=1.5)
             answers = await asyncio.gather(*(gateway.perform(PAY) for _ in range(12)))
             await gateway.aclose()
             assert len(server.seen) == 8
@@ -150,7 +150,7 @@ AMBIGUOUS: dict[str, Act] = {
 @pytest.mark.parametrize("name", AMBIGUOUS)
 def test_everything_but_a_whole_answer_of_the_gateway_is_ambiguous(name: str) -> None:
     """I2: and nothing is sent a second time."""
-    answers, server = ask(AMBIGUOUS[name], connect_s=0.1, read_s=0.5)
+    answers, server = ask(AMBIGUOUS[name], connect_s=0.3, read_s=0.5)
     assert types(answers) == [OutcomeUnknown]
     assert answers[0].fault is not None
     assert len(server.seen) == 1
@@ -162,7 +162,7 @@ def test_everything_but_a_whole_answer_of_the_gateway_is_ambiguous(name: str) ->
     st.lists(st.binary(max_size=30) | st.sampled_from([b"\r\n", b": ", b"0\r\n\r\n", b"Date: ", b"Location: ", PAID])),
 )
 def test_no_bytes_of_the_other_end_raise(start: bytes, rest: list[bytes]) -> None:
-    answers, server = ask(raw(start + b"".join(rest)), connect_s=0.1, read_s=0.5)
+    answers, server = ask(raw(start + b"".join(rest)), connect_s=1, read_s=1)
     assert len(server.seen) == 1
     assert types(answers) in ([OutcomeUnknown], [PayConfirmed])
 
@@ -188,10 +188,10 @@ def test_a_trickle_ends_with_the_deadline(start: bytes) -> None:
             await asyncio.sleep(0)
         return False
 
-    answers, _ = ask(trickle, connect_s=0.02, read_s=0.1)
+    answers, _ = ask(trickle, connect_s=0.1, read_s=0.2)
     assert types(answers) == [OutcomeUnknown]
     assert answers[0].fault is not None
-    assert "within 0.16 s" in answers[0].fault.message
+    assert "within 0.5 s" in answers[0].fault.message
 
 
 def test_a_body_that_is_too_long_is_not_read_to_its_end() -> None:
@@ -209,11 +209,19 @@ def test_a_body_that_is_too_long_is_not_read_to_its_end() -> None:
 
 def test_a_cancelled_request_leaves_a_gateway_that_works() -> None:
     async def run() -> list[Answer]:
-        async with raw_gateway(hangs(), says(PAID)) as server:
+        arrived = asyncio.Event()
+
+        async def never(writer: asyncio.StreamWriter) -> bool:
+            arrived.set()
+            return await hangs()(writer)
+
+        async with raw_gateway(never, says(PAID)) as server:
             gateway = gateway_at(server.url)
-            with pytest.raises(TimeoutError):
-                async with asyncio.timeout(0.1):
-                    await gateway.perform(PAY)
+            request = asyncio.create_task(gateway.perform(PAY))
+            await arrived.wait()
+            request.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await request
             return await perform(gateway, PAY)
 
     assert types(asyncio.run(run())) == [PayConfirmed]

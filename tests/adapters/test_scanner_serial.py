@@ -7,7 +7,7 @@ import os
 import selectors
 import termios
 import threading
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
 
 import pytest
@@ -51,9 +51,15 @@ def simulated(tmp_path: Path) -> Iterator[SimulatedScanner]:
         yield scanner
 
 
-def build(simulated: SimulatedScanner, sink: Sink, *, suffix: Suffix = "auto", settle_s: float = 0) -> SerialScanner:
+async def quiet() -> None:
+    """Settle at once."""
+
+
+def build(
+    simulated: SimulatedScanner, sink: Sink, *, suffix: Suffix = "auto", settle: Callable[[], Awaitable[None]] = quiet
+) -> SerialScanner:
     return SerialScanner(
-        name="front", device=simulated.path, baudrate=115_200, suffix=suffix, on_frame=sink, settle_s=settle_s
+        name="front", device=simulated.path, baudrate=115_200, suffix=suffix, on_frame=sink, settle=settle
     )
 
 
@@ -210,7 +216,7 @@ def test_a_sink_that_disarms_or_arms_gets_no_more_of_what_was_received_before(si
                 scanner.arm()
 
         scanner = SerialScanner(
-            name="front", device=simulated.path, baudrate=9600, suffix="auto", on_frame=first_only, settle_s=0
+            name="front", device=simulated.path, baudrate=9600, suffix="auto", on_frame=first_only, settle=quiet
         )
         async with serving(scanner):
             scanner.arm()
@@ -222,40 +228,20 @@ def test_a_sink_that_disarms_or_arms_gets_no_more_of_what_was_received_before(si
     asyncio.run(scenario(arms=True))
 
 
-def test_what_arrives_right_after_opening_is_noise(simulated: SimulatedScanner) -> None:
+def test_what_arrives_while_the_line_settles_is_noise(simulated: SimulatedScanner) -> None:
     async def scenario() -> None:
-        sink = Sink()
-        scanner = build(simulated, sink, settle_s=3600)
-        async with serving(scanner):
-            scanner.arm()
-            simulated.scan(CODE)
-            simulated.scan(OTHER[:3], suffix="")
-            await until_counted(scanner, 1)
-            assert sink.frames == []
-
-    asyncio.run(scenario())
-
-
-def test_a_code_that_began_while_settling_is_discarded_whole(simulated: SimulatedScanner) -> None:
-    async def scenario() -> None:
-        sink = Sink()
-        scanner = build(simulated, sink, settle_s=0.1)
-        async with serving(scanner):
-            scanner.arm()
+        async def chatter() -> None:
             simulated.scan("9" * 17)
             simulated.scan(CODE[:2], suffix="")
-            await until_counted(scanner, 1)
-            await asyncio.wait_for(settled(), WAIT_S)
+
+        sink = Sink()
+        scanner = build(simulated, sink, settle=chatter)
+        scanner.arm()
+        async with serving(scanner):
             simulated.scan(CODE[2:])
             simulated.scan(OTHER)
             await sink.wait_for(OTHER)
             assert sink.frames == [OTHER]
-
-    async def settled() -> None:
-        loop = asyncio.get_running_loop()
-        over = loop.create_future()
-        loop.call_later(0.11, over.set_result, None)
-        await over
 
     asyncio.run(scenario())
 

@@ -312,7 +312,7 @@ def test_an_adversary_that_answers_at_once_is_not_asked_in_a_tight_loop(
     assert Counter(type(command) for _, command in life.requests)[SubmitPayment] == 1, "I2"
 
 
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=20)
 @given(data=st.data())
 def test_a_gateway_that_never_helps_is_asked_ever_less_often(data: st.DataObject) -> None:
     """I11: undoing backs off, so that a day without any usable answer costs some hundreds of requests at the most."""

@@ -3,6 +3,7 @@
 import contextlib
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -173,11 +174,18 @@ class Bench:
     # --- its API -----------------------------------------------------------------------------------------------------
 
     def status(self) -> dict[str, object]:
+        if not self._is_listening():
+            return {}
         try:
             answer: dict[str, object] = self.api.get("/v1/status").json()
         except httpx.TransportError:
             return {}
         return answer
+
+    def _is_listening(self) -> bool:
+        """Whether anybody accepts; the client library would leave the socket of a refused connection open."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.directory / "api.sock")) == 0
 
     def open_sale(self, reference: str, amount: int = 350) -> httpx.Response:
         return self.api.post("/v1/sales", json={"reference": reference, "amount": amount, "subject": "Cola"})

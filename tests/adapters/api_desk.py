@@ -1,0 +1,182 @@
+"""A desk without an engine behind it, and a server for it on a real Unix socket."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import httpx
+
+from terminald.adapters.api_limits import ApiLimits
+from terminald.adapters.api_server import ApiServer
+from terminald.adapters.api_socket import listening
+from terminald.adapters.ports import (
+    DeviceReport,
+    DeviceState,
+    KeyStatus,
+    LoggedEvent,
+    OrderLook,
+    SaleFilter,
+    Status,
+)
+from terminald.config import ApiConfig
+from terminald.core.ids import SaleId, WallTime
+from terminald.core.ledger import SaleView
+from terminald.core.sale import SaleOrder
+from terminald.errors import ApiError
+from tests.wire.api_samples import DEFAULTS, MORNING, NOW, open_view
+
+STATUS = Status(
+    reasons=("scanner_absent",),
+    terminal_sn="T1",
+    device_id="D1",
+    activated_at=MORNING,
+    key=KeyStatus(state="fresh", age_s=60, rotated_at=MORNING, next_checkin=WallTime(MORNING + 1_000)),
+    is_gateway_reachable=True,
+    last_answer_at=None,
+    devices=(DeviceReport(name="front", kind="scanner", state=DeviceState.ABSENT, detail="plug it in"),),
+    sale=SaleId("01JDSALE"),
+    unresolved=1,
+    attention=2,
+    print_queue=3,
+    is_clock_synchronized=True,
+    is_draining=False,
+    uptime_s=4,
+)
+
+
+@dataclass
+class FakeDesk:
+    """Implements ``Desk`` in memory. What it was asked is in ``calls``."""
+
+    views: dict[str, SaleView] = field(default_factory=dict)
+    calls: list[tuple[object, ...]] = field(default_factory=list)
+    #: Raised by every call for as long as it is set.
+    failure: Exception | None = None
+    #: Every call waits for it.
+    gate: asyncio.Event = field(default_factory=asyncio.Event)
+    #: Set when a call has arrived.
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    log: list[LoggedEvent] = field(default_factory=list)
+    #: Sequence numbers that belong to rows which are not public.
+    private: int = 0
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    log_failure: Exception | None = None
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    async def _enter(self, *call: object) -> None:
+        self.calls.append(call)
+        self.arrived.set()
+        await self.gate.wait()
+        if self.failure:
+            raise self.failure
+
+    def _find(self, name: str) -> SaleView:
+        if name not in self.views:
+            raise ApiError("not_found", "No sale has this name.")
+        return self.views[name]
+
+    async def open_sale(self, order: SaleOrder) -> tuple[SaleView, bool]:
+        await self._enter("open_sale", order)
+        if order.reference in self.views:
+            return self.views[order.reference], False
+        self.views[order.reference] = open_view("01JDSALE", order)
+        return self.views[order.reference], True
+
+    async def get_sale(self, name: str) -> SaleView:
+        await self._enter("get_sale", name)
+        return self._find(name)
+
+    async def list_sales(self, wanted: SaleFilter) -> tuple[SaleView, ...]:
+        await self._enter("list_sales", wanted)
+        return tuple(self.views.values())[: wanted.limit]
+
+    async def present_code(self, name: str, code: str) -> SaleView:
+        await self._enter("present_code", name, code)
+        return self._find(name)
+
+    async def cancel(self, name: str) -> SaleView:
+        await self._enter("cancel", name)
+        return self._find(name)
+
+    async def query(self, name: str) -> tuple[SaleView, tuple[OrderLook, ...]]:
+        await self._enter("query", name)
+        looks = (OrderLook(client_sn="A1", answer="OrderPaid"), OrderLook(client_sn="A2", answer="QueryFailed"))
+        return self._find(name), looks
+
+    async def print_copy(self, name: str) -> SaleView:
+        await self._enter("print_copy", name)
+        return self._find(name)
+
+    def status(self) -> Status:
+        return STATUS
+
+    # --- events ---
+
+    def publish(self, body: bytes = b'{"n":1}', topic: str = "sale") -> int:
+        seq = self.last_seq() + 1
+        self.log.append(LoggedEvent(seq=seq, topic=topic, body=body))
+        self._wake()
+        return seq
+
+    def note_privately(self) -> None:
+        """Add a row that is not public: numbers go on, and there is nothing to tell."""
+        self.private = self.last_seq() + 1
+        self._wake()
+
+    def _wake(self) -> None:
+        self.news.set()
+        self.news = asyncio.Event()
+
+    async def events_after(self, seq: int, limit: int) -> tuple[LoggedEvent, ...]:
+        if self.log_failure:
+            raise self.log_failure
+        return tuple(event for event in self.log if event.seq > seq)[:limit]
+
+    def last_seq(self) -> int:
+        return max(self.log[-1].seq if self.log else 0, self.private)
+
+    async def wait_for_event(self, seq: int) -> None:
+        while self.last_seq() <= seq:
+            await self.news.wait()
+
+
+def settings(directory: Path, **changes: object) -> ApiConfig:
+    return replace(ApiConfig(), socket=directory / "api.sock", **changes)  # type: ignore[arg-type]  # a test's choice
+
+
+@dataclass
+class Served:
+    """A running server, and how to call it."""
+
+    server: ApiServer
+    task: asyncio.Task[None]
+    path: Path
+    client: httpx.AsyncClient
+
+
+@asynccontextmanager
+async def serving(directory: Path, desk: FakeDesk, limits: ApiLimits | None = None) -> AsyncIterator[Served]:
+    config = settings(directory)
+    server = ApiServer(desk, DEFAULTS, lambda: NOW, "1.2.3", limits)
+    with listening(config) as sock:
+        task = asyncio.create_task(server.serve(sock))
+        transport = httpx.AsyncHTTPTransport(uds=str(config.socket))
+        async with httpx.AsyncClient(transport=transport, base_url="http://terminald", timeout=20) as client:
+            yield Served(server=server, task=task, path=config.socket, client=client)
+        server.stop()
+        await task
+
+
+async def raw(path: Path, data: bytes) -> bytes:
+    """Send bytes as they are, and return all that comes until the server closes."""
+    reader, writer = await asyncio.open_unix_connection(str(path))
+    try:
+        writer.write(data)
+        return await reader.read()
+    finally:
+        writer.close()
+        await writer.wait_closed()

@@ -1,0 +1,109 @@
+import json
+
+import pytest
+
+from terminald.adapters.api_views import decode_filter, device_event, queried_json, status_json
+from terminald.adapters.ports import DeviceReport, DeviceState, OrderLook, SaleFilter
+from terminald.core.ids import WallTime
+from terminald.core.sale import SaleState
+from terminald.errors import ApiError
+from terminald.wire.openapi import openapi_json
+from tests.adapters.api_desk import STATUS
+from tests.wire.api_samples import MORNING, NOW, Json, paid_view, schema_faults
+
+DOCUMENT: Json = json.loads(openapi_json("1.2.3"))
+
+
+def test_a_filter_without_parameters_is_the_usual_one() -> None:
+    assert decode_filter({}) == SaleFilter()
+    assert decode_filter({"reference": "", "state": "", "since": "", "limit": ""}) == SaleFilter()
+
+
+def test_every_parameter_of_a_filter_arrives() -> None:
+    query = {
+        "reference": "订单 1",
+        "state": "canceled",
+        "since": "2025-01-31T16:00:00+08:00",
+        "until": "2025-01-31T08:00:01Z",
+        "attention": "true",
+        "limit": "200",
+        "cursor": "01JD",
+    }
+    assert decode_filter(query) == SaleFilter(
+        reference="订单 1",
+        state="canceled",
+        since=MORNING,
+        until=WallTime(MORNING + 1_000),
+        needs_attention=True,
+        limit=200,
+        cursor="01JD",
+    )
+
+
+@pytest.mark.parametrize("state", SaleState)
+def test_sales_can_be_listed_by_every_state(state: SaleState) -> None:
+    assert decode_filter({"state": state.value}).state == state.value
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("reference", "r" * 65),
+        ("reference", "a\nb"),
+        ("cursor", "\x00"),
+        ("state", "eaten"),
+        ("since", "yesterday"),
+        ("until", "2025-01-31"),
+        ("attention", "yes"),
+        ("limit", "0"),
+        ("limit", "201"),
+    ],
+)
+def test_a_wrong_parameter_is_named(name: str, value: str) -> None:
+    with pytest.raises(ApiError) as caught:
+        decode_filter({name: value})
+    assert (caught.value.code, caught.value.field) == ("invalid_request", name)
+
+
+def test_the_status_has_the_published_shape() -> None:
+    body = json.loads(status_json(STATUS, "1.2.3"))
+    assert body == {
+        "ready": False,
+        "reasons": ["scanner_absent"],
+        "terminal": {"sn": "T1", "device_id": "D1", "activated_at": "2025-01-31T08:00:00.000+00:00"},
+        "key": {
+            "age_s": 60,
+            "rotated_at": "2025-01-31T08:00:00.000+00:00",
+            "next_checkin": "2025-01-31T08:00:01.000+00:00",
+            "state": "fresh",
+        },
+        "gateway": {"reachable": True, "last_answer_at": None},
+        "devices": [{"name": "front", "kind": "scanner", "state": "absent", "detail": "plug it in"}],
+        "sale": "01JDSALE",
+        "unresolved": 1,
+        "attention": 2,
+        "print_queue": 3,
+        "clock": {"synchronized": True},
+        "draining": False,
+        "version": "1.2.3",
+        "uptime_s": 4,
+    }
+    assert schema_faults(body, {"$ref": "#/components/schemas/Status"}, DOCUMENT) == []
+
+
+def test_what_the_gateway_said_is_told_in_public_words() -> None:
+    looks = tuple(
+        OrderLook(client_sn=str(at), answer=answer)
+        for at, answer in enumerate(["OrderPaid", "OrderPartlyReturned", "QueryFailed", "SomethingNew"])
+    )
+    body = json.loads(queried_json(paid_view(), looks, NOW))
+    assert [order["answer"] for order in body["orders"]] == ["paid", "partly_returned", "unanswered", "unanswered"]
+    assert schema_faults(body, {"$ref": "#/components/schemas/QueriedSale"}, DOCUMENT) == []
+
+
+@pytest.mark.parametrize("state", DeviceState)
+def test_a_device_event_is_the_device_of_the_status(state: DeviceState) -> None:
+    report = DeviceReport(name="front", kind="scanner", state=state, detail="d")
+    body = json.loads(device_event(report))
+    assert body == {"name": "front", "kind": "scanner", "state": state.value, "detail": "d"}
+    assert schema_faults(body, {"$ref": "#/components/schemas/Device"}, DOCUMENT) == []

@@ -1,0 +1,195 @@
+"""What the book is asked: used codes, copies of receipts, views, wake-ups, what is kept, what a restart addresses."""
+
+from dataclasses import replace
+
+import pytest
+
+from terminald.core import ledger
+from terminald.core.commands import (
+    QueryOrder,
+)
+from terminald.core.events import (
+    CancelRequested,
+    CodeScanned,
+    JobSent,
+    OrderAbsent,
+    OrderPaid,
+    OutcomePending,
+    OutcomeUnknown,
+    PayConfirmed,
+    PayDeclined,
+    PollDue,
+    PowerReturned,
+    PresentationExpired,
+    Recovered,
+    RequestNotSent,
+    SendDue,
+    ShutdownRequested,
+)
+from terminald.core.ids import PaymentCode, SaleId
+from terminald.core.ledger import (
+    Book,
+    PrintCopy,
+    ToAttempt,
+    ToJob,
+    ToSale,
+    is_code_used,
+    prune,
+)
+from terminald.core.sale import SaleState
+from terminald.core.schedule import CODE_LIFE, HOUR, MINUTE, SECOND
+from terminald.core.spool import JobState
+from tests.core.machine_builders import AMOUNT, CLIENT_SN, CODE, NOON, ORDER, SALE_ID, after
+from tests.core.till import JOB_ID, SECOND_SN, Till, selling
+
+# --- codes -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_code_is_used_from_its_scan_on_for_its_life() -> None:
+    """One code, one attempt."""
+    till = selling((PayDeclined(), 1))
+    now = till.now.instant
+    assert is_code_used(till.book, "d1", now)
+    assert not is_code_used(till.book, "d2", now)
+    assert is_code_used(till.book, "d1", after(till.now, CODE_LIFE - 1).instant)
+    assert not is_code_used(till.book, "d1", after(till.now, CODE_LIFE).instant)
+
+
+def test_a_code_whose_order_is_open_is_used_for_as_long_as_it_is() -> None:
+    till = selling((OutcomePending(), 1))
+    assert is_code_used(till.book, "d1", after(till.now, HOUR).instant)
+
+
+def test_a_code_that_never_left_the_device_may_be_presented_again() -> None:
+    till = selling((RequestNotSent(), 1))
+    assert not is_code_used(till.book, "d1", till.now.instant)
+
+
+def test_a_digest_is_that_of_the_code() -> None:
+    salt = b"salt"
+    till = Till()
+    till.open()
+    till.scan(digest=PaymentCode(CODE.reveal()).digest(salt))
+    assert is_code_used(till.book, CODE.digest(salt), till.now.instant)
+
+
+# --- receipts --------------------------------------------------------------------------------------------------------
+
+
+def test_copies_are_numbered_and_need_no_wish_of_the_sale() -> None:
+    till = Till()
+    till.open(replace(ORDER, wants_receipt=False))
+    till.scan()
+    till.attempt(PayConfirmed(), 1)
+    for number in (1, 2):
+        done = till.apply(PrintCopy(sale_id=SALE_ID))
+        assert [(job.id, job.is_copy, job.state) for job in done.jobs] == [
+            (f"{SALE_ID}-{number}", True, JobState.QUEUED)
+        ]
+        assert [sale.id for sale in done.sales] == [SALE_ID]
+
+
+# --- looking at the book ---------------------------------------------------------------------------------------------
+
+
+def test_a_sale_is_shown_with_all_that_belongs_to_it() -> None:
+    till = selling((PayDeclined(), 1))
+    till.scan(SECOND_SN, "d2")
+    till.apply(ToAttempt(client_sn=SECOND_SN, event=PayConfirmed(), token=1))
+    till.open(sale_id=SaleId("other"))
+    shown = ledger.view(till.book, SALE_ID)
+    assert shown is not None
+    assert [attempt.client_sn for attempt in shown.attempts] == [CLIENT_SN, SECOND_SN]
+    assert [job.id for job in shown.jobs] == [JOB_ID]
+    assert ledger.view(till.book, SaleId("unknown")) is None
+
+
+def test_the_sale_with_the_customer_is_found() -> None:
+    till = Till()
+    assert ledger.sale_with_customer(till.book) is None
+    till.open()
+    found = ledger.sale_with_customer(till.book)
+    assert found is not None
+    assert found.id == SALE_ID
+    till.sale(CancelRequested())
+    assert ledger.sale_with_customer(till.book) is None
+
+
+def test_the_earliest_wakeup_is_the_next_and_says_to_whom() -> None:
+    till = Till()
+    assert ledger.next_wakeup(till.book) is None
+    till.open()
+    due = ledger.next_wakeup(till.book)
+    assert due is not None
+    assert due[1] == ToSale(sale_id=SALE_ID, event=PresentationExpired())
+    till.scan()
+    assert ledger.next_wakeup(till.book) is None
+    till.attempt(OutcomePending(), 1)
+    due = ledger.next_wakeup(till.book)
+    assert due is not None
+    assert due[1] == ToAttempt(client_sn=CLIENT_SN, event=PollDue())
+    till.attempt(PollDue())
+    till.attempt(OrderPaid(), 2)
+    due = ledger.next_wakeup(till.book)
+    assert due is not None
+    assert due[1] == ToJob(job_id=JOB_ID, event=SendDue())
+
+
+def test_a_sale_is_dropped_when_nothing_of_it_is_open_and_no_code_of_it_lives() -> None:
+    till = selling((PayConfirmed(), 1))
+    till.wake()
+    till.apply(ToJob(job_id=JOB_ID, event=JobSent(), token=1))
+    assert prune(till.book, after(NOON, CODE_LIFE - 1).instant) == till.book
+    assert prune(till.book, after(NOON, CODE_LIFE).instant) == Book()
+
+
+@pytest.mark.parametrize("is_job_open", [True, False], ids=["a job", "an attempt"])
+def test_a_sale_is_kept_whole_for_whatever_of_it_is_open(*, is_job_open: bool) -> None:
+    """I5."""
+    till = selling()
+    if is_job_open:
+        till.attempt(PayConfirmed(), 1)
+    else:
+        till.sale(ShutdownRequested())
+        till.sale(CancelRequested())
+        till.attempt(OutcomeUnknown(), 1)
+        till.attempt(OrderAbsent(), 2)
+    assert till.sale_state().is_final
+    assert prune(till.book, after(NOON, HOUR).instant) == till.book
+
+
+def test_a_sale_without_attempts_is_dropped_when_it_is_canceled() -> None:
+    till = Till()
+    till.open()
+    till.sale(CancelRequested())
+    assert till.book == Book()
+
+
+# --- restarts --------------------------------------------------------------------------------------------------------
+
+
+def test_everything_open_is_told_of_a_restart_and_money_first() -> None:
+    """I5."""
+    till = selling((PayConfirmed(), 1))
+    till.open(sale_id=SaleId("other"))
+    till.apply(
+        ToSale(sale_id=SaleId("other"), event=CodeScanned(client_sn=SECOND_SN, code=CODE, digest="d2")), later=SECOND
+    )
+    assert ledger.recovery(till.book, Recovered()) == (
+        ToAttempt(client_sn=SECOND_SN, event=Recovered()),
+        ToSale(sale_id=SaleId("other"), event=Recovered()),
+        ToJob(job_id=JOB_ID, event=Recovered()),
+    )
+
+
+def test_a_submit_that_was_under_way_is_asked_about_and_paid_after_the_restart() -> None:
+    """I2: the crash at the worst moment costs a query."""
+    till = selling()
+    commands = [
+        command
+        for stimulus in ledger.recovery(till.book, PowerReturned())
+        for command in till.apply(stimulus, later=MINUTE).commands
+    ]
+    assert commands == [QueryOrder(client_sn=CLIENT_SN, token=2, amount=AMOUNT)]
+    till.attempt(OrderPaid(), 2)
+    assert (till.sale_state(), till.book.sales[SALE_ID].paid) == (SaleState.COMPLETED, AMOUNT)

@@ -1,0 +1,87 @@
+"""A book and its clock, moved the way the engine moves them."""
+
+from terminald.core import ledger
+from terminald.core.attempt_table import AttemptState
+from terminald.core.events import (
+    CodeScanned,
+    Event,
+)
+from terminald.core.ids import ClientSn, JobId, SaleId
+from terminald.core.ledger import (
+    Advance,
+    Book,
+    OpenSale,
+    Stimulus,
+    ToAttempt,
+    ToSale,
+    advance,
+    merge,
+    prune,
+)
+from terminald.core.sale import SaleOrder, SaleState
+from terminald.core.schedule import Now
+from tests.core.machine_builders import CLIENT_SN, CODE, NOON, ORDER, RULES, SALE_ID, after
+
+JOB_ID = JobId(f"{SALE_ID}-1")
+SECOND_SN = ClientSn("t-0002")
+
+
+class Till:
+    """A book and its clock: applies a stimulus the way the engine does."""
+
+    def __init__(self) -> None:
+        """Begin at noon with nothing."""
+        self.now: Now = NOON
+        self.book = Book()
+
+    def apply(self, stimulus: Stimulus, *, later: int = 0) -> Advance:
+        """Apply one stimulus that much later, and commit what it changes."""
+        self.now = after(self.now, later)
+        done = advance(self.book, stimulus, now=self.now, rules=RULES)
+        self.book = prune(merge(self.book, done), self.now.instant)
+        return done
+
+    def open(self, order: SaleOrder = ORDER, sale_id: SaleId = SALE_ID) -> Advance:
+        """Open a sale."""
+        return self.apply(OpenSale(sale_id=sale_id, order=order))
+
+    def scan(self, client_sn: ClientSn = CLIENT_SN, digest: str = "d1") -> Advance:
+        """Have the customer of the sale present a code."""
+        return self.sale(CodeScanned(client_sn=client_sn, code=CODE, digest=digest))
+
+    def sale(self, event: Event, *, later: int = 0) -> Advance:
+        """Tell the sale an event."""
+        return self.apply(ToSale(sale_id=SALE_ID, event=event), later=later)
+
+    def attempt(self, event: Event, token: int | None = None, *, later: int = 0) -> Advance:
+        """Tell its first attempt an event, or the completion of the command with this token."""
+        return self.apply(ToAttempt(client_sn=CLIENT_SN, event=event, token=token), later=later)
+
+    def wake(self) -> Advance:
+        """Let the next wake-up come."""
+        due = ledger.next_wakeup(self.book)
+        assert due is not None
+        return self.apply(due[1], later=max(0, due[0].at - self.now.instant))
+
+    def sale_state(self) -> SaleState:
+        """Return the sale's state."""
+        return self.book.sales[SALE_ID].state
+
+    def attempt_state(self) -> AttemptState:
+        """Return the first attempt's state."""
+        return self.book.attempts[CLIENT_SN].state
+
+
+def selling(*answers: tuple[Event, int]) -> Till:
+    """A sale whose code was scanned, and what was answered since, each with its token."""
+    till = Till()
+    till.open()
+    till.scan()
+    for event, token in answers:
+        till.attempt(event, token)
+    return till
+
+
+def changes(done: Advance) -> list[tuple[str, str, str, str]]:
+    """Return the records without their subjects: kind, cause, before, after."""
+    return [(record.kind, record.cause, record.before, record.after) for record in done.records]
