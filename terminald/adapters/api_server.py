@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 #: A quiet connection is kept for a host's next call; a short time would race with it.
 KEEP_ALIVE_S: Final = 60
-#: What is still running after the grace is cancelled, and has this long to notice.
+#: How long the answers to calls that were ended have to get out, and their tasks to end.
 _LAST_S: Final = 1.0
 
 
@@ -70,9 +70,10 @@ class ApiServer:
             date_header=False,
             backlog=BACKLOG,
             timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=int(self._limits.grace_s + self._limits.stall_s) + 1,
+            # Never reached: every connection is cut before.
+            timeout_graceful_shutdown=int(self._limits.grace_s + 2 * _LAST_S) + 1,
         )
-        server = _Server(config, self._shutdown.begun)
+        server = _Server(config, self._shutdown.begun, self._limits.grace_s + _LAST_S)
         try:
             await server.serve(list(sockets))
         finally:
@@ -96,8 +97,10 @@ def _connection_loop(app: ASGIApp) -> ASGIApp:
 class _Server(uvicorn.Server):
     """uvicorn's server without its signal handlers and its polling."""
 
-    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event) -> None:
+    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event, patience_s: float) -> None:
+        """Patience is how long peers may take to receive what is left for them, once it is stopping."""
         super().__init__(config)
+        self._patience_s = patience_s
         self.servers = []  # uvicorn sets it later, and a cancelled start needs it
         self._stopping = stopping
 
@@ -108,13 +111,23 @@ class _Server(uvicorn.Server):
     async def main_loop(self) -> None:
         await self._stopping.wait()
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        cut = asyncio.get_running_loop().call_later(self._patience_s, self.cut_connections)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            cut.cancel()
+
+    def cut_connections(self) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+
 
 async def _cut(server: _Server) -> None:
     """Let go of all that is left: listeners, connections, and calls that do not end."""
     for listener in server.servers:
         listener.close()
-    for connection in list(server.server_state.connections):
-        connection.transport.abort()
+    server.cut_connections()
     if tasks := set(server.server_state.tasks):
         _, late = await asyncio.wait(tasks, timeout=_LAST_S)
         for task in late:

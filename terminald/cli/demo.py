@@ -9,7 +9,7 @@ import tempfile
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import httpx
@@ -79,27 +79,30 @@ def demo(args: argparse.Namespace) -> int:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as exc:
         raise CommandFailed(f"{exc.filename} can not be made: {exc.strerror}", advice="name another one") from exc
-    is_done = False
+    is_clean = False
     try:
-        agreed = asyncio.run(_until_signalled(_Demo(root, out.resolve())))
-        is_done = True
+        agreed = is_clean = asyncio.run(_until_signalled(_Demo(root, out.resolve())))
     except (httpx.HTTPError, TimeoutError) as exc:
         raise CommandFailed(
             f"the demo came to a stop ({type(exc).__name__})", advice=f"see the logs in {root}"
         ) from exc
     except asyncio.CancelledError:
+        is_clean = True
         raise CommandFailed("ended by a signal; every process of the demo was stopped") from None
     finally:
-        if is_done and kept is None:
+        if is_clean and kept is None:
             shutil.rmtree(root, ignore_errors=True)
+        if args.out is None:
+            with suppress(OSError):
+                out.rmdir()  # nothing was printed
     return DONE if agreed else FAILED
 
 
 async def _until_signalled(story: "_Demo") -> bool:
-    """Tell the story; SIGTERM and SIGHUP end it in order, as Ctrl-C does."""
+    """Tell the story. A signal ends it in order; another one hurries the order, and leaves nothing running."""
     task = asyncio.current_task()
     if task is not None:
-        for number in (signal.SIGTERM, signal.SIGHUP):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     return await story.tell()
 
@@ -122,7 +125,8 @@ class _Demo:
 
     async def tell(self) -> bool:
         """Tell everything; True when the books agree in the end."""
-        print("terminald demo: a payment terminal from end to end. All is simulated, no real money moves.")
+        print("terminald demo: a payment terminal from end to end.")
+        print("terminald is real; gateway, scanner, printer and customers are simulated. No money moves.")
         if note := font_note():
             print(f"(note: {note})")
         async with self._stack:
@@ -155,7 +159,7 @@ class _Demo:
         self._stack.callback(listening.cancel)
         text = _CONFIG.format(url=self._gateway.url, vendor_sn=_VENDOR_SN, app_id=_APP_ID, root=self._root)
         self._config.write_text(text)
-        self._say(f"It listens on {self._gateway.url} and keeps its own books: at the end we look who is right.")
+        self._say(f"It listens on {self._gateway.url}, and keeps its own books of who paid what.")
 
     async def _activate(self) -> None:
         self._title("The terminal is activated, once in its life")
@@ -164,7 +168,7 @@ class _Demo:
         if code != DONE:
             raise CommandFailed(f"the activation failed: {said}", advice=f"see the logs in {self._root}")
         self._say(next(line for line in said.splitlines() if "Activated" in line).removeprefix("Activation code: "))
-        self._say("It has a key of its own from now on, and signs every request with it.")
+        self._say("From now on it signs every request with a key of its own; the code is used up.")
 
     async def _first_day(self) -> None:
         self._title("terminald starts, with a scanner and a receipt printer on serial lines")
@@ -183,10 +187,14 @@ class _Demo:
         await self._finish(sale, _alipay_code("01"))
 
         self._title("The customer is charged, and the gateway's answer is lost on the line")
+        self._say("The hard case: the money is gone from the phone, and the terminal has heard nothing.")
         sale = await self._open("demo-3", "Ticket", 500)
+        seen = len(self._gateway.lines)
         sale = await self._finish(sale, _alipay_code("40"))
-        submits = sum(one.submits for one in (await self._gateway.books()).orders if one.client_sn == _last_order(sale))
-        self._say(f"terminald did not guess and did not pay again: it asked. Payments submitted: {submits}.")
+        self._say("terminald did not guess, and did not charge again: it asked. What the gateway saw:")
+        for line in self._gateway.lines[seen:]:
+            if sale.attempts[-1].client_sn in line:
+                self._say(f"   {line}")
 
         await self._lose_power(daemon)
 
@@ -201,7 +209,7 @@ class _Demo:
         await daemon.wait()
         self._say(f"The customer is typing a password; kill -9 {daemon.pid}: terminald is gone, without a last word.")
         await self._start()
-        self._say("It finds the open payment in its journal, and asks how it stands:")
+        self._say("What it sends is on disk before it is sent: it finds the open payment, and asks how it stands.")
         await self._end(sale)
 
     async def _compare(self) -> bool:
@@ -259,10 +267,6 @@ class _Demo:
                 printed = await self._printer.wait_receipt(self._receipts)
             self._say(f"Receipt printed: {printed.png}")
         return sale
-
-
-def _last_order(sale: shapes.Sale) -> str:
-    return sale.attempts[-1].client_sn
 
 
 def _wechat_code(outcome: str) -> str:

@@ -46,7 +46,7 @@ def compare(sales: tuple[shapes.Sale, ...], books: BooksView) -> Comparison:
     orders = {order.client_sn: order for order in books.orders}
     entries = []
     known: set[str] = set()
-    for sale in sales:
+    for sale in sorted(sales, key=lambda one: one.reference):
         own = [orders[one.client_sn] for one in sale.attempts if one.client_sn in orders]
         known.update(order.client_sn for order in own)
         entries.append(

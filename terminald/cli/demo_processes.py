@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Self
@@ -22,7 +22,7 @@ from terminald.wire import api_shapes as shapes
 #: A Python program with a web server starts in a second; a busy board with a slow card takes many.
 START_LIMIT_S = 30.0
 #: How long a process may take to end when it is asked to; then it is killed.
-STOP_LIMIT_S = 10.0
+STOP_LIMIT_S = 5.0
 #: Any step of a demo sale is done within seconds, or never.
 CALL_LIMIT_S = 20.0
 #: A notification of the service manager's protocol is a line or two.
@@ -158,7 +158,7 @@ class Service:
         """
         self._notify.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-            manager.setblocking(False)
+            manager.settimeout(0)
             manager.bind(str(self._notify))
             environment = {"NOTIFY_SOCKET": str(self._notify)}
             arguments = ("--config", str(self._config), "run")
@@ -184,9 +184,8 @@ class Service:
         return msgspec.json.decode(await self._answer("GET", "/v1/status"), type=shapes.Status)
 
     async def sales(self) -> tuple[shapes.Sale, ...]:
-        """Return every sale, the oldest first."""
-        page = msgspec.json.decode(await self._answer("GET", "/v1/sales"), type=shapes.SaleList)
-        return page.sales[::-1]
+        """Return every sale."""
+        return msgspec.json.decode(await self._answer("GET", "/v1/sales"), type=shapes.SaleList).sales
 
     async def open_sale(self, request: shapes.SaleRequest) -> shapes.Sale:
         """Open a sale, as a host application does."""
@@ -199,15 +198,14 @@ class Service:
             raise CommandFailed(f"terminald refused {method} {path}: {answer.text}", advice=f"see {self.log}")
         return answer.content
 
-    async def events(self) -> AsyncIterator[StreamEvent]:
+    async def events(self) -> AsyncGenerator[StreamEvent, None]:
         """Yield events from the last position on, without end; the position moves with them."""
         decoder = EventDecoder(self.position)
         async with self._http.stream("GET", "/v1/events", params={"since": str(self.position)}) as answer:
-            async with aclosing(answer.aiter_bytes()) as chunks:
-                async for chunk in chunks:
-                    for event in decoder.feed(chunk):
-                        self.position = event.id
-                        yield event
+            async for chunk in answer.aiter_bytes():
+                for event in decoder.feed(chunk):
+                    self.position = event.id
+                    yield event
 
     async def wait_ready(self) -> shapes.Status:
         """Return the status once a sale may be begun: gateway, scanner and printer are there."""

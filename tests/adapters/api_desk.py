@@ -166,9 +166,10 @@ async def serving(directory: Path, desk: FakeDesk, limits: ApiLimits | None = No
         task = asyncio.create_task(server.serve(sock))
         transport = httpx.AsyncHTTPTransport(uds=str(config.socket))
         async with httpx.AsyncClient(transport=transport, base_url="http://terminald", timeout=20) as client:
-            yield Served(server=server, task=task, path=config.socket, client=client)
+            served = Served(server=server, task=task, path=config.socket, client=client)
+            yield served
         server.stop()
-        await task
+        await served.task
 
 
 async def raw(path: Path, data: bytes) -> bytes:

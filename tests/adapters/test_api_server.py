@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from terminald.adapters.api_app import Shutdown
 from terminald.adapters.api_limits import ApiLimits
 from terminald.adapters.api_routes import Request
 from terminald.core.sale import SaleOrder
@@ -360,6 +361,31 @@ def test_cancelling_ends_everything_at_once(tmp_path: Path, caplog: pytest.LogCa
 
     asyncio.run(story())
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+def test_stopping_may_be_said_again_and_ends_each_call_once() -> None:
+    async def story() -> None:
+        shutdown = Shutdown()
+        entered = asyncio.Event()
+
+        async def call() -> None:
+            async with shutdown.guard():
+                entered.set()
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    shutdown.begin(0)
+
+        task = asyncio.create_task(call())
+        await entered.wait()
+        shutdown.begin(60)
+        shutdown.begin(0)
+        with pytest.raises(ApiError, match="too long"):
+            await task
+        with pytest.raises(ApiError, match="No new calls"):
+            await call()
+
+    asyncio.run(story())
 
 
 def test_no_call_is_begun_while_it_stops(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from terminald.wire.api import (
     parse_time,
 )
 from terminald.wire.api_problems import PROBLEMS
+from terminald.wire.api_shapes import CodeRequest
 from terminald.wire.api_views import rfc3339
 from tests.wire.api_samples import DEFAULTS
 
@@ -181,6 +182,7 @@ def test_a_payment_code_is_decoded_and_masked() -> None:
     code = decode_code_request(b'{"code":"130812345678901147"}')
     assert code.reveal() == "130812345678901147"
     assert "5678" not in repr(code)
+    assert "5678" not in repr(CodeRequest(code="130812345678901147"))
 
 
 @pytest.mark.parametrize(("body", "field"), [(b"{}", "code"), (b'{"code":""}', "code"), (b'{"code":"1","x":1}', "x")])

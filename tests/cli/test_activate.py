@@ -1,0 +1,300 @@
+"""``terminald activate`` against the simulated gateway on a real socket."""
+
+import io
+import json
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from terminald.__main__ import main
+from terminald.adapters.clock import wall_ms
+from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.state_directory import lock
+from terminald.app_activation import doubtful_activations, mask_code
+from terminald.core.ids import Secret, WallTime
+from terminald.core.terminal import ActivationIntent, Terminal
+from terminald.simulator.gateway import Fault
+from tests.cli.simulated_gateway import APP_ID, VENDOR_KEY, VENDOR_SN, RunningGateway, running_gateway
+
+CODE = "48217366"
+
+
+@pytest.fixture
+def gateway() -> Iterator[RunningGateway]:
+    with running_gateway(**{CODE: 2}) as running:
+        yield running
+
+
+Configure = Callable[..., Path]
+
+
+@pytest.fixture
+def configure(tmp_path: Path) -> Configure:
+    def configure(url: str, *, key: str = VENDOR_KEY, device_id: str = "device-1") -> Path:
+        key_file = tmp_path / "vendor.key"
+        key_file.write_text(f"{key}\n")
+        key_file.chmod(0o600)
+        path = tmp_path / "terminald.toml"
+        path.write_text(
+            f'[terminal]\nname = "lobby-7"\ndevice_id = "{device_id}"\n'
+            f'[gateway]\nurl = "{url}"\nconnect_timeout = "2s"\nread_timeout = "5s"\n'
+            f'[vendor]\nsn = "{VENDOR_SN}"\napp_id = "{APP_ID}"\nkey_file = "{key_file}"\n'
+            f'[state]\ndirectory = "{tmp_path}/state"\n'
+        )
+        return path
+
+    return configure
+
+
+@pytest.fixture
+def config(gateway: RunningGateway, configure: Configure) -> Path:
+    return configure(gateway.url)
+
+
+def activate(config: Path, *arguments: str) -> int:
+    return main(["--config", str(config), "activate", *arguments])
+
+
+def journal_of(config: Path) -> SqliteJournal:
+    return SqliteJournal(config.parent / "state" / "journal.db")
+
+
+def terminal_of(config: Path) -> Terminal | None:
+    journal = journal_of(config)
+    try:
+        return journal.load_terminal()
+    finally:
+        journal.close()
+
+
+def tries_of(config: Path) -> tuple[ActivationIntent, ...]:
+    journal = journal_of(config)
+    try:
+        return journal.activations()
+    finally:
+        journal.close()
+
+
+def outcomes(config: Path) -> list[str]:
+    return [one.outcome.partition(":")[0] for one in tries_of(config)]
+
+
+def leave_intent(config: Path, outcome: str | None = None) -> None:
+    """Do what an activation does that is killed between its intent and its outcome."""
+    with lock(config.parent / "state"):
+        journal = journal_of(config)
+        number = journal.record_activation_intent("…99", WallTime(wall_ms()))
+        if outcome is not None:
+            journal.close_activation(number, outcome, None)
+        journal.close()
+
+
+Capture = pytest.CaptureFixture[str]
+
+
+def test_success_names_the_terminal_and_the_next_step(config: Path, gateway: RunningGateway, capsys: Capture) -> None:
+    """I7: no secret is shown."""
+    assert activate(config, CODE) == 0
+    said = capsys.readouterr()
+    [terminal] = gateway.world.view().terminals
+    assert f"this is terminal {terminal.terminal_sn} (device id device-1)" in said.out
+    assert "terminald status" in said.out
+    stored = terminal_of(config)
+    assert stored is not None
+    assert (stored.terminal_sn, stored.device_id, stored.previous_key) == (terminal.terminal_sn, "device-1", None)
+    assert (terminal.name, terminal.device_id) == ("lobby-7", "device-1")
+    assert gateway.world.terminals.accepts(stored.terminal_sn, stored.current_key.reveal(), now_s=gateway.world.now_s())
+    for secret in (CODE, VENDOR_KEY, stored.current_key.reveal()):
+        assert secret not in said.out + said.err
+    assert outcomes(config) == ["activated"]
+
+
+def test_code_and_vendor_key_are_stored_nowhere(config: Path) -> None:
+    """I7"""
+    assert activate(config, CODE) == 0
+    stored = b"".join(path.read_bytes() for path in (config.parent / "state").iterdir())
+    assert CODE.encode() not in stored
+    assert VENDOR_KEY.encode() not in stored
+    assert tries_of(config)[0].code_masked == "…66"
+
+
+def test_json_is_one_document(config: Path, gateway: RunningGateway, capsys: Capture) -> None:
+    assert activate(config, CODE, "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["sn"] == gateway.world.view().terminals[0].terminal_sn
+    assert shown["device_id"] == "device-1"
+
+
+def test_a_missing_code_is_asked_for(config: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{CODE}\n"))
+    assert activate(config) == 0
+    said = capsys.readouterr()
+    assert said.err.startswith("Activation code: ")
+    assert CODE not in said.out + said.err
+
+
+def test_no_answer_to_the_question_sends_nothing(
+    config: Path, gateway: RunningGateway, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    assert activate(config) == 2
+    assert "nothing was sent" in capsys.readouterr().err
+    assert gateway.world.view().terminals == ()
+
+
+@pytest.mark.parametrize("code", ["", "x" * 65])
+def test_a_code_that_can_not_be_one_is_wrong_usage(config: Path, code: str, capsys: Capture) -> None:
+    assert activate(config, code) == 2
+    assert "code: 1 to 64 characters; nothing was sent" in capsys.readouterr().err
+    assert outcomes(config) == []
+
+
+def test_a_refusal_says_the_gateways_words_and_what_to_do(config: Path, capsys: Capture) -> None:
+    assert activate(config, "WRONGCODE") == 1
+    said = capsys.readouterr().err
+    assert "the gateway refused the activation: INVALID_PARAMS" in said
+    assert "激活码不存在" in said
+    assert "no use of the code is gone" in said
+    assert "vendor.app_id" in said
+    assert "WRONGCODE" not in said
+    assert outcomes(config) == ["refused"]
+    assert terminal_of(config) is None
+
+
+def test_a_wrong_vendor_key_is_named(gateway: RunningGateway, configure: Configure, capsys: Capture) -> None:
+    assert activate(configure(gateway.url, key="another-key"), CODE) == 1
+    said = capsys.readouterr().err
+    assert "ILLEGAL_SIGN" in said
+    assert "vendor.key_file" in said
+    assert "another-key" not in said
+
+
+def test_a_missing_vendor_key_is_a_fault_of_the_configuration(
+    gateway: RunningGateway, configure: Configure, capsys: Capture
+) -> None:
+    """The key is read before anything is written down or sent."""
+    config = configure(gateway.url)
+    (config.parent / "vendor.key").unlink()
+    assert activate(config, CODE) == 78
+    assert "terminald.toml:11: vendor.key_file: " in capsys.readouterr().err
+    assert not (config.parent / "state").exists()
+
+
+@pytest.mark.parametrize("kind", ["close_answer", "garbage", "http_status"])
+def test_a_lost_answer_says_that_a_use_may_be_gone(
+    kind: str, config: Path, gateway: RunningGateway, capsys: Capture
+) -> None:
+    gateway.world.faults.add(Fault(kind=kind, path="activate"))  # type: ignore[arg-type]  # one of the literals
+    assert activate(config, CODE) == 1
+    said = capsys.readouterr().err
+    assert "the answer was lost, and a use of the code may be gone" in said
+    assert "merchant's console for a new terminal 'lobby-7'" in said
+    assert "try again" in said
+    assert outcomes(config) == ["unknown"]
+    assert activate(config, CODE) == 0
+    said = capsys.readouterr().err
+    assert "warning: an activation with code …66" in said
+    assert "had no clear answer" in said
+    assert len(gateway.world.view().terminals) == 2
+
+
+def test_what_was_not_sent_used_nothing_up(configure: Configure, capsys: Capture) -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        config = configure(f"http://127.0.0.1:{unused.getsockname()[1]}")
+        assert activate(config, CODE) == 1
+    said = capsys.readouterr().err
+    assert "nothing was sent, and no use of the code is gone" in said
+    assert "gateway.url (http://127.0.0.1:" in said
+    assert outcomes(config) == ["not sent"]
+
+
+def test_an_activation_that_was_cut_off_is_told_before_the_next(config: Path, capsys: Capture) -> None:
+    """The state that a SIGKILL between the request and the commit of its answer leaves."""
+    leave_intent(config)
+    assert activate(config, CODE) == 0
+    said = capsys.readouterr().err
+    assert "warning: an activation with code …99 at 20" in said
+    assert "was cut off before its answer was stored" in said
+    assert "a terminal 'lobby-7' that nobody uses" in said
+
+
+def test_doubts_end_with_a_success(config: Path) -> None:
+    leave_intent(config)
+    leave_intent(config, "unknown: gateway_no_answer")
+    leave_intent(config, "refused: INVALID_PARAMS")
+    leave_intent(config, "not sent: gateway_unreachable")
+    journal = journal_of(config)
+    try:
+        assert [one.outcome for one in doubtful_activations(journal)] == ["", "unknown: gateway_no_answer"]
+    finally:
+        journal.close()
+    assert activate(config, CODE) == 0
+    journal = journal_of(config)
+    try:
+        assert doubtful_activations(journal) == ()
+    finally:
+        journal.close()
+
+
+def test_once_is_enough(config: Path, gateway: RunningGateway, capsys: Capture) -> None:
+    assert activate(config, CODE) == 0
+    [terminal] = gateway.world.view().terminals
+    assert activate(config, CODE) == 1
+    said = capsys.readouterr().err
+    assert f"this is terminal {terminal.terminal_sn} already, activated 20" in said
+    assert "nothing was sent" in said
+    assert "--replace" in said
+    assert len(gateway.world.view().terminals) == 1
+
+
+@pytest.mark.parametrize("is_typed", [False, True])
+def test_replacing_needs_a_confirmation(
+    *, is_typed: bool, config: Path, gateway: RunningGateway, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert activate(config, CODE) == 0
+    before = terminal_of(config)
+    assert before is not None
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{before.terminal_sn[-4:] if is_typed else 'yes'}\n"))
+    assert activate(config, CODE, "--replace") == (0 if is_typed else 1)
+    said = capsys.readouterr().err
+    assert f"Terminal {before.terminal_sn} is given up for good" in said
+    after = terminal_of(config)
+    assert after is not None
+    assert (after != before) is is_typed
+    assert ("not confirmed; nothing was sent" in said) is not is_typed
+    assert len(gateway.world.view().terminals) == 1 + is_typed
+
+
+def test_yes_replaces_without_a_question(config: Path, gateway: RunningGateway) -> None:
+    assert activate(config, CODE) == 0
+    assert activate(config, CODE, "--replace", "--yes") == 0
+    new = terminal_of(config)
+    assert new is not None
+    assert new.terminal_sn == gateway.world.view().terminals[-1].terminal_sn
+    assert new.device_id == "device-1"
+
+
+def test_another_device_id_than_the_first_is_refused(
+    gateway: RunningGateway, configure: Configure, capsys: Capture
+) -> None:
+    """The gateway refuses a check-in with another device id than the activation's."""
+    assert activate(configure(gateway.url), CODE) == 0
+    assert activate(configure(gateway.url, device_id="device-2"), CODE, "--replace", "--yes") == 78
+    assert "terminal.device_id" in capsys.readouterr().err
+    assert len(gateway.world.view().terminals) == 1
+
+
+def test_a_running_daemon_is_named(config: Path, gateway: RunningGateway, capsys: Capture) -> None:
+    with lock(config.parent / "state"):
+        assert activate(config, CODE) == 1
+    assert "stop that terminald first" in capsys.readouterr().err
+    assert gateway.world.view().terminals == ()
+
+
+@pytest.mark.parametrize(("code", "shown"), [("12345678", "…78"), ("1234567", "…"), ("", "…")])
+def test_a_code_is_kept_masked(code: str, shown: str) -> None:
+    """I7"""
+    assert mask_code(Secret(code)) == shown
