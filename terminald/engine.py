@@ -28,6 +28,7 @@ from terminald.core.events import Event, PowerReturned, Recovered, ShutdownReque
 from terminald.core.ids import WallTime
 from terminald.core.ledger import Advance, Book, Record, Stimulus, ToAttempt, ToJob, ToSale
 from terminald.core.readiness import Condition, Reason, reasons
+from terminald.core.sale import SaleState
 from terminald.core.schedule import Rules
 from terminald.core.terminal import Terminal
 from terminald.engine_entries import entries_of
@@ -79,6 +80,7 @@ class Engine:
         self.book = book
         self.last_seq = last_seq
         self.is_draining = False
+        self._is_stopping = False
         self.is_journal_writable = True
         self.devices: dict[str, DeviceReport] = {}
         self.link = LinkMonitor(world.gateway, world.clock, jitter=world.jitter, on_change=self._look_at_readiness)
@@ -106,6 +108,8 @@ class Engine:
             while True:
                 work = await self._inbox.get()
                 await work()
+                if self._is_stopping:
+                    await self._close_waiting_sale()
                 self._set_alarm()
 
     async def drain(self, grace_s: float) -> None:
@@ -116,15 +120,20 @@ class Engine:
         """
         self.is_draining = True
         self._look_at_readiness()
-        if sale := ledger.sale_with_customer(self.book):
-            stimulus = ToSale(sale_id=sale.id, event=ShutdownRequested())
-            self._inbox.put_nowait(lambda: self._apply_surely(stimulus))
+        self._is_stopping = True
+        self._inbox.put_nowait(self._close_waiting_sale)
         try:
             async with asyncio.timeout(grace_s):
                 while ledger.sale_with_customer(self.book) or self._is_printing():
                     await self._news.wait()
         except TimeoutError:
             log.warning("stopping with a payment or a receipt still open; it goes on at the next start")
+
+    async def _close_waiting_sale(self) -> None:
+        """Cancel the sale that waits for a code: the first one, or one whose attempt was declined meanwhile."""
+        sale = ledger.sale_with_customer(self.book)
+        if sale and sale.state is SaleState.AWAITING_PAYMENT:
+            await self._apply_surely(ToSale(sale_id=sale.id, event=ShutdownRequested()))
 
     def _is_printing(self) -> bool:
         return any(not job.state.is_final for job in self.book.jobs.values())

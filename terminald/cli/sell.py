@@ -110,11 +110,11 @@ class _Selling:
     def _present(self, sale: shapes.Sale) -> None:
         """Present the next line of standard input while a code is wanted; at its end the scanners go on alone."""
         is_wanted = sale.state is SaleState.AWAITING_PAYMENT and len(sale.attempts) != self._presented
-        while self._reads_codes and is_wanted:
+        while is_wanted and self._reads_codes:
             line = sys.stdin.readline()
             self._reads_codes = line != ""
-            is_wanted = bool(line) and not (line.strip() and self._submit(sale, line.strip()))
-        self._presented = len(sale.attempts)
+            if line.strip() and self._submit(sale, line.strip()):
+                self._presented, is_wanted = len(sale.attempts), False
 
     def _submit(self, sale: shapes.Sale, code: str) -> bool:
         """Present one code; False when it was not taken and another one may be."""

@@ -108,6 +108,8 @@ def _learn(attempt: Attempt, event: Event, now: Now) -> Attempt:
             fault=event.fault or attempt.fault,
             is_unanswered=isinstance(event, _UNANSWERED),
         )
+    if isinstance(event, Recovered | PowerReturned):
+        attempt = replace(attempt, is_unanswered=True)
     code = _ATTENTION.get(type(event))
     if code and not attempt.attention:
         attempt = replace(attempt, attention=Attention(code=code, since=now.instant))
@@ -136,7 +138,7 @@ def _arrange(after: Attempt, event: Event, now: Now, rules: Rules, *, is_waiting
     if state is AttemptState.WATCHING:
         after = replace(after, looks=tuple(look for look in after.looks if look > now.instant) or after.looks[-1:])
     if isinstance(event, Recovered | PowerReturned):
-        grace = later(now.instant, RECOVERY_GRACE)
+        grace = later(now.instant, min(RECOVERY_GRACE, rules.poll_window))
         after = replace(after, window_ends=max(after.window_ends, grace))
     if is_waiting or state.is_final or state in (AttemptState.SUBMITTING, AttemptState.ABANDONING):
         return replace(after, retry=None)

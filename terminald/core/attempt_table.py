@@ -140,13 +140,12 @@ def _reverse(attempt: Attempt) -> Command:
 
 
 def _refund(attempt: Attempt) -> Command:
-    left = attempt.facts.net_amount
     return RefundOrder(
         client_sn=attempt.client_sn,
         token=attempt.token,
         amount=attempt.amount,
         request_no=UNDO_REQUEST_NO,
-        refund_amount=attempt.amount if left is None else left,
+        refund_amount=attempt.facts.net_amount or attempt.amount,
         operator=attempt.operator,
     )
 

@@ -14,12 +14,13 @@ DAY = Duration(86_400_000)
 CODE_LIFE = Duration(180_000)
 #: The first wait of a repeated reversal; doubled each time.
 RETRY_FIRST = Duration(2_000)
-#: The longest wait between two tries: a gateway that was away for hours is asked again within this time.
+#: The longest wait between two tries, before jitter: a gateway that was away for hours is asked again about then.
 RETRY_LONGEST = Duration(300_000)
 #: A reversal that is open for so long is shown to a person; it goes on all the same.
 REVERSAL_ATTENTION_AFTER = Duration(300_000)
-#: After a restart at least one query is answered before an order is given up, even when its window is over.
-RECOVERY_GRACE = Duration(10_000)
+#: After a restart an order is not given up at once, even when its window is over: this is what one query takes where
+#: connecting and reading are as slow as they may be. A shorter poll window is taken instead.
+RECOVERY_GRACE = Duration(30_000)
 #: The last look is made so long before the business day ends, while a cancel is still possible without a refund.
 DAY_END_MARGIN = Duration(600_000)
 #: The last look where nobody knows the time of day: late enough for any request that was held up in the network.

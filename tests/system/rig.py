@@ -120,17 +120,12 @@ class Bench:
             "--vendor-sn", "V100", "--app-id", "A100", "--vendor-key-file", str(self.directory / "vendor.key"),
             "--code", f"{ACTIVATION_CODE}=5", "--seed", "1",
         ]  # fmt: skip
-        log = self._stack.enter_context((self.directory / "gateway.log").open("wb"))
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log)
+        log = self.directory / "gateway.log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(command, stdout=out, stderr=out)
         self._stack.callback(_end, process)
-        if process.stdout is None:
-            raise AssertionError("no pipe")
-        line = ""
-        while "listening on " not in line:
-            line = process.stdout.readline().decode()
-            if not line:
-                raise AssertionError("the simulated gateway did not start: " + log.name)
-        return line.split("listening on ", 1)[1].split()[0]
+        self.wait(lambda: "listening on " in log.read_text(), "the simulated gateway")
+        return log.read_text().split("listening on ", 1)[1].split()[0]
 
     # --- the daemon --------------------------------------------------------------------------------------------------
 
@@ -182,6 +177,9 @@ class Bench:
             return {}
         return answer
 
+    def _log_tail(self) -> str:
+        return self.log.read_text()[-4000:] if self.log.exists() else ""
+
     def _is_listening(self) -> bool:
         """Whether anybody accepts; the client library would leave the socket of a refused connection open."""
         with socket.socket(socket.AF_UNIX) as probe:
@@ -210,7 +208,7 @@ class Bench:
         end = time.monotonic() + PATIENCE_S
         while not is_so():
             if time.monotonic() > end:
-                raise AssertionError(f"not within {PATIENCE_S} s: {what}\n{self.log.read_text()[-4000:]}")
+                raise AssertionError(f"not within {PATIENCE_S} s: {what}\n{self._log_tail()}")
             select.select([], [], [], 0.05)
 
 
@@ -218,8 +216,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         process.kill()
     process.wait()
-    if process.stdout:
-        process.stdout.close()
 
 
 @contextlib.contextmanager
