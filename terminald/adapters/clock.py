@@ -14,6 +14,9 @@ BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 #: Exists while systemd-timesyncd has synchronised the clock; readable where ``adjtimex`` is forbidden by the sandbox.
 TIMESYNC = Path("/run/systemd/timesync/synchronized")
 
+#: An HTTP date has whole seconds, and has been on its way.
+GATEWAY_PRECISION_MS = 2_000
+
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _RANDOM_BITS = 80
 _TIME_BITS = 48
@@ -50,13 +53,14 @@ class SystemClock:
         """Offset leads from this boot's time to the time line; the journal keeps it."""
         self._offset = offset
         self._jitter = jitter
-        self._gateway_offset: int | None = None
+        #: What leads from this boot's time to the time of day, once the gateway has told it.
+        self._wall_offset: int | None = None
 
     def now(self) -> Now:
         """Return this moment."""
         ticks = boottime_ms()
-        if self._gateway_offset is not None:
-            wall, is_trusted = ticks + self._gateway_offset, True
+        if self._wall_offset is not None:
+            wall, is_trusted = ticks + self._wall_offset, True
         else:
             wall, is_trusted = wall_ms(), TIMESYNC.exists()
         return Now(
@@ -72,5 +76,8 @@ class SystemClock:
         return asyncio.get_running_loop().time() + wait_ms / 1000
 
     def note_gateway_time(self, wall: WallTime) -> None:
-        """Learn the time of day from an answer of the gateway, to the second."""
-        self._gateway_offset = wall - boottime_ms()
+        """Learn the time of day from an answer of the gateway. A clock that agrees with it is kept: it is finer."""
+        ticks = boottime_ms()
+        known = wall_ms() - ticks if self._wall_offset is None else self._wall_offset
+        said = wall - ticks
+        self._wall_offset = known if abs(said - known) <= GATEWAY_PRECISION_MS else said

@@ -24,7 +24,6 @@ from terminald.core.events import (
     Recovered,
     RequestNotSent,
     SendDue,
-    ShutdownRequested,
 )
 from terminald.core.ids import PaymentCode, SaleId
 from terminald.core.ledger import (
@@ -150,7 +149,6 @@ def test_a_sale_is_kept_whole_for_whatever_of_it_is_open(*, is_job_open: bool) -
     if is_job_open:
         till.attempt(PayConfirmed(), 1)
     else:
-        till.sale(ShutdownRequested())
         till.sale(CancelRequested())
         till.attempt(OutcomeUnknown(), 1)
         till.attempt(OrderAbsent(), 2)

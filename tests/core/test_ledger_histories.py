@@ -197,7 +197,8 @@ class Histories(RuleBasedStateMachine):
     def the_daemon_drains(self) -> None:
         sale = ledger.sale_with_customer(self.book)
         assert sale is not None
-        self.apply(ToSale(sale_id=sale.id, event=events.ShutdownRequested()))
+        if sale.state is SaleState.AWAITING_PAYMENT:
+            self.apply(ToSale(sale_id=sale.id, event=events.ShutdownRequested()))
 
     @precondition(lambda self: self.book.sales)
     @rule(which=picks)

@@ -100,7 +100,8 @@ class LoopClock:
 class History:
     """Everything that outlives a crash of the daemon, and the daemon of the day."""
 
-    def __init__(self, seed: int, path: Path) -> None:
+    def __init__(self, seed: int, path: Path, *, rules: Rules = RULES) -> None:
+        self.rules = rules
         self.rng = random.Random(seed)
         self.path = path
         self.gateway = GatewayWorld(
@@ -132,6 +133,7 @@ class History:
         #: Which commit of each life kills it; drawn when not given.
         self.crash_plan: list[tuple[int, bool]] = []
         self.commits = 0
+        self.lives = 0
 
     # --- the daemon --------------------------------------------------------------------------------------------------
 
@@ -139,6 +141,7 @@ class History:
         """Run the daemon; start it again after each crash, as systemd does."""
         is_new_boot = False
         while True:
+            self.lives += 1
             journal = CrashingJournal(SqliteJournal(self.path))
             journal.crash_in, journal.crash_after = self._next_crash()
             gateway = HttpGateway(
@@ -182,7 +185,7 @@ class History:
         )
         engine = Engine(
             world,
-            rules=RULES,
+            rules=self.rules,
             required=frozenset({"gateway"}),
             book=store.load_book(self.clock.now().instant),
             last_seq=store.last_seq(),

@@ -1,6 +1,6 @@
-"""The real daemon, made to die by SIGKILL at its n-th commit: just before it, or just after it.
+"""The real daemon, made to die by SIGKILL at the n-th commit of one sale: just before it, or just after it.
 
-``python -m tests.system.killer CONFIG N before|after``. Nothing else differs from ``terminald run``.
+``python -m tests.system.killer CONFIG REFERENCE N before|after``. Nothing else differs from ``terminald run``.
 """
 
 import asyncio
@@ -17,18 +17,20 @@ from terminald.adapters.state_directory import lock
 
 
 class KillingJournal(SqliteJournal):
-    """A journal whose n-th commit is the last thing that this process does, or does not do."""
+    """A journal in which the n-th commit of a sale is the last thing that this process does, or does not do."""
 
-    number = 0
+    reference = ""
     fatal = 0
     is_fatal_after = False
+    number = 0
 
     def commit(self, batch: Batch) -> int:
-        self.number += 1
-        if self.number == self.fatal and not self.is_fatal_after:
+        self.number += any(sale.order.reference == self.reference for sale in batch.sales)
+        is_fatal = self.number == self.fatal
+        if is_fatal and not self.is_fatal_after:
             os.kill(os.getpid(), signal.SIGKILL)
         seq = super().commit(batch)
-        if self.number == self.fatal:
+        if is_fatal:
             os.kill(os.getpid(), signal.SIGKILL)
         return seq
 
@@ -40,8 +42,9 @@ def main() -> None:
         stack.enter_context(lock(settings.state.directory))
         journal = KillingJournal(settings.state.directory / "journal.db")
         stack.callback(journal.close)
-        journal.fatal = int(sys.argv[2])
-        journal.is_fatal_after = sys.argv[3] == "after"
+        journal.reference = sys.argv[2]
+        journal.fatal = int(sys.argv[3])
+        journal.is_fatal_after = sys.argv[4] == "after"
         asyncio.run(app.App(settings, journal).run())
 
 

@@ -40,8 +40,8 @@ directory = "{directory}/state"
 socket = "{directory}/api.sock"
 [sale]
 payment_window = "20s"
-poll_interval = "100ms"
-poll_window = "3s"
+poll_interval = "300ms"
+poll_window = "2s"
 late_lookups = ["1s", "2s"]
 [[scanner]]
 name = "front"
@@ -140,11 +140,11 @@ class Bench:
         done = self.terminald("activate", ACTIVATION_CODE)
         assert done.returncode == 0, done.stderr
 
-    def start(self, *, kill_at: int | None = None, when: str = "after") -> None:
-        """Start the daemon; with kill_at it dies at that commit."""
+    def start(self, *killer: str) -> None:
+        """Start the daemon; killer says where it dies, see :mod:`tests.system.killer`."""
         command = [sys.executable, "-m", "terminald", "--config", str(self.config), "run"]
-        if kill_at is not None:
-            command = [sys.executable, "-m", "tests.system.killer", str(self.config), str(kill_at), when]
+        if killer:
+            command = [sys.executable, "-m", "tests.system.killer", str(self.config), *killer]
         with self.log.open("ab") as log:
             self.daemon = subprocess.Popen(command, stdout=log, stderr=log)
 
