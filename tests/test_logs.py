@@ -66,7 +66,7 @@ def test_configuring_again_replaces_the_former_output(stream: TextIO) -> None:
     assert written(second).count("said") == 1
 
 
-@pytest.mark.parametrize("name", ["httpx", "httpcore", "httpcore.http11", "uvicorn.access", "uvicorn.error", "anyone"])
+@pytest.mark.parametrize("name", ["httpx", "httpcore", "httpcore.http11", "uvicorn.error", "anyone"])
 def test_foreign_loggers_are_heard_from_warning_on(name: str, stream: TextIO) -> None:
     logging.getLogger(name).info("HTTP Request: POST https://x")
     logging.getLogger(name).debug("headers")

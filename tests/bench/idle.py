@@ -1,0 +1,111 @@
+"""What the daemon costs while nobody buys: memory, processor time, wake-ups."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from terminald.simulator.scanner import SimulatedScanner
+from tests.bench import processes
+from tests.bench.startup import Starter, daemon_command, import_script, imports_of_daemon
+from tests.bench.table import Row, Section
+from tests.bench.terminal import pause
+from tests.system.rig import PATIENCE_S, Bench
+
+#: After READY: devices are opened, the link is proven, readiness is told.
+SETTLE_S = 3.0
+
+_WAIT_FOR_A_SCANNER = """
+import asyncio, os, socket
+async def wait():
+    fd = os.open({device!r}, os.O_RDWR | os.O_NOCTTY)
+    asyncio.get_running_loop().add_reader(fd, lambda: os.read(fd, 4096))
+    socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM).sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+    await asyncio.Event().wait()
+asyncio.run(wait())
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Window:
+    """One stretch of time."""
+
+    cpu_ms_a_minute: float
+    wakeups_a_second: float
+    preemptions_a_second: float
+    resident_mb: float
+    own_mb: float
+
+
+def measure(bench: Bench, *, seconds: float, windows: int) -> Section:
+    """Watch the daemon and its floor side by side. The bench is activated, and its daemon is not running."""
+    with contextlib.ExitStack() as stack:
+        starter = stack.enter_context(contextlib.closing(Starter(bench.directory)))
+        other = stack.enter_context(SimulatedScanner())
+        imports = imports_of_daemon(bench, starter)
+        script = import_script(imports) + _WAIT_FOR_A_SCANNER.format(device=other.path)
+        daemon = _running(starter, daemon_command(bench), bench.directory / "idle.log", stack)
+        floor = _running(starter, [sys.executable, "-c", script], bench.directory / "idle-floor.log", stack)
+        pause(SETTLE_S)
+        seen = [_watch((daemon.pid, floor.pid), seconds) for _ in range(windows)]
+        threads = processes.threads(daemon.pid)
+    return Section(
+        title=f"Idle: {windows} × {seconds:g} s with a scanner on a line and a printer, nobody buys",
+        rows=tuple(row for name, unit, field in _FIELDS for row in _rows(name, unit, field, seen)),
+        notes=(
+            f"terminald has {threads} threads. The floor has the same libraries, and waits on the same kind of line.",
+        ),
+    )
+
+
+_FIELDS = (
+    ("wake-ups a second (voluntary switches)", "/s", "wakeups_a_second"),
+    ("preemptions a second (involuntary switches)", "/s", "preemptions_a_second"),
+    ("processor time", "ms/min", "cpu_ms_a_minute"),
+    ("resident memory", "MB", "resident_mb"),
+    ("of it, not shared with a file", "MB", "own_mb"),
+)
+
+
+def _rows(name: str, unit: str, field: str, seen: list[tuple[_Window, _Window]]) -> tuple[Row, Row]:
+    daemon = tuple(float(getattr(window, field)) for window, _ in seen)
+    floor = tuple(float(getattr(window, field)) for _, window in seen)
+    return (
+        Row(name=name, values=daemon, unit=unit),
+        Row(name="the same libraries, asleep", values=floor, unit=unit, role="floor"),
+    )
+
+
+def _running(starter: Starter, command: list[str], log: Path, stack: contextlib.ExitStack) -> subprocess.Popen[bytes]:
+    process, _ = starter.start(command, log)
+    stack.callback(_end, process)
+    return process
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.send_signal(signal.SIGTERM)
+    process.wait(PATIENCE_S)
+
+
+def _watch(pids: tuple[int, int], seconds: float) -> tuple[_Window, _Window]:
+    before = [processes.effort(pid) for pid in pids]
+    begin = time.monotonic()
+    pause(seconds)
+    after = [processes.effort(pid) for pid in pids]
+    took_s = time.monotonic() - begin
+    windows = []
+    for pid, first, last in zip(pids, before, after, strict=True):
+        resident_mb, own_mb = processes.memory_mb(pid)
+        windows.append(
+            _Window(
+                cpu_ms_a_minute=(last.cpu_ns - first.cpu_ns) / 1e6 / took_s * 60,
+                wakeups_a_second=(last.voluntary_switches - first.voluntary_switches) / took_s,
+                preemptions_a_second=(last.involuntary_switches - first.involuntary_switches) / took_s,
+                resident_mb=resident_mb,
+                own_mb=own_mb,
+            )
+        )
+    return windows[0], windows[1]
