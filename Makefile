@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: install demo test lint types unit system simulation coverage soak bench clean
+.PHONY: install demo test lint soak bench clean
 
 install: $(STAMP)
 
@@ -17,15 +17,21 @@ $(STAMP): pyproject.toml .ci/system-packages
 demo: $(STAMP)
 	@$(BIN)/terminald demo
 
-# pytest runs last, so that its own summary is the last line of `make test`.
+# Every branch of core and wire is covered by their own tests. pytest's own summary is the last line.
 test: lint
-	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage run -m pytest --quiet tests/core tests/wire
+	@$(BIN)/coverage report --show-missing --skip-covered --fail-under=100
+	@$(BIN)/pytest --ignore=tests/core --ignore=tests/wire
 
 lint: $(STAMP)
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
+
+# Many more histories than `make test` lives through: make soak SEEDS=2000
+SEEDS ?= 2000
+soak: $(STAMP)
+	@$(BIN)/python -m tests.simulation.soak $(SEEDS)
 
 bench: $(STAMP)
 	@$(BIN)/python -m tests.bench
