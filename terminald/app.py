@@ -141,6 +141,9 @@ class App:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(
+            signal.SIGHUP, log.warning, "the configuration is read at a start only: restart terminald"
+        )
         try:
             with listening(self._config.api) as sock:
                 async with asyncio.TaskGroup() as tasks:

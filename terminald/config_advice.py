@@ -50,7 +50,7 @@ def _too_open(config: Config) -> Iterator[tuple[Place, str]]:
     if config.gateway.url.startswith("http:"):
         yield ("gateway", "url"), "is not encrypted: use it with a simulated gateway only"
     if config.api.socket_mode & 0o007:
-        yield ("api", "socket_mode"), "lets every user of this machine sell and refund; set api.socket_group and 0660"
+        yield ("api", "socket_mode"), "lets every user of this machine sell; set api.socket_group and 0660"
     if _mode(config.state.directory) & 0o077:
         yield ("state", "directory"), f"is open to other users; run: chmod 0700 {config.state.directory}"
     if _mode(Path(config.places.file)) & 0o022:

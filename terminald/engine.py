@@ -24,7 +24,7 @@ from terminald.adapters.ports import (
 )
 from terminald.core import ledger
 from terminald.core.commands import ArmScanners, Command, DisarmScanners, GatewayCommand, SendJob
-from terminald.core.events import Event, PowerReturned, Recovered, ShutdownRequested
+from terminald.core.events import Event, PowerReturned, PrintAnswer, PrinterAbsent, Recovered, ShutdownRequested
 from terminald.core.ids import WallTime
 from terminald.core.ledger import Advance, Book, Record, Stimulus, ToAttempt, ToJob, ToSale
 from terminald.core.readiness import Condition, Reason, reasons
@@ -269,9 +269,11 @@ class Engine:
     async def _send_job(self, command: SendJob) -> None:
         job = self.book.jobs[command.job_id]
         view = ledger.view(self.book, job.sale_id)
-        if view is None or self.world.receipts is None:
-            raise LookupError(f"{command.job_id} has no sale or no printer")
-        answer = await self.world.receipts.send(view, job)
+        if view is None:
+            raise LookupError(f"{command.job_id} has no sale")
+        answer: PrintAnswer = PrinterAbsent(evidence="no printer is configured")
+        if self.world.receipts is not None:
+            answer = await self.world.receipts.send(view, job)
         completion = ToJob(job_id=command.job_id, event=answer, token=command.token)
         self._inbox.put_nowait(lambda: self._apply_surely(completion))
 
@@ -315,6 +317,7 @@ class Engine:
         condition = Condition(
             is_activated=self.world.terminal is not None,
             is_key_accepted=not self.link.is_key_refused,
+            is_terminal_accepted=not self.link.is_terminal_refused,
             is_gateway_reachable=self.link.is_reachable,
             has_scanner="scanner" in ready,
             has_printer="printer" in ready,

@@ -52,6 +52,8 @@ class EngineDesk:
             if known.sale.order != order:
                 raise ApiError("reference_conflict", f"sale {known.sale.id} has this reference and other content")
             return self._newest(known), False
+        if order.wants_receipt and self._world.receipts is None:
+            raise ApiError("printer_off", "a receipt is wanted, and no printer is configured", field="receipt")
         if against := self._engine.reasons():
             words = tuple(reason.value for reason in against)
             raise ApiError("not_ready", "no sale can be opened now: " + ", ".join(words), reasons=words)

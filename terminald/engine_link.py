@@ -5,7 +5,15 @@ import logging
 from collections.abc import Callable
 
 from terminald.adapters.ports import Clock, Gateway, LinkReport, LinkState
-from terminald.core.events import Answer, Fault, OutcomeUnknown, QueryFailed, RequestNotSent
+from terminald.core.events import (
+    Answer,
+    AnswerMismatched,
+    Fault,
+    OutcomeUnknown,
+    QueryFailed,
+    RequestNotSent,
+    RequestRefused,
+)
 from terminald.core.ids import WallTime
 
 log = logging.getLogger(__name__)
@@ -42,6 +50,11 @@ class LinkMonitor:
         """Whether the gateway refuses every key that we hold."""
         return self._report.state is LinkState.KEY_REFUSED
 
+    @property
+    def is_terminal_refused(self) -> bool:
+        """Whether the gateway refuses this terminal, whatever its key."""
+        return self._report.state is LinkState.TERMINAL_REFUSED
+
     def prove(self) -> None:
         """Ask now: a sale has opened, and the connection should be warm when its code comes."""
         self._wanted.set()
@@ -50,7 +63,7 @@ class LinkMonitor:
         """Learn from an exchange that was made anyway."""
         if isinstance(answer, RequestNotSent):
             self._take(LinkReport(state=LinkState.DOWN, fault=answer.fault))
-        elif isinstance(answer, OutcomeUnknown | QueryFailed):
+        elif isinstance(answer, OutcomeUnknown | QueryFailed | RequestRefused | AnswerMismatched):
             self._wanted.set()
         else:
             self._take(LinkReport(state=LinkState.PROVEN))

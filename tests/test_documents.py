@@ -1,4 +1,4 @@
-"""What is written for people is true: commands, calls, settings, codes and units are compared with the program's own."""
+"""What is written for people is true: commands, calls, settings, codes and units are compared with the program."""
 
 import argparse
 import configparser
@@ -189,7 +189,9 @@ TABLES: dict[str, Iterable[str]] = {
     "attention": ATTENTION_ADVICE,
     "drivers": get_args(PrinterDriver),
     "receipt states": get_args(shapes.ReceiptState),
-    "exit codes": map(str, (outcome.DONE, outcome.FAILED, outcome.WRONG_USAGE, outcome.REFUSED, outcome.CONFIG_WRONG)),
+    "exit codes": [
+        str(code) for code in (outcome.DONE, outcome.FAILED, outcome.WRONG_USAGE, outcome.REFUSED, outcome.CONFIG_WRONG)
+    ],
 }
 
 
@@ -256,7 +258,7 @@ def test_terminald_has_the_command_and_its_options(argv: list[str]) -> None:
 
 @pytest.mark.parametrize("text", re.findall(r"`terminald ([a-z][^`…]*)`", README + CHANGELOG))
 def test_a_command_in_the_text_exists(text: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert parse([text.split()[0], "--help"]) == outcome.DONE
+    assert parse([text.split(maxsplit=1)[0], "--help"]) == outcome.DONE
     shown = capsys.readouterr().out
     for option in re.findall(r"--[a-z-]+", text):
         assert text.startswith(SIMULATE) or option in shown
@@ -383,6 +385,7 @@ def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path) -> None:
     if program is None:
         pytest.skip("no systemd-analyze here")
     unit = tmp_path / "terminald.service"
-    unit.write_text(re.sub(r"^ExecStart=\S+", "ExecStart=/bin/true", (SYSTEMD / unit.name).read_text(), flags=re.M))
+    shipped = (SYSTEMD / unit.name).read_text()
+    unit.write_text(re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", shipped))
     done = subprocess.run([program, "verify", str(unit)], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

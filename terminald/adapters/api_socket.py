@@ -110,4 +110,4 @@ def _refusal(path: Path, exc: OSError) -> TerminaldError:
     if exc.errno is None or exc.errno in _LASTING:
         advice = "let the service user write its directory and belong to socket_group, or name another path"
         return ConfigError([f"api.socket: {path} can not be opened: {exc.strerror or exc}; {advice}"])
-    return TerminaldError(f"{path} can not be opened: {exc.strerror}; terminald doctor tests the disk")
+    return TerminaldError(f"{path} can not be opened: {exc.strerror}; check the disk and its mount")

@@ -8,7 +8,6 @@ from terminald.errors import JournalUnavailable
 #: The board's serial number first (it survives a new SD card), else the installation's identity.
 SOURCES = (
     Path("/sys/firmware/devicetree/base/serial-number"),
-    Path("/sys/class/dmi/id/product_uuid"),
     Path("/etc/machine-id"),
 )
 

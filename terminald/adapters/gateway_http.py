@@ -219,10 +219,11 @@ def _report(reply: Reply, asked: upay.Asked) -> LinkReport:
     answer = upay.decode_query(reply.status, reply.body, asked=asked)
     if not isinstance(answer, QueryFailed | AnswerMismatched):
         return LinkReport(state=LinkState.PROVEN)
-    if upay.read_envelope(reply.status, reply.body) is None:
-        return LinkReport(state=LinkState.DOWN, fault=answer.fault)
-    is_key = upay.is_key_refused(reply.status, reply.body)
-    return LinkReport(state=LinkState.KEY_REFUSED if is_key else LinkState.REFUSED, fault=answer.fault)
+    if upay.is_key_refused(reply.status, reply.body):
+        return LinkReport(state=LinkState.KEY_REFUSED, fault=answer.fault)
+    if upay.is_terminal_refused(reply.status, reply.body):
+        return LinkReport(state=LinkState.TERMINAL_REFUSED, fault=answer.fault)
+    return LinkReport(state=LinkState.DOWN, fault=answer.fault)
 
 
 def _parse_date(text: str) -> WallTime | None:

@@ -113,8 +113,8 @@ class LinkState(Enum):
 
     PROVEN = "proven"  # answered, and our signature was accepted
     KEY_REFUSED = "key_refused"  # answered; no key that we hold is accepted
-    REFUSED = "refused"  # answered, with something else than was expected
-    DOWN = "down"  # no answer
+    TERMINAL_REFUSED = "terminal_refused"  # answered; the gateway serves this terminal no more, or never did
+    DOWN = "down"  # no answer, or none that can be understood
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ class Reason(Enum):
 
     NOT_ACTIVATED = "not_activated"
     KEY_LOCKED_OUT = "key_locked_out"
+    TERMINAL_REFUSED = "terminal_refused"
     GATEWAY_UNREACHABLE = "gateway_unreachable"
     SCANNER_ABSENT = "scanner_absent"
     PRINTER_ABSENT = "printer_absent"
@@ -23,6 +24,7 @@ class Condition:
 
     is_activated: bool
     is_key_accepted: bool
+    is_terminal_accepted: bool
     is_gateway_reachable: bool
     has_scanner: bool
     has_printer: bool
@@ -42,6 +44,7 @@ def reasons(condition: Condition, required: frozenset[str]) -> tuple[Reason, ...
         (Reason.DISK_FULL, condition.has_disk_space),
         (Reason.NOT_ACTIVATED, condition.is_activated),
         (Reason.KEY_LOCKED_OUT, condition.is_key_accepted),
+        (Reason.TERMINAL_REFUSED, condition.is_terminal_accepted),
         (Reason.GATEWAY_UNREACHABLE, condition.is_gateway_reachable or "gateway" not in required),
         (Reason.SCANNER_ABSENT, condition.has_scanner or "scanner" not in required),
         (Reason.PRINTER_ABSENT, condition.has_printer or "printer" not in required),

@@ -20,8 +20,8 @@ from terminald.simulator.printer_paper import Paper, Sheet, font_note
 
 Flow = Literal["rtscts", "xonxoff", "none"]
 
-#: A cheap printer's receive buffer, and its free space at XOFF and at XON. Real printers say XOFF with 256 (Epson 5000+)
-#: to 800 (Toshiba) bytes left; much earlier here, because a pseudo terminal is faster than any wire.
+#: A cheap printer's receive buffer, and its free space at XOFF and at XON. Real printers say XOFF with 256 bytes left
+#: (Epson 5000+) to 800 (Toshiba); much earlier here, because a pseudo terminal is faster than any wire.
 BUFFER_BYTES, XOFF_FREE, XON_FREE = 4096, 3072, 3584
 #: How often a slow printer takes its next bytes.
 TICK_S = 0.01

@@ -50,18 +50,21 @@ ATTENTION_ADVICE: Mapping[str, str] = {
 
 #: Why no sale is begun (``status.reasons``), and what to do.
 READINESS_ADVICE: Mapping[str, str] = {
-    "not_activated": "Activate the terminal once with an activation code: terminald activate CODE.",
-    "key_expired": "The terminal key is too old. Check the network, then rotate it: terminald checkin.",
-    "key_locked_out": "The gateway accepts no key of this terminal. Activate anew: terminald activate --replace CODE.",
-    "gateway_unreachable": "Check the terminal's network and name resolution; terminald doctor names the part.",
-    "clock_unset": "The time of day is unknown. Check that the board reaches a time server.",
-    "scanner_absent": "Plug the scanner in, and check the configured device path; terminald doctor tests it.",
-    "printer_absent": "Switch the printer on, plug it in, and check the configured device; terminald doctor tests it.",
-    "paper_out": "Put paper into the printer.",
-    "cover_open": "Close the printer's cover.",
+    "not_activated": "Activate the terminal once: stop terminald, then run: terminald activate.",
+    "key_locked_out": (
+        "The gateway accepts no key of this terminal. Get a new activation code, stop terminald, and run: "
+        "terminald activate --replace."
+    ),
+    "terminal_refused": (
+        "The gateway does not serve this terminal. Look whether it is enabled in the merchant's console, or ask the "
+        "gateway's operator; then activate anew if they say so."
+    ),
+    "gateway_unreachable": "Check the terminal's network, name resolution and gateway.url; the log says what failed.",
+    "scanner_absent": "Plug the scanner in, and check the configured device path; terminald status says what it finds.",
+    "printer_absent": "Switch the printer on, plug it in, and check the device; terminald status says what it finds.",
     "journal_failed": "The journal can not be written: check the disk and its mount, then restart terminald.",
     "disk_full": "Free space on the disk that holds the state directory.",
-    "draining": "New sales are refused on purpose, for an update or a technician; terminald resume ends that.",
+    "draining": "New sales are refused on purpose, because terminald is being stopped.",
 }
 
 #: Every code that an answer of the API can have.
@@ -91,13 +94,13 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     "body_too_large": _kind(413, "The body is too large", "Send at most 64 KiB."),
     "unsupported_media_type": _kind(415, "The body is not declared as JSON", "Send Content-Type: application/json."),
     "internal_error": _kind(500, "terminald has a fault", "Look at the log of terminald, and report what it says."),
-    "not_ready": _kind(503, "Not ready to take payments", "terminald doctor names what is missing."),
+    "not_ready": _kind(503, "Not ready to take payments", "terminald status says what to do about each reason."),
     "journal_failed": _kind(503, "The journal can not be written", READINESS_ADVICE["journal_failed"]),
     "overloaded": _kind(503, "Too many connections", "Use fewer connections, and close those that you do not need."),
     "stopping": _kind(503, "terminald is being stopped", "Ask again when it runs; what was asked may have been done."),
 }
 
-_FALLBACK = "terminald doctor tests every part and says what to do."
+_FALLBACK = "terminald status and the log say more."
 
 
 def advice(code: str) -> str:

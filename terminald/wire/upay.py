@@ -7,7 +7,7 @@ be understood is an event too.
 """
 
 from terminald.wire.upay_activation import Activated, ActivationRefused, ActivationUnknown, decode_activation
-from terminald.wire.upay_envelope import MAX_BODY, is_key_refused, read_envelope
+from terminald.wire.upay_envelope import MAX_BODY, is_key_refused, is_terminal_refused, read_envelope
 from terminald.wire.upay_replies import Asked, decode_query, decode_refund, decode_reverse, decode_submit
 from terminald.wire.upay_requests import (
     ACTIVATE_PATH,
@@ -50,5 +50,6 @@ __all__ = [
     "encode_query",
     "encode_refund",
     "is_key_refused",
+    "is_terminal_refused",
     "read_envelope",
 ]

@@ -33,6 +33,10 @@ COMMUNICATED = "200"
 CLIENT_ERROR = "400"
 #: The signature was made with a key that the gateway does not accept; the request was not looked at any further.
 ILLEGAL_SIGN = "ILLEGAL_SIGN"
+#: Of either layer: the gateway does not serve this terminal, whatever it asks.
+TERMINAL_ERRORS = frozenset(
+    {"INVALID_TERMINAL", "TERMINAL_NOT_EXISTS", "UPAY_TERMINAL_NOT_EXISTS", "UPAY_TERMINAL_STATUS_ABNORMAL"}
+)
 
 Fields = Mapping[str, str]
 
@@ -96,6 +100,15 @@ def is_key_refused(status: int, body: bytes) -> bool:
     """Tell whether the gateway refused the signature, and therefore provably did nothing."""
     envelope = read_envelope(status, body)
     return envelope is not None and is_refusal(envelope) and envelope.outer.error_code == ILLEGAL_SIGN
+
+
+def is_terminal_refused(status: int, body: bytes) -> bool:
+    """Tell whether the gateway does not serve this terminal, on either layer."""
+    envelope = read_envelope(status, body)
+    if envelope is None:
+        return False
+    said = envelope.outer if envelope.outer.result_code != COMMUNICATED else envelope.biz
+    return said.error_code in TERMINAL_ERRORS
 
 
 def is_refusal(envelope: Envelope) -> bool:

@@ -168,6 +168,7 @@ def probe(*acts: Act, credentials: Credentials = CREDENTIALS, url: str = "", rea
 
 
 MAINTENANCE = b'{"result_code":"500","error_code":"MAINTENANCE_INPROGRESS"}'
+NO_TERMINAL = b'{"result_code":"400","error_code":"TERMINAL_NOT_EXISTS"}'
 ABNORMAL = b'{"result_code":"200","biz_response":{"result_code":"FAIL","error_code":"UPAY_TERMINAL_STATUS_ABNORMAL"}}'
 
 
@@ -178,9 +179,10 @@ ABNORMAL = b'{"result_code":"200","biz_response":{"result_code":"FAIL","error_co
         ((says(b'{"result_code":"400","error_code":"UPAY_ORDER_NOT_EXIST"}'),), LinkState.PROVEN, ""),
         ((says(ILLEGAL_SIGN), says(ABSENT)), LinkState.PROVEN, ""),
         ((says(ILLEGAL_SIGN), says(ILLEGAL_SIGN)), LinkState.KEY_REFUSED, "ILLEGAL_SIGN"),
-        ((says(MAINTENANCE),), LinkState.REFUSED, "MAINTENANCE_INPROGRESS"),
-        ((says(ABNORMAL),), LinkState.REFUSED, "UPAY_TERMINAL_STATUS_ABNORMAL"),
-        ((says(biz("SUCCESS", "PAID")),), LinkState.REFUSED, "answer_mismatch"),
+        ((says(MAINTENANCE),), LinkState.DOWN, "MAINTENANCE_INPROGRESS"),
+        ((says(ABNORMAL),), LinkState.TERMINAL_REFUSED, "UPAY_TERMINAL_STATUS_ABNORMAL"),
+        ((says(NO_TERMINAL),), LinkState.TERMINAL_REFUSED, "TERMINAL_NOT_EXISTS"),
+        ((says(biz("SUCCESS", "PAID")),), LinkState.DOWN, "answer_mismatch"),
         ((says(b"<html>log in</html>"),), LinkState.DOWN, "unreadable_answer"),
         ((says(ABSENT, status="503 Busy"),), LinkState.DOWN, "http_503"),
         ((raw(b""),), LinkState.DOWN, "gateway_no_answer"),

@@ -1,4 +1,4 @@
-"""``python -m tests.bench``: what terminald costs, each figure beside its floor, all measured in one run.
+"""``python -m tests.bench``: what terminald costs, each figure beside its floor or its peer, all measured in one run.
 
 Nothing here passes or fails: a stopwatch proves nothing on a machine that does other work too. Read the ratios, and how
 far min and max lie apart.
@@ -26,7 +26,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__.partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=100, metavar="N", help="sales on each terminal (%(default)s)")
     parser.add_argument("--old-sales", type=int, default=20_000, metavar="N", help="in the old journal (%(default)s)")
-    parser.add_argument("--starts", type=int, default=12, metavar="N", help="how often to start (%(default)s)")
+    parser.add_argument("--starts", type=int, default=10, metavar="N", help="how often to start each (%(default)s)")
     parser.add_argument("--idle-seconds", type=float, default=10.0, metavar="S", help="a window (%(default)s)")
     parser.add_argument("--idle-windows", type=int, default=2, metavar="N", help="how many windows (%(default)s)")
     parser.add_argument("--only", choices=_PARTS, action="append", help="only this part; may be repeated")
@@ -38,15 +38,18 @@ def _arguments() -> argparse.Namespace:
 
 def _measure(args: argparse.Namespace, directory: Path) -> Iterator[Section]:
     wanted: tuple[str, ...] = tuple(args.only or _PARTS)
+    bytecode = directory / "bytecode"
     if "sales" in wanted:
-        yield from latency.measure(directory, rounds=args.rounds, old_sales=args.old_sales)
+        yield from latency.measure(
+            directory, bytecode, rounds=args.rounds, starts=args.starts, old_sales=args.old_sales
+        )
     if {"start", "idle"} & set(wanted):
         (directory / "still").mkdir()
         with bench(directory / "still") as terminal:
             if "start" in wanted:
-                yield startup.measure(terminal, rounds=args.starts)
+                yield startup.measure(terminal, bytecode, rounds=args.starts)
             if "idle" in wanted:
-                yield idle.measure(terminal, seconds=args.idle_seconds, windows=args.idle_windows)
+                yield idle.measure(terminal, bytecode, seconds=args.idle_seconds, windows=args.idle_windows)
     if "receipts" in wanted:
         yield receipts.measure()
 

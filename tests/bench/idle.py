@@ -35,35 +35,33 @@ class _Window:
 
     cpu_ms_a_minute: float
     wakeups_a_second: float
-    preemptions_a_second: float
     resident_mb: float
     own_mb: float
 
 
-def measure(bench: Bench, *, seconds: float, windows: int) -> Section:
-    """Watch the daemon and its floor side by side. The bench is activated, and its daemon is not running."""
+def measure(bench: Bench, bytecode: Path, *, seconds: float, windows: int) -> Section:
+    """Watch the daemon and its peer side by side. The bench is activated, and its daemon is not running."""
     with contextlib.ExitStack() as stack:
-        starter = stack.enter_context(contextlib.closing(Starter(bench.directory)))
+        starter = stack.enter_context(contextlib.closing(Starter(bench.directory, bytecode)))
         other = stack.enter_context(SimulatedScanner())
         imports = imports_of_daemon(bench, starter)
         script = import_script(imports) + _WAIT_FOR_A_SCANNER.format(device=other.path)
         daemon = _running(starter, daemon_command(bench), bench.directory / "idle.log", stack)
-        floor = _running(starter, [sys.executable, "-c", script], bench.directory / "idle-floor.log", stack)
+        peer = _running(starter, [sys.executable, "-c", script], bench.directory / "idle-peer.log", stack)
         pause(SETTLE_S)
-        seen = [_watch((daemon.pid, floor.pid), seconds) for _ in range(windows)]
+        seen = [_watch((daemon.pid, peer.pid), seconds) for _ in range(windows)]
         threads = processes.threads(daemon.pid)
     return Section(
         title=f"Idle: {windows} × {seconds:g} s with a scanner on a line and a printer, nobody buys",
         rows=tuple(row for name, unit, field in _FIELDS for row in _rows(name, unit, field, seen)),
         notes=(
-            f"terminald has {threads} threads. The floor has the same libraries, and waits on the same kind of line.",
+            f"terminald has {threads} threads. The other process has the same libraries, and waits on a line as well.",
         ),
     )
 
 
 _FIELDS = (
     ("wake-ups a second (voluntary switches)", "/s", "wakeups_a_second"),
-    ("preemptions a second (involuntary switches)", "/s", "preemptions_a_second"),
     ("processor time", "ms/min", "cpu_ms_a_minute"),
     ("resident memory", "MB", "resident_mb"),
     ("of it, not shared with a file", "MB", "own_mb"),
@@ -72,10 +70,10 @@ _FIELDS = (
 
 def _rows(name: str, unit: str, field: str, seen: list[tuple[_Window, _Window]]) -> tuple[Row, Row]:
     daemon = tuple(float(getattr(window, field)) for window, _ in seen)
-    floor = tuple(float(getattr(window, field)) for _, window in seen)
+    peer = tuple(float(getattr(window, field)) for _, window in seen)
     return (
         Row(name=name, values=daemon, unit=unit),
-        Row(name="the same libraries, asleep", values=floor, unit=unit, role="floor"),
+        Row(name="the same libraries, asleep", values=peer, unit=unit, role="beside"),
     )
 
 
@@ -103,7 +101,6 @@ def _watch(pids: tuple[int, int], seconds: float) -> tuple[_Window, _Window]:
             _Window(
                 cpu_ms_a_minute=(last.cpu_ns - first.cpu_ns) / 1e6 / took_s * 60,
                 wakeups_a_second=(last.voluntary_switches - first.voluntary_switches) / took_s,
-                preemptions_a_second=(last.involuntary_switches - first.involuntary_switches) / took_s,
                 resident_mb=resident_mb,
                 own_mb=own_mb,
             )

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.simulator.scanner import SimulatedScanner
+from tests.bench.startup import Starter, daemon_command
 from tests.bench.table import Row, Section
 from tests.bench.terminal import LAST_BYTE_S, SETTLE_S, Sale, TappedTerminal, overlap_ms, pause, payment_code, tapped
 from tests.bench.timed_daemon import Commit
@@ -108,16 +109,16 @@ class _Measured:
     with_httpx_ms: Sequence[float]
     sqlite_ms: Sequence[float]
     sync_ms: Sequence[float]
-    filled_s: float
+    #: Of the young terminal and of the old one.
+    start_ms: Sequence[tuple[float, float]]
+    old_bytes: int
 
 
-def measure(directory: Path, *, rounds: int, old_sales: int) -> tuple[Section, ...]:
+def measure(directory: Path, bytecode: Path, *, rounds: int, starts: int, old_sales: int) -> tuple[Section, ...]:
     """Sell on two terminals in turn, and let the bare scripts and the bare disk have their turn in each round."""
     with contextlib.ExitStack() as stack:
         young = stack.enter_context(tapped(directory / "young"))
-        begin = time.monotonic()
         old = stack.enter_context(tapped(directory / "old", old_sales=old_sales))
-        filled_s = time.monotonic() - begin
         with_socket, with_httpx = _Bare("socket", young, stack), _Bare("httpx", young, stack)
         disk = _disk(directory, stack)
         taken = [
@@ -133,6 +134,7 @@ def measure(directory: Path, *, rounds: int, old_sales: int) -> tuple[Section, .
         ]
         commits = young.stop()
         old.stop()
+        _, *start_ms = [(_start_ms(young, bytecode), _start_ms(old, bytecode)) for _ in range(1 + starts)]
     columns = tuple(zip(*taken[_WARM_UPS:], strict=True))
     measured = _Measured(
         young=columns[0],
@@ -142,9 +144,15 @@ def measure(directory: Path, *, rounds: int, old_sales: int) -> tuple[Section, .
         with_httpx_ms=columns[3],
         sqlite_ms=[one for burst in columns[4] for one in burst],
         sync_ms=[one for burst in columns[5] for one in burst],
-        filled_s=filled_s,
+        start_ms=start_ms,
+        old_bytes=old.journal_file.stat().st_size,
     )
     return _scan(measured), _disk_cost(measured), _past(measured, old_sales)
+
+
+def _start_ms(terminal: TappedTerminal, bytecode: Path) -> float:
+    with contextlib.closing(Starter(terminal.bench.directory, bytecode)) as starter:
+        return starter.time_ms(daemon_command(terminal.bench), terminal.bench.directory / "start.log")
 
 
 def _credentials(terminal: TappedTerminal) -> tuple[str, str]:
@@ -166,14 +174,20 @@ def _scan(measured: _Measured) -> Section:
         title="Scan: last byte of the code on the line → first byte of the pay request at the gateway",
         rows=(
             Row(name="terminald", values=tuple(sale.scan_to_submit_ms for sale in sales), unit="ms"),
-            Row(name="bare script on a socket", values=tuple(measured.with_socket_ms), unit="ms", role="floor"),
+            Row(name="bare script on a socket", values=tuple(measured.with_socket_ms), unit="ms", role="beside"),
             Row(
-                name="bare script with asyncio and httpx", values=tuple(measured.with_httpx_ms), unit="ms", role="floor"
+                name="bare script with asyncio and httpx",
+                values=tuple(measured.with_httpx_ms),
+                unit="ms",
+                role="beside",
             ),
             Row(name="in the durable commit", values=tuple(in_commits), unit="ms", role="part"),
             Row(name="all but the commit", values=_difference(sales, in_commits), unit="ms"),
             Row(
-                name="bare script with asyncio and httpx", values=tuple(measured.with_httpx_ms), unit="ms", role="floor"
+                name="bare script with asyncio and httpx",
+                values=tuple(measured.with_httpx_ms),
+                unit="ms",
+                role="beside",
             ),
         ),
         notes=("The bare scripts sign and post on a warm connection as well, and have no journal.",),
@@ -192,37 +206,41 @@ def _disk_cost(measured: _Measured) -> Section:
     written = tuple(sale.written_bytes for sale in sales)
     rows = [
         Row(name="commits a sale", values=tuple(len(commits) for commits in own), unit=""),
-        Row(name="least for a write-ahead terminal", values=(_LEAST_COMMITS,), unit="", role="floor"),
+        Row(name="least for a write-ahead terminal", values=(_LEAST_COMMITS,), unit="", role="beside"),
         Row(name="events logged a sale", values=tuple(sum(one.entries for one in commits) for commits in own), unit=""),
         Row(name="one commit", values=durations, unit="ms"),
-        Row(name="one row in a bare SQLite (WAL, FULL)", values=tuple(measured.sqlite_ms), unit="ms", role="floor"),
-        Row(name="append 4 KiB, fdatasync", values=tuple(measured.sync_ms), unit="ms", role="floor"),
+        Row(name="one row in a bare SQLite (WAL, FULL)", values=tuple(measured.sqlite_ms), unit="ms", role="beside"),
+        Row(name="append 4 KiB, fdatasync", values=tuple(measured.sync_ms), unit="ms", role="beside"),
         Row(name="bytes to disk a sale", values=written, unit="B"),
-        Row(name="snapshots and events in them", values=payloads, unit="B", role="floor"),
+        Row(name="snapshots and events in them", values=payloads, unit="B", role="beside"),
     ]
-    notes = () if any(written) else ("The file system is in memory: no bytes to disk, and syncs cost nothing.",)
+    notes = (
+        f"Checkpoints included, {sum(written) / len(written):,.0f} bytes a sale on the average."
+        if any(written)
+        else "The file system is in memory: no bytes to disk, and syncs cost nothing.",
+    )
     return Section(title="Disk: what a sale that is opened, paid and printed costs", rows=tuple(rows), notes=notes)
 
 
 def _past(measured: _Measured, old_sales: int) -> Section:
     young, old = measured.young, measured.old
-    return Section(
-        title=f"Past: a sale with {old_sales:,} old sales in the journal, beside one with none",
-        rows=(
-            Row(name="scan → completed, old journal", values=tuple(s.scan_to_completed_ms for s in old), unit="ms"),
-            Row(
-                name="scan → completed, empty journal",
-                values=tuple(s.scan_to_completed_ms for s in young),
-                unit="ms",
-                role="floor",
-            ),
-            Row(name="scan → pay request, old journal", values=tuple(s.scan_to_submit_ms for s in old), unit="ms"),
-            Row(
-                name="scan → pay request, empty journal",
-                values=tuple(s.scan_to_submit_ms for s in young),
-                unit="ms",
-                role="floor",
-            ),
+    pairs = (
+        (
+            "scan → completed",
+            [sale.scan_to_completed_ms for sale in old],
+            [sale.scan_to_completed_ms for sale in young],
         ),
-        notes=(f"Writing that past took {measured.filled_s:.0f} s, with the start of its terminal.",),
+        ("scan → pay request", [sale.scan_to_submit_ms for sale in old], [sale.scan_to_submit_ms for sale in young]),
+        ("start → READY", [aged for _, aged in measured.start_ms], [fresh for fresh, _ in measured.start_ms]),
+    )
+    rows: list[Row] = []
+    for name, aged, fresh in pairs:
+        rows += [
+            Row(name=f"{name}, old journal", values=tuple(aged), unit="ms"),
+            Row(name=f"{name}, young journal", values=tuple(fresh), unit="ms", role="beside"),
+        ]
+    return Section(
+        title=f"Past: {old_sales:,} old sales in the journal, beside none",
+        rows=tuple(rows),
+        notes=(f"The old journal has {measured.old_bytes / 1e6:.1f} MB. Every start looks through all of it.",),
     )

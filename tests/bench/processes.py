@@ -14,7 +14,6 @@ class Effort:
 
     cpu_ns: int
     voluntary_switches: int
-    involuntary_switches: int
 
 
 def effort(pid: int) -> Effort:
@@ -23,7 +22,6 @@ def effort(pid: int) -> Effort:
     return Effort(
         cpu_ns=sum(int((task / "schedstat").read_text().split()[0]) for task in tasks),
         voluntary_switches=sum(_fields(task / "status")["voluntary_ctxt_switches"] for task in tasks),
-        involuntary_switches=sum(_fields(task / "status")["nonvoluntary_ctxt_switches"] for task in tasks),
     )
 
 

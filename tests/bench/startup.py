@@ -1,4 +1,4 @@
-"""From the start of the process to READY, beside the import of the same libraries and beside a bare interpreter."""
+"""From the start of the process to READY, beside the import of the same libraries and a bare interpreter."""
 
 import os
 import re
@@ -40,10 +40,10 @@ class Imported:
 class Starter:
     """Starts processes with a notify socket of its own, and waits for their word."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, bytecode: Path) -> None:
+        """An installed program has its bytecode beside it; here it is kept out of the source tree, in bytecode."""
         self._address = directory / "notify.sock"
-        # An installed program has its bytecode beside it; here it is kept out of the source tree.
-        self._bytecode = directory / "bytecode"
+        self._bytecode = bytecode
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(self._address))
         self._socket.settimeout(PATIENCE_S)
@@ -96,9 +96,9 @@ def import_script(imports: Iterable[Imported]) -> str:
     return "\n".join(lines)
 
 
-def measure(bench: Bench, *, rounds: int) -> Section:
-    """Start the daemon and its floors in turn. The bench is activated, and its daemon is not running."""
-    starter = Starter(bench.directory)
+def measure(bench: Bench, bytecode: Path, *, rounds: int) -> Section:
+    """Start the daemon and the others in turn. The bench is activated, and its daemon is not running."""
+    starter = Starter(bench.directory, bytecode)
     log = bench.directory / "startup.log"
     try:
         imports = imports_of_daemon(bench, starter)
@@ -108,13 +108,13 @@ def measure(bench: Bench, *, rounds: int) -> Section:
         taken = [[starter.time_ms(command, log) for command in commands] for _ in range(rounds)]
     finally:
         starter.close()
-    daemon, floor, interpreter = zip(*taken, strict=True)
+    daemon, imported, interpreter = zip(*taken, strict=True)
     return Section(
         title="Start: from the start of the process to READY=1 (caches warm)",
         rows=(
             Row(name="terminald", values=daemon, unit="ms"),
-            Row(name="import of the same libraries", values=floor, unit="ms", role="floor"),
-            Row(name="bare interpreter", values=interpreter, unit="ms", role="floor"),
+            Row(name="import of the same libraries", values=imported, unit="ms", role="beside"),
+            Row(name="bare interpreter", values=interpreter, unit="ms", role="beside"),
         ),
         notes=_owners(imports),
     )

@@ -1,4 +1,4 @@
-"""What was measured, each figure beside its floor, as a table and as JSON."""
+"""What was measured, each figure beside its floor or its peer, as a table and as JSON."""
 
 import math
 import statistics
@@ -9,9 +9,9 @@ from typing import Literal
 
 import msgspec
 
-#: "subject" is terminald. "floor" is what the same job costs without terminald: beside it stands how many times as much
-#: the subject above it takes. "part" is contained in the subject above it: beside it stands its share.
-Role = Literal["subject", "floor", "part"]
+#: "subject" is terminald. "beside" is what the job costs without terminald, or done otherwise: it gets how many times
+#: as much the subject above it takes. "part" is contained in the subject above it: it gets its share.
+Role = Literal["subject", "beside", "part"]
 
 _HEAD = ("", "n", "min", "median", "p99", "max", "", "median", "p99")
 _NAME_WIDTH = 50

@@ -8,6 +8,7 @@ from terminald.core.readiness import Condition, Reason, reasons
 READY = Condition(
     is_activated=True,
     is_key_accepted=True,
+    is_terminal_accepted=True,
     is_gateway_reachable=True,
     has_scanner=True,
     has_printer=True,
@@ -42,6 +43,7 @@ def test_a_terminal_of_which_nothing_works_says_everything_and_the_most_fundamen
         Reason.DISK_FULL,
         Reason.NOT_ACTIVATED,
         Reason.KEY_LOCKED_OUT,
+        Reason.TERMINAL_REFUSED,
         Reason.GATEWAY_UNREACHABLE,
         Reason.SCANNER_ABSENT,
         Reason.PRINTER_ABSENT,
@@ -64,5 +66,6 @@ def test_journal_disk_activation_key_and_draining_are_never_optional() -> None:
             and condition.has_disk_space
             and condition.is_activated
             and condition.is_key_accepted
+            and condition.is_terminal_accepted
             and not condition.is_draining
         )

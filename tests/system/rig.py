@@ -42,7 +42,7 @@ socket = "{directory}/api.sock"
 payment_window = "20s"
 poll_interval = "300ms"
 poll_window = "2s"
-late_lookups = ["1s", "2s"]
+late_lookups = ["1s", "3s", "6s"]
 [[scanner]]
 name = "front"
 device = "{directory}/scanner"

@@ -221,3 +221,46 @@ def test_the_daemon_serves_while_the_gateway_is_away_and_says_so(terminal: Bench
     assert (refused.status_code, refused.json()["code"]) == (503, "not_ready")
     assert refused.json()["reasons"] == ["gateway_unreachable"]
     assert httpx.codes.is_server_error(refused.status_code)
+
+
+def test_a_receipt_without_a_printer_is_refused_before_the_sale_and_a_queued_one_is_given_up(terminal: Bench) -> None:
+    """I8."""
+    terminal.start()
+    terminal.wait_ready()
+    terminal.open_sale("order-1")
+    terminal.scanner.scan(IN_PROGRESS)
+    terminal.wait_state("order-1", "processing")
+    terminal.stop(signal.SIGKILL)
+    without = terminal.config.read_text().replace('driver = "file"', 'driver = "none"\njob_lifetime = "1s"')
+    terminal.config.write_text(without)
+    terminal.start()
+    terminal.wait_ready()
+    terminal.wait(lambda: terminal.sale("order-1").receipt == "expired", "given up")
+    assert terminal.sale("order-1").state == "completed"
+    refused = terminal.api.post(
+        "/v1/sales", json={"reference": "order-2", "amount": 1, "subject": "Cola", "receipt": True}
+    )
+    assert (refused.status_code, refused.json()["code"]) == (409, "printer_off")
+    assert terminal.is_alive()
+
+
+def test_sighup_does_not_end_the_daemon(terminal: Bench) -> None:
+    terminal.start()
+    terminal.wait_ready()
+    if terminal.daemon is None:
+        raise AssertionError
+    terminal.daemon.send_signal(signal.SIGHUP)
+    terminal.wait(lambda: "restart terminald" in terminal.log.read_text(), "told")
+    assert terminal.is_alive()
+
+
+def test_a_refused_signature_makes_the_terminal_not_ready_until_it_is_accepted_again(terminal: Bench) -> None:
+    terminal.start()
+    terminal.wait_ready()
+    terminal.fault(kind="illegal_sign", path="*", count=4)
+    terminal.open_sale("order-1")
+    terminal.scanner.scan(GOOD)
+    sale = terminal.wait_state("order-1", "canceled")
+    assert sale.reason == "terminal_refused"
+    assert terminal.books().orders == []
+    terminal.wait_ready()

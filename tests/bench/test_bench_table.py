@@ -1,0 +1,60 @@
+"""The bench's own arithmetic, and that each of its parts runs. Nothing here looks at a stopwatch."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.bench.receipts import measure
+from tests.bench.table import Row, Section, encode_json, percentile, show
+from tests.system.rig import PATIENCE_S
+
+_FIGURES = st.lists(st.floats(0, 1e9), min_size=1, max_size=300).map(tuple)
+
+
+@given(values=_FIGURES, share=st.floats(0.01, 1))
+def test_a_percentile_is_a_value_that_so_many_values_do_not_exceed(values: tuple[float, ...], share: float) -> None:
+    found = percentile(values, share)
+    assert found in values
+    assert sum(value <= found for value in values) >= share * len(values) - 1e-6
+
+
+def test_a_figure_is_compared_with_the_subject_above_it(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = (
+        Row(name="daemon", values=(4.0, 6.0, 50.0), unit="ms"),
+        Row(name="bare", values=(3.0,), unit="ms", role="beside"),
+        Row(name="commit", values=(1.5,), unit="ms", role="part"),
+        Row(name="asleep", values=(0.0,), unit="ms", role="beside"),
+    )
+    section = Section(title="Scan", rows=rows, notes=("A note.",))
+    show(section)
+    title, head, daemon, bare, commit, asleep, note, _ = capsys.readouterr().out.split("\n", 7)
+    assert (title, note.strip()) == ("Scan", "A note.")
+    assert head.split() == ["n", "min", "median", "p99", "max", "median", "p99"]
+    assert daemon.split() == ["daemon", "3", "4", "6", "50", "50", "ms"]
+    assert bare.split()[-2:] == ["×2", "×16.67"]
+    assert commit.split()[-2:] == ["25%", "3%"]
+    assert asleep.split()[-2:] == ["-", "-"]
+    (decoded,) = msgspec.json.decode(encode_json([section]))
+    assert [row["ratio_of_medians"] for row in decoded["rows"]] == [1.0, 2.0, 4.0, None]
+
+
+def test_a_receipt_as_text_is_smaller_than_its_image() -> None:
+    for row, subject in measure().pairs():
+        assert row is subject or subject.median < row.median
+
+
+@pytest.mark.system
+def test_every_part_of_the_bench_runs(tmp_path: Path) -> None:
+    command = [
+        sys.executable, "-m", "tests.bench", "--rounds", "1", "--old-sales", "3", "--starts", "1",
+        "--idle-seconds", "0.1", "--idle-windows", "1", "--directory", str(tmp_path), "--json", str(tmp_path / "out"),
+    ]  # fmt: skip
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=2 * PATIENCE_S)
+    assert done.returncode == 0, done.stderr
+    titles = [section["title"].partition(":")[0] for section in msgspec.json.decode((tmp_path / "out").read_bytes())]
+    assert titles == ["Scan", "Disk", "Past", "Start", "Idle", "Receipt"]
