@@ -51,6 +51,8 @@ class Rules:
     job_lifetime: Duration
     #: Offset of the gateway's business day from UTC.
     day_offset: Duration
+    #: When the key is renewed, in milliseconds since local midnight, with this terminal's own jitter in it.
+    checkin_at: Duration | None = None
 
 
 def later(instant: Instant, by: int) -> Instant:

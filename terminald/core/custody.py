@@ -1,0 +1,291 @@
+"""Steps of the key's custody: what an event teaches, what goes with entering a state, and when to act next."""
+
+from dataclasses import replace
+from typing import Final
+
+from terminald.core.commands import Command
+from terminald.core.custody_events import (
+    CheckinNotSent,
+    CheckinRefused,
+    CheckinRequested,
+    CheckinUnanswered,
+    ClockTrusted,
+    CustodyAnswer,
+    KeyAccepted,
+    KeyLifeEnded,
+    KeyRenewed,
+    LastCheckinFailed,
+    LastKeyAccepted,
+    PreviousKeyAccepted,
+    ProofDue,
+    RenewalClear,
+    RenewalDue,
+)
+from terminald.core.custody_table import TABLE, Custody, CustodyState, Rotation
+from terminald.core.events import Event, PowerReturned, Recovered
+from terminald.core.ids import Duration, Instant, WallTime
+from terminald.core.schedule import DAY, HOUR, MINUTE, Now, Rules, later
+from terminald.core.tables import Attention, Wakeup, find_row
+from terminald.core.terminal import Terminal
+
+#: "A key is valid for at most 48 hours" (Web API documents, check-in).
+KEY_LIFE: Final = Duration(2 * DAY)
+#: "At least once a day" (same).
+RENEW_AFTER: Final = DAY
+#: After so many check-ins in a row without an answer no further one is sent unless a person asks.
+MOST_UNANSWERED: Final = 2
+#: No check-in follows another sooner, unless a person asks: one that was held up in the network is then long gone.
+LEAST_WAIT: Final = Duration(6 * HOUR)
+#: Not even a person gets one sooner: a check-in that arrives after its successor would make our key the gateway's last.
+SETTLE: Final = Duration(10 * MINUTE)
+#: Where the configured time of day lies outside of the day after a renewal, the next one is brought forward by so much
+#: that the one after it can keep the time.
+BROUGHT_FORWARD: Final = Duration(18 * HOUR)
+#: A proof outranks the arithmetic of ages for so long.
+PROOF_HOLDS: Final = HOUR
+#: The first wait between two proofs; doubled each time.
+PROOF_FIRST: Final = MINUTE
+#: The longest: a gateway that was away is asked at once when the link comes back.
+PROOF_LONGEST: Final = Duration(30 * MINUTE)
+#: How soon after a boot with an unknown time of day the key is renewed, as nobody knows how old it is.
+BOOT_GRACE: Final = Duration(10 * MINUTE)
+
+_S = CustodyState
+_ASKING: Final = frozenset({_S.CHECKING_IN, _S.RECHECKING})
+_RENEWED: Final = frozenset({_S.UNPROVEN, _S.FRESH})
+_ATTENTION: Final = {
+    _S.STOPPED: "checkin_stopped",
+    _S.EXPIRED: "key_expired",
+    _S.LOCKED_OUT: "key_locked_out",
+}
+
+
+def begin(terminal: Terminal, *, now: Now, rules: Rules) -> Custody:
+    """Take an identity into custody that has none yet: after an activation, or from a journal of an older release.
+
+    Its age is believed between nothing and a day: a clock that was set since then can neither postpone the first
+    renewal nor make the key expire.
+    """
+    age = min(max(now.wall - terminal.rotated_at, 0), DAY)
+    rotated = later(now.instant, -age)
+    return Custody(
+        terminal=terminal,
+        rotation=Rotation(
+            state=CustodyState.UNPROVEN,
+            token=0,
+            version=1,
+            previous_version=None if terminal.previous_key is None else 0,
+            rotated=rotated,
+            is_rotated_at_trusted=False,
+            asked=None,
+            unanswered=0,
+            proven=None,
+            due=_next_renewal(rotated, now, rules),
+            not_before=now.instant,
+            retry=now.instant,
+            tries=0,
+            attention=None,
+            fault=None,
+        ),
+    )
+
+
+def step(custody: Custody, event: Event, *, now: Now, rules: Rules) -> tuple[Custody, tuple[Command, ...]]:
+    """Take one step.
+
+    Raises:
+        IllegalTransition: the table has no such row; nothing was changed.
+    """
+    event = _annotated(custody, event, now)
+    before = custody.state
+    row = find_row(TABLE, before, event)
+    terminal, rotation = _learn(custody, event, now)
+    rotation = replace(rotation, state=row.to, token=rotation.token + bool(row.ask))
+    rotation = _enter(before, rotation, event, now, rules)
+    rotation = replace(rotation, retry=None if row.ask else _next_proof(before, rotation, event, now))
+    after = Custody(terminal=terminal, rotation=rotation)
+    return after, tuple(ask(after) for ask in row.ask)
+
+
+def is_stale(custody: Custody, token: int | None) -> bool:
+    """Whether a completion comes too late: something else was asked since."""
+    return token is not None and token != custody.rotation.token
+
+
+def is_asking(custody: Custody) -> bool:
+    """Whether a check-in is under way."""
+    return custody.state in _ASKING
+
+
+def _annotated(custody: Custody, event: Event, now: Now) -> Event:
+    """Tell a proof that lets a check-in be sent from one that does not, and what is heard after two lost answers."""
+    not_before = custody.rotation.not_before
+    if (
+        isinstance(event, KeyAccepted)
+        and event.is_quiet
+        and not_before is not None
+        and not_before <= now.instant
+        and RenewalClear in TABLE[custody.state]
+    ):
+        return RenewalClear()
+    if custody.rotation.unanswered >= MOST_UNANSWERED:
+        if isinstance(event, KeyAccepted) and LastKeyAccepted in TABLE[custody.state]:
+            return LastKeyAccepted()
+        if isinstance(event, CheckinNotSent | CheckinRefused):
+            return LastCheckinFailed(fault=event.fault)
+    return event
+
+
+def _learn(custody: Custody, event: Event, now: Now) -> tuple[Terminal, Rotation]:
+    """Keep what the event says beside its type."""
+    terminal, rotation = custody.terminal, custody.rotation
+    if isinstance(event, CustodyAnswer):
+        rotation = replace(rotation, fault=event.fault, tries=rotation.tries + 1)
+    match event:
+        case KeyRenewed():
+            terminal = replace(terminal, current_key=event.key, previous_key=terminal.current_key, rotated_at=now.wall)
+            rotation = replace(
+                rotation,
+                version=rotation.version + 1,
+                previous_version=rotation.version,
+                rotated=now.instant if rotation.asked is None else rotation.asked,
+                is_rotated_at_trusted=now.is_trusted,
+                unanswered=0,
+                proven=None,
+            )
+        case PreviousKeyAccepted() if terminal.previous_key is not None:
+            terminal = replace(terminal, current_key=terminal.previous_key, previous_key=terminal.current_key)
+            rotation = replace(
+                rotation,
+                version=rotation.previous_version or 0,
+                previous_version=rotation.version,
+                proven=now.instant,
+            )
+        case CheckinUnanswered() | Recovered() | PowerReturned() if custody.state in _ASKING:
+            rotation = replace(rotation, unanswered=min(rotation.unanswered + 1, MOST_UNANSWERED))
+        case KeyAccepted() | RenewalClear() | LastKeyAccepted():
+            rotation = replace(rotation, proven=now.instant)
+        case CheckinRequested():
+            settled = now.instant if rotation.asked is None else later(rotation.asked, SETTLE)
+            rotation = replace(rotation, not_before=max(now.instant, settled))
+        case ClockTrusted():
+            rotation = _with_lost_time(rotation, terminal, now)
+    return terminal, rotation
+
+
+def _with_lost_time(rotation: Rotation, terminal: Terminal, now: Now) -> Rotation:
+    """Move what is in the past back by the time for which the power was off, as two trusted times of day tell it."""
+    if not (rotation.is_rotated_at_trusted and now.is_trusted):
+        return rotation
+    lost = (now.wall - terminal.rotated_at) - (now.instant - rotation.rotated)
+    if lost <= 0:
+        return rotation
+    not_before = rotation.not_before
+    return replace(
+        rotation,
+        rotated=later(rotation.rotated, -lost),
+        asked=None if rotation.asked is None else later(rotation.asked, -lost),
+        not_before=None if not_before is None else later(not_before, -lost),
+    )
+
+
+def _enter(before: CustodyState, rotation: Rotation, event: Event, now: Now, rules: Rules) -> Rotation:
+    """Set what goes with entering a state."""
+    state = rotation.state
+    if isinstance(event, ClockTrusted):
+        rotation = replace(rotation, due=_next_renewal(rotation.rotated, now, rules))
+    if isinstance(event, PowerReturned) and not now.is_trusted:
+        rotation = replace(rotation, due=min(rotation.due, later(now.instant, BOOT_GRACE)))
+    if state is before:
+        return rotation
+    if state in _RENEWED:
+        rotation = replace(rotation, due=_next_renewal(rotation.rotated, now, rules))
+    asked = now.instant if state in _ASKING else rotation.asked
+    attention = _attention(rotation, event, now)
+    rotation = replace(rotation, asked=asked, attention=attention, tries=0)
+    return replace(rotation, not_before=_not_before(rotation, event, now))
+
+
+def _attention(rotation: Rotation, event: Event, now: Now) -> Attention | None:
+    """Return what a person should look at, in the state that is entered."""
+    known, code = rotation.attention, _ATTENTION.get(rotation.state)
+    if isinstance(event, CheckinRefused):
+        return Attention(code="checkin_refused", since=now.instant)
+    if isinstance(event, PreviousKeyAccepted):
+        return Attention(code="key_unproven", since=now.instant)
+    if code is not None:
+        return Attention(code=code, since=known.since if known else now.instant)
+    return None if rotation.state in (CustodyState.FRESH, CustodyState.DOUBTFUL) else known
+
+
+def _not_before(rotation: Rotation, event: Event, now: Now) -> Instant | None:
+    """Return before when no check-in is sent, from the state that is entered."""
+    state, is_stopped = rotation.state, rotation.unanswered >= MOST_UNANSWERED
+    if state in _ASKING or state is CustodyState.STOPPED or (state in _ATTENTION and is_stopped):
+        return None
+    if state is CustodyState.DUE and not isinstance(event, CheckinRefused | CheckinNotSent):
+        return rotation.not_before
+    if rotation.asked is None or isinstance(event, CheckinNotSent):
+        return now.instant
+    return max(now.instant, later(rotation.asked, LEAST_WAIT))
+
+
+def _next_proof(before: CustodyState, rotation: Rotation, event: Event, now: Now) -> Instant | None:
+    """Return when the key is proven next, by itself."""
+    state, not_before = rotation.state, rotation.not_before
+    if state in _ASKING or state is CustodyState.FRESH or (state is CustodyState.STOPPED and not_before is None):
+        return None
+    if state is before and not isinstance(event, CustodyAnswer) and rotation.retry is not None:
+        proof = rotation.retry
+    elif state is CustodyState.LOCKED_OUT:
+        return later(now.instant, _spread(PROOF_LONGEST, now))
+    elif isinstance(event, CustodyAnswer):
+        delay = min(PROOF_LONGEST, PROOF_FIRST << min(rotation.tries, 8))
+        proof = later(now.instant, _spread(Duration(delay), now))
+    else:
+        proof = now.instant
+    if state in (CustodyState.DUE, CustodyState.DOUBTFUL) and not_before is not None:
+        return max(proof, not_before)
+    return proof
+
+
+def _spread(delay: Duration, now: Now) -> int:
+    return int(delay * (1 + now.jitter / 2))
+
+
+def _next_renewal(rotated: Instant, now: Now, rules: Rules) -> Instant:
+    """Return when a key of that age is renewed: a day later, or before that at the configured time of day."""
+    if rules.checkin_at is None or not now.is_trusted:
+        return later(rotated, RENEW_AFTER)
+    first = later(rotated, LEAST_WAIT)
+    first_wall = now.wall - (now.instant - first)
+    wait = (rules.checkin_at - rules.day_offset - first_wall) % DAY
+    due = later(first, wait)
+    return due if due - rotated <= RENEW_AFTER else later(rotated, BROUGHT_FORWARD)
+
+
+def life_end(rotation: Rotation) -> Instant:
+    """Return when the current key can not be valid any more, as far as ages tell."""
+    end = later(rotation.rotated, KEY_LIFE)
+    return end if rotation.proven is None else max(end, later(rotation.proven, PROOF_HOLDS))
+
+
+def next_wakeup(custody: Custody) -> Wakeup | None:
+    """Return the one next moment at which the key wants an event; None when it waits for a completion or a person."""
+    rotation, times = custody.rotation, list[Wakeup]()
+    if rotation.state is CustodyState.FRESH:
+        times.append(Wakeup(at=rotation.due, event=RenewalDue()))
+    if KeyLifeEnded in TABLE[rotation.state]:
+        times.append(Wakeup(at=life_end(rotation), event=KeyLifeEnded()))
+    if rotation.retry is not None:
+        times.append(Wakeup(at=rotation.retry, event=ProofDue()))
+    return min(times, key=lambda wakeup: wakeup.at, default=None)
+
+
+def next_checkin(custody: Custody, now: Now) -> WallTime | None:
+    """Return about when the next check-in is sent, for people; None when none is sent by itself."""
+    rotation, state = custody.rotation, custody.state
+    if state is CustodyState.LOCKED_OUT or (state is not CustodyState.FRESH and rotation.not_before is None):
+        return None
+    at = rotation.due if state in (CustodyState.FRESH, CustodyState.UNPROVEN) else rotation.not_before
+    return None if at is None else WallTime(now.wall + max(0, at - now.instant))
