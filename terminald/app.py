@@ -1,6 +1,7 @@
 """The composition root: configuration → adapters → one task group → ordered shutdown."""
 
 import asyncio
+import hashlib
 import logging
 import random
 import shutil
@@ -25,9 +26,9 @@ from terminald.adapters.state_directory import lock
 from terminald.adapters.supervisor import supervise
 from terminald.adapters.systemd import notify
 from terminald.config import Config, ScannerConfig
+from terminald.core.custody import begin
 from terminald.core.ids import Duration
-from terminald.core.schedule import Rules
-from terminald.core.terminal import Terminal
+from terminald.core.schedule import MINUTE, Rules
 from terminald.engine import Engine, World
 from terminald.engine_desk import EngineDesk
 from terminald.errors import ConfigError
@@ -69,8 +70,11 @@ def settle_device_id(config: Config, journal: SqliteJournal) -> str:
     return stored
 
 
-def rules_of(config: Config) -> Rules:
-    """Return the lengths of time that the machines obey."""
+def rules_of(config: Config, terminal_sn: str) -> Rules:
+    """Return the lengths of time that the machines obey. The check-in's jitter is the terminal's own, for ever."""
+    at, spread = config.checkin.at, config.checkin.jitter
+    own = int.from_bytes(hashlib.blake2b(terminal_sn.encode(), digest_size=8).digest())
+    checkin_at = (at.hour * 60 + at.minute) * MINUTE + own % (spread + 1)
     offset = config.gateway.timezone.utcoffset(None)
     return Rules(
         payment_window=config.sale.payment_window,
@@ -79,6 +83,7 @@ def rules_of(config: Config) -> Rules:
         late_lookups=config.sale.late_lookups,
         job_lifetime=config.printer.job_lifetime,
         day_offset=Duration(int(offset.total_seconds() * 1000)),
+        checkin_at=Duration(checkin_at),
     )
 
 
@@ -90,13 +95,16 @@ class App:
         self._config = config
         jitter = random.SystemRandom().random
         device_id = settle_device_id(config, journal)
-        terminal = journal.load_terminal()
+        custody, terminal = journal.load_custody(), journal.load_terminal()
+        for key in (terminal.current_key, terminal.previous_key) if terminal else ():
+            if key is not None:
+                protect(key)
         boot = journal.open_boot(clocks.boot_id(), clocks.boottime_ms())
         self._is_new_boot = boot.is_new
         clock = clocks.SystemClock(boot.offset, jitter=jitter)
         self._journal = JournalThread(journal)
         self._gateway = HttpGateway(
-            gateway_settings(config), credentials=_credentials(terminal), on_time=clock.note_gateway_time
+            gateway_settings(config), credentials=self._credentials, on_time=clock.note_gateway_time
         )
         self._scanners = [self._scanner(one) for one in config.scanners]
         self._printer = make_printer(config.printer)
@@ -106,17 +114,20 @@ class App:
             clock=clock,
             scanners=self._scanners,
             receipts=None if self._printer is None else _receipt_sender(config, self._printer),
-            terminal=terminal,
             salt=journal.salt(),
             new_id=clocks.new_ulid,
             jitter=jitter,
             has_disk_space=_disk_watch(config),
         )
+        rules = rules_of(config, terminal.terminal_sn if terminal else "")
+        if custody is None and terminal is not None:
+            custody = begin(terminal, now=clock.now(), rules=rules)
         self._engine = Engine(
             world,
-            rules=rules_of(config),
+            rules=rules,
             required=frozenset(config.readiness.require),
             book=journal.load_book(clock.now().instant),
+            custody=custody,
             last_seq=journal.last_seq(),
         )
         self._desk = EngineDesk(self._engine, device_id=device_id, code_pattern=config.sale.payment_code)
@@ -131,6 +142,9 @@ class App:
             suffix=settings.suffix,
             on_frame=self._take_frame,
         )
+
+    def _credentials(self) -> Credentials | None:
+        return self._engine.keeper.credentials()
 
     def _take_frame(self, scanner: str, text: str) -> None:
         self._desk.take_frame(scanner, text)
@@ -205,21 +219,6 @@ def sale_defaults(config: Config) -> SaleDefaults:
         max_amount=config.sale.max_amount,
         receipt=config.printer.driver != "none" and config.receipt.print_when != "never",
     )
-
-
-def _credentials(terminal: Terminal | None) -> Callable[[], Credentials | None]:
-    if terminal is None:
-        return lambda: None
-    for key in (terminal.current_key, terminal.previous_key):
-        if key is not None:
-            protect(key)
-    held = Credentials(
-        terminal_sn=terminal.terminal_sn,
-        device_id=terminal.device_id,
-        current=terminal.current_key,
-        previous=terminal.previous_key,
-    )
-    return lambda: held
 
 
 def _receipt_sender(config: Config, printer: Printer) -> ReceiptSender:

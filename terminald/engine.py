@@ -17,21 +17,22 @@ from terminald.adapters.ports import (
     DeviceReport,
     DeviceState,
     Entry,
-    Gateway,
     Journal,
+    KeyGateway,
     ReceiptSender,
     Scanner,
 )
 from terminald.core import ledger
 from terminald.core.commands import ArmScanners, Command, DisarmScanners, GatewayCommand, SendJob
+from terminald.core.custody_table import Custody
 from terminald.core.events import Event, PowerReturned, PrintAnswer, PrinterAbsent, Recovered, ShutdownRequested
 from terminald.core.ids import WallTime
 from terminald.core.ledger import Advance, Book, Record, Stimulus, ToAttempt, ToJob, ToSale
 from terminald.core.readiness import Condition, Reason, reasons
 from terminald.core.sale import SaleState
 from terminald.core.schedule import Rules
-from terminald.core.terminal import Terminal
-from terminald.engine_entries import entries_of
+from terminald.engine_custody import CustodyKeeper, Hands
+from terminald.engine_entries import entries_of, reason_words
 from terminald.engine_link import LinkMonitor
 from terminald.errors import ApiError, JournalUnavailable, TerminaldError
 from terminald.wire.api_views import readiness_event
@@ -55,11 +56,10 @@ class World:
     """Everything outside that the engine uses."""
 
     journal: Journal
-    gateway: Gateway
+    gateway: KeyGateway
     clock: Clock
     scanners: Sequence[Scanner]
     receipts: ReceiptSender | None
-    terminal: Terminal | None
     #: Salt of the digests by which a payment code is recognised again.
     salt: bytes
     #: Gives a new identifier that was never used before: 26 letters and digits, sortable by time.
@@ -73,8 +73,17 @@ class World:
 class Engine:
     """Owns the book. One instance for the life of the process; :meth:`run` is its only task."""
 
-    def __init__(self, world: World, *, rules: Rules, required: frozenset[str], book: Book, last_seq: int) -> None:
-        """Book and last_seq are what the journal holds; required is the configured ``readiness.require``."""
+    def __init__(
+        self,
+        world: World,
+        *,
+        rules: Rules,
+        required: frozenset[str],
+        book: Book,
+        custody: Custody | None,
+        last_seq: int,
+    ) -> None:
+        """Book, custody and last_seq are what the journal holds; required is the configured ``readiness.require``."""
         self.world = world
         self.rules = rules
         self.book = book
@@ -83,15 +92,24 @@ class Engine:
         self._is_stopping = False
         self.is_journal_writable = True
         self.devices: dict[str, DeviceReport] = {}
-        self.link = LinkMonitor(world.gateway, world.clock, jitter=world.jitter, on_change=self._look_at_readiness)
+        self.link = LinkMonitor(world.gateway, world.clock, jitter=world.jitter, on_change=self._note_link)
         #: Set when everything that was open at the start has been taken up again.
         self.recovered = asyncio.Event()
         self._required = required
         self._inbox: asyncio.Queue[Work] = asyncio.Queue()
         self._tasks = asyncio.TaskGroup()
+        self._asked = 0  # requests about orders that have no answer yet
         self._alarm: asyncio.TimerHandle | None = None
         self._news = asyncio.Event()
         self._told_reasons: tuple[Reason, ...] | None = None
+        hands = Hands(
+            commit=self._commit,
+            spawn=self._tasks.create_task,
+            take=self._take_key_event,
+            is_quiet=self._is_quiet,
+            on_change=self._look_at_readiness,
+        )
+        self.keeper = CustodyKeeper(custody, gateway=world.gateway, clock=world.clock, rules=rules, hands=hands)
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -101,6 +119,7 @@ class Engine:
         async with self._tasks:
             for stimulus in ledger.recovery(self.book, event):
                 await self._apply_surely(stimulus)
+            await self._surely(lambda: self.keeper.apply(event))
             self.recovered.set()
             self._set_alarm()
             self._tasks.create_task(self.link.run())
@@ -124,7 +143,7 @@ class Engine:
         self._inbox.put_nowait(self._close_waiting_sale)
         try:
             async with asyncio.timeout(grace_s):
-                while ledger.sale_with_customer(self.book) or self._is_printing():
+                while ledger.sale_with_customer(self.book) or self._is_printing() or self.keeper.is_asking:
                     await self._news.wait()
         except TimeoutError:
             log.warning("stopping with a payment or a receipt still open; it goes on at the next start")
@@ -141,6 +160,7 @@ class Engine:
     async def _watch(self) -> None:
         while True:
             self._look_at_readiness()
+            self.keeper.note_time()
             await asyncio.sleep(WATCH_INTERVAL_S)
 
     # --- the inbox ---------------------------------------------------------------------------------------------------
@@ -216,9 +236,12 @@ class Engine:
 
     async def _apply_surely(self, stimulus: Stimulus) -> None:
         """Take a step that can not be refused: a completion, a wake-up, a recovery. Waits for the journal to work."""
+        await self._surely(lambda: self.apply(stimulus))
+
+    async def _surely(self, step: Callable[[], Awaitable[object]]) -> None:
         while True:
             try:
-                await self.apply(stimulus)
+                await step()
             except JournalUnavailable:
                 await asyncio.sleep(COMMIT_RETRY_S)
             else:
@@ -261,7 +284,11 @@ class Engine:
                 raise NotImplementedError(f"nobody performs {type(command).__name__}")
 
     async def _ask_gateway(self, command: GatewayCommand) -> None:
-        answer = await self.world.gateway.perform(command)
+        self._asked += 1
+        try:
+            answer = await self.world.gateway.perform(command)
+        finally:
+            self._asked -= 1
         self.link.note(answer)
         completion = ToAttempt(client_sn=command.client_sn, event=answer, token=command.token)
         self._inbox.put_nowait(lambda: self._apply_surely(completion))
@@ -282,17 +309,35 @@ class Engine:
     def _set_alarm(self) -> None:
         if self._alarm:
             self._alarm.cancel()
-        due = ledger.next_wakeup(self.book)
-        if due is None:
+        due, of_key = ledger.next_wakeup(self.book), self.keeper.next_wakeup()
+        times = [wakeup.at for wakeup in (due and due[0], of_key) if wakeup]
+        if not times:
             self._alarm = None
             return
-        when = self.world.clock.timer_at(due[0].at)
+        when = self.world.clock.timer_at(min(times))
         self._alarm = asyncio.get_running_loop().call_at(when, self._inbox.put_nowait, self._wake)
 
     async def _wake(self) -> None:
-        due = ledger.next_wakeup(self.book)
-        if due and due[0].at <= self.world.clock.now().instant:
+        due, of_key, instant = ledger.next_wakeup(self.book), self.keeper.next_wakeup(), self.world.clock.now().instant
+        if due and due[0].at <= instant:
             await self._apply_surely(due[1])
+        elif of_key and of_key.at <= instant:
+            event = of_key.event
+            await self._surely(lambda: self.keeper.apply(event))
+
+    # --- the key -----------------------------------------------------------------------------------------------------
+
+    def _take_key_event(self, event: Event, token: int | None) -> None:
+        self._inbox.put_nowait(lambda: self._surely(lambda: self.keeper.apply(event, token)))
+
+    def _is_quiet(self) -> bool:
+        """Whether nobody is being served: the moment to look after the key."""
+        is_busy = self._asked or self.is_draining or not self.is_journal_writable
+        return not is_busy and ledger.sale_with_customer(self.book) is None
+
+    def _note_link(self) -> None:
+        self.keeper.note_link(is_proven=self.link.is_proven, is_key_refused=self.link.is_key_refused)
+        self._look_at_readiness()
 
     # --- devices and readiness ---------------------------------------------------------------------------------------
 
@@ -315,8 +360,9 @@ class Engine:
         """Return every reason against taking money now."""
         ready = {report.kind for report in self.devices.values() if report.state is DeviceState.READY}
         condition = Condition(
-            is_activated=self.world.terminal is not None,
-            is_key_accepted=not self.link.is_key_refused,
+            is_activated=self.keeper.custody is not None,
+            is_key_accepted=not (self.link.is_key_refused or self.keeper.is_locked_out),
+            is_key_alive=not self.keeper.is_expired,
             is_terminal_accepted=not self.link.is_terminal_refused,
             is_gateway_reachable=self.link.is_reachable,
             has_scanner="scanner" in ready,
@@ -338,18 +384,14 @@ class Engine:
         now = self.reasons()
         if now == self._told_reasons and was_writable:
             return
-        before = "" if self._told_reasons is None else _words(self._told_reasons)
+        before = "" if self._told_reasons is None else reason_words(self._told_reasons)
         record = Record(
             kind="readiness",
             subject="terminal",
             sale_id=ledger.NO_SALE,
             cause="ReadinessChanged",
             before=before,
-            after=_words(now),
+            after=reason_words(now),
         )
         await self.publish(record, "readiness", readiness_event(tuple(one.value for one in now)))
         self._told_reasons = self.reasons()
-
-
-def _words(judged: tuple[Reason, ...]) -> str:
-    return ",".join(reason.value for reason in judged) or "ready"

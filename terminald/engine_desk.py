@@ -1,13 +1,16 @@
 """What the engine does for callers: the host's API, a scanner's frames, a person at the command line."""
 
+import asyncio
+import contextlib
 import re
 
 from terminald.adapters.ports import KeyStatus, LoggedEvent, OrderLook, SaleFilter, Status
 from terminald.core import ledger
 from terminald.core.attempt_table import Attempt, AttemptState
 from terminald.core.commands import QueryOrder
+from terminald.core.custody_events import CheckinRequested
 from terminald.core.events import CancelRequested, CodeScanned
-from terminald.core.ids import ClientSn, Duration, PaymentCode, SaleId
+from terminald.core.ids import ClientSn, PaymentCode, SaleId
 from terminald.core.ledger import Book, OpenSale, PrintCopy, Record, SaleView, ToAttempt, ToSale
 from terminald.core.sale import Sale, SaleOrder, SaleState
 from terminald.engine import Engine
@@ -15,9 +18,8 @@ from terminald.errors import ApiError, IllegalTransition
 from terminald.wire.api_views import scan_event
 from terminald.wire.barcode import NotPaymentCode, classify
 
-#: A key older than this should have been renewed, and one older than twice this is dead ("at least once a day … valid
-#: for at most 48 hours", Web API documents, check-in).
-KEY_DUE = Duration(24 * 3_600_000)
+#: A proof and a check-in, each with up to 30 s, and some more.
+CHECKIN_PATIENCE_S = 70.0
 #: States in which an answer to a query that nobody waits for can be used: no other request is under way.
 _QUERYABLE = frozenset(
     {
@@ -171,9 +173,28 @@ class EngineDesk:
 
     # --- status and events -------------------------------------------------------------------------------------------
 
+    async def check_in(self) -> KeyStatus:
+        """Have the key renewed, and return what it is then: renewed or not, within CHECKIN_PATIENCE_S."""
+        keeper = self._engine.keeper
+        await self._engine.request(self._request_checkin)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CHECKIN_PATIENCE_S):
+                await keeper.settle()
+        status = keeper.status()
+        if status is None:
+            raise ApiError("not_ready", "this terminal is not activated", reasons=("not_activated",))
+        return status
+
+    async def _request_checkin(self) -> None:
+        if busy := ledger.sale_with_customer(self._engine.book):
+            raise ApiError("busy", f"sale {busy.id} ({busy.order.reference}) is open")
+        await self._engine.keeper.apply(CheckinRequested())
+
     def status(self) -> Status:
         """Return the present state of everything."""
-        engine, terminal, now = self._engine, self._world.terminal, self._world.clock.now()
+        engine, now = self._engine, self._world.clock.now()
+        custody = engine.keeper.custody
+        terminal = custody.terminal if custody else None
         book, customer = engine.book, ledger.sale_with_customer(engine.book)
         with_customer = customer.attempts[-1:] if customer else ()
         open_attempts = [one for one in book.attempts.values() if not one.state.is_final]
@@ -182,7 +203,7 @@ class EngineDesk:
             terminal_sn=terminal.terminal_sn if terminal else "",
             device_id=self._device_id,
             activated_at=terminal.activated_at if terminal else None,
-            key=self._key_status(now.wall),
+            key=engine.keeper.status(),
             is_gateway_reachable=engine.link.is_reachable,
             last_answer_at=engine.link.last_answer_at,
             devices=tuple(engine.devices.values()),
@@ -194,16 +215,6 @@ class EngineDesk:
             is_draining=engine.is_draining,
             uptime_s=(now.instant - self._started) // 1000,
         )
-
-    def _key_status(self, wall: int) -> KeyStatus | None:
-        terminal = self._world.terminal
-        if terminal is None:
-            return None
-        age = max(0, wall - terminal.rotated_at)
-        state = "fresh" if age <= KEY_DUE else "stale" if age <= 2 * KEY_DUE else "expired"
-        if self._engine.link.is_key_refused:
-            state = "locked_out"
-        return KeyStatus(state=state, age_s=age // 1000, rotated_at=terminal.rotated_at, next_checkin=None)
 
     async def events_after(self, seq: int, limit: int) -> tuple[LoggedEvent, ...]:
         """Return public events with a greater sequence number, oldest first."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 from terminald.adapters.ports import Entry
 from terminald.core.ids import ClientSn, JobId
 from terminald.core.ledger import Advance, Book, Record, view
+from terminald.core.readiness import Reason
 from terminald.core.sale import SaleState
 from terminald.core.schedule import Now
 from terminald.wire.api_views import attention_event, print_event, sale_event
@@ -46,3 +47,8 @@ def _attention(record: Record, before: Book, after: Book, now: Now) -> list[Entr
         return []
     raised = replace(record, kind="attention", before="", after=new.attention.code)
     return [Entry(record=raised, topic="attention", body=attention_event(new, new.attention, now))]
+
+
+def reason_words(judged: tuple[Reason, ...]) -> str:
+    """Return the reasons against taking money as one word, for the records of readiness."""
+    return ",".join(reason.value for reason in judged) or "ready"

@@ -46,6 +46,11 @@ class LinkMonitor:
         return self._report.state is not LinkState.DOWN
 
     @property
+    def is_proven(self) -> bool:
+        """Whether the last exchange was accepted."""
+        return self._report.state is LinkState.PROVEN
+
+    @property
     def is_key_refused(self) -> bool:
         """Whether the gateway refuses every key that we hold."""
         return self._report.state is LinkState.KEY_REFUSED

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from terminald.adapters.api_events import EventStreams
-from terminald.adapters.api_views import decode_filter, queried_json, status_json
+from terminald.adapters.api_views import decode_filter, key_json, queried_json, status_json
 from terminald.adapters.ports import Desk
 from terminald.core.ledger import SaleView
 from terminald.core.schedule import Now
@@ -73,6 +73,7 @@ class Routes:
             "query": self._query,
             "print_copy": self._print_copy,
             "get_status": self._get_status,
+            "check_in": self._check_in,
             "follow_events": self._follow_events,
             "get_openapi": self._get_openapi,
         }
@@ -109,6 +110,10 @@ class Routes:
 
     async def _get_status(self, _: Request) -> Response:
         return json_answer(status_json(self._desk.status(), self._version))
+
+    async def _check_in(self, request: Request) -> Response:
+        decode_empty_request(request.body)
+        return json_answer(key_json(await self._desk.check_in()))
 
     async def _follow_events(self, request: Request) -> Response:
         return await self._streams.open(request.last_event_id, request.query.get("since"))

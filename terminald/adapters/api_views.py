@@ -6,13 +6,16 @@ from typing import Final
 import msgspec
 
 from terminald.adapters.ports import DeviceReport, KeyStatus, OrderLook, SaleFilter, Status
+from terminald.core.ids import WallTime
 from terminald.core.ledger import SaleView
 from terminald.core.sale import SaleState
 from terminald.core.schedule import Now
+from terminald.core.tables import Attention
 from terminald.errors import ApiError
 from terminald.wire import api_shapes as shapes
 from terminald.wire.api import is_name, parse_flag, parse_number, parse_time
 from terminald.wire.api_calls import MAX_LIMIT
+from terminald.wire.api_problems import advice
 from terminald.wire.api_views import rfc3339, rfc3339_or_none, sale_shape
 
 #: References, ids, ``sn`` and ``client_sn`` are all this short.
@@ -98,6 +101,20 @@ def status_json(status: Status, version: str) -> bytes:
 def device_event(report: DeviceReport) -> bytes:
     """Write the body of a ``device`` event: the device as the status shows it."""
     return msgspec.json.encode(_device(report))
+
+
+def key_event(key: KeyStatus, attention: Attention | None, now: Now) -> bytes:
+    """Write the body of a ``key`` event: the key as the status shows it, and why a person should look at it."""
+    shown = None
+    if attention is not None:
+        since = rfc3339(WallTime(now.wall - (now.instant - attention.since)))
+        shown = shapes.Attention(code=attention.code, since=since, advice=advice(attention.code))
+    return msgspec.json.encode(shapes.KeyEvent(key=_key(key), attention=shown))
+
+
+def key_json(key: KeyStatus) -> bytes:
+    """Write the key as the status shows it."""
+    return msgspec.json.encode(_key(key))
 
 
 def _key(key: KeyStatus) -> shapes.Key:

@@ -10,7 +10,7 @@ import asyncio
 import email.utils
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import httpx
@@ -18,6 +18,17 @@ import httpx
 from terminald.adapters.gateway_line import GatewaySettings, Line, Reply, Signature
 from terminald.adapters.ports import LinkReport, LinkState
 from terminald.core.commands import GatewayCommand, QueryOrder, RefundOrder, ReverseOrder, SubmitPayment
+from terminald.core.custody_events import (
+    CheckinNotSent,
+    CheckinRefused,
+    CheckinUnanswered,
+    CustodyAnswer,
+    KeyAccepted,
+    KeyRefused,
+    KeyRenewed,
+    KeyUnanswered,
+    PreviousKeyAccepted,
+)
 from terminald.core.events import (
     Answer,
     AnswerMismatched,
@@ -29,7 +40,7 @@ from terminald.core.events import (
 from terminald.core.ids import ClientSn, Secret, WallTime
 from terminald.core.money import Fen
 from terminald.errors import GatewayNotSent, GatewayOutcomeUnknown
-from terminald.logs import log_event
+from terminald.logs import log_event, protect
 from terminald.wire import upay
 
 __all__ = ["ActivationNotSent", "Credentials", "GatewaySettings", "HttpGateway", "activate"]
@@ -121,6 +132,9 @@ class HttpGateway:
         credentials = self._credentials()
         if credentials is None:
             return LinkReport(state=LinkState.DOWN, fault=_NOT_ACTIVATED)
+        return await self._probe(credentials)
+
+    async def _probe(self, credentials: Credentials) -> LinkReport:
         query = QueryOrder(client_sn=ClientSn(upay.PROBE_CLIENT_SN), token=0, amount=Fen(0))
         try:
             path, body, _ = _request_of(query, credentials)
@@ -135,6 +149,57 @@ class HttpGateway:
         return _report(
             reply, upay.Asked(terminal_sn=credentials.terminal_sn, client_sn=query.client_sn, amount=query.amount)
         )
+
+    async def prove(self) -> CustodyAnswer:
+        """Query an order that never was, signed with the current key; where that is refused, with the previous one."""
+        credentials = self._credentials()
+        if credentials is None:
+            return KeyUnanswered(fault=_NOT_ACTIVATED)
+        report = await self._probe_with(credentials, credentials.current)
+        accepted: CustodyAnswer = KeyAccepted()
+        if report.state is LinkState.KEY_REFUSED and credentials.previous is not None:
+            report = await self._probe_with(credentials, credentials.previous)
+            accepted = PreviousKeyAccepted()
+        match report.state:
+            case LinkState.KEY_REFUSED:
+                answer: CustodyAnswer = KeyRefused(fault=report.fault)
+            case LinkState.PROVEN:
+                answer = accepted
+            case _:
+                answer = KeyUnanswered(fault=report.fault)
+        log_event(_log, logging.INFO, "gateway request", command="ProveKey", event=type(answer).__name__)
+        return answer
+
+    async def _probe_with(self, credentials: Credentials, key: Secret) -> LinkReport:
+        return await self._probe(replace(credentials, current=key, previous=None))
+
+    async def check_in(self) -> CustodyAnswer:
+        """Send one check-in once, signed with the current key, and return what its answer means.
+
+        Never repeated, and never signed with another key: what is not understood may have made a new key (documents,
+        check-in). A new key is masked in the log from here on.
+        """
+        answer = await self._check_in()
+        if isinstance(answer, KeyRenewed):
+            protect(answer.key)
+        log_event(_log, logging.INFO, "gateway request", command="CheckIn", event=type(answer).__name__)
+        return answer
+
+    async def _check_in(self) -> CustodyAnswer:
+        credentials = self._credentials()
+        if credentials is None:
+            return CheckinNotSent(fault=_NOT_ACTIVATED)
+        sn = credentials.terminal_sn
+        try:
+            body = upay.encode_checkin(terminal_sn=sn, device_id=credentials.device_id)
+            reply = await self._line.exchange(upay.CHECKIN_PATH, body, Signature(sn, credentials.current))
+        except ValueError as exc:
+            return CheckinNotSent(fault=_invalid(exc))
+        except GatewayNotSent as exc:
+            return CheckinNotSent(fault=_unreachable(exc))
+        except GatewayOutcomeUnknown as exc:
+            return CheckinUnanswered(fault=_unanswered(exc))
+        return _renewal(reply, sn)
 
     async def _exchange(self, path: str, body: bytes, credentials: Credentials) -> Reply:
         """Send with the current key; where its signature is refused, the same bytes once with the previous key."""
@@ -182,6 +247,9 @@ async def activate(
 _NOT_ACTIVATED = Fault(code="not_activated", message="this terminal has no identity at the gateway yet")
 
 
+_MISMATCHED = Fault(code="answer_mismatch", message="the answer speaks of another terminal")
+
+
 def _invalid(exc: ValueError) -> Fault:
     return Fault(code="invalid_request", message=str(exc))
 
@@ -213,6 +281,19 @@ def _request_of(command: GatewayCommand, credentials: Credentials) -> tuple[str,
             return upay.REFUND_PATH, upay.encode_refund(command, terminal_sn=sn), upay.decode_refund
         case _:
             raise TypeError(f"{type(command).__name__} is no request to the gateway")
+
+
+def _renewal(reply: Reply, terminal_sn: str) -> CustodyAnswer:
+    """Read the answer to a check-in. A key for another terminal is none for ours, and ours may have changed."""
+    match upay.decode_activation(reply.status, reply.body):
+        case upay.Activated(terminal_sn=said, terminal_key=key) if said == terminal_sn:
+            return KeyRenewed(key=key)
+        case upay.ActivationRefused(fault=fault):
+            return CheckinRefused(fault=fault)
+        case upay.ActivationUnknown(fault=fault):
+            return CheckinUnanswered(fault=fault)
+        case _:
+            return CheckinUnanswered(fault=_MISMATCHED)
 
 
 def _report(reply: Reply, asked: upay.Asked) -> LinkReport:

@@ -7,6 +7,8 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
+from terminald.adapters.journal_rows import Snapshots
+from terminald.core.custody_table import Custody, Rotation
 from terminald.core.ids import Secret, WallTime
 from terminald.core.terminal import ActivationIntent, Terminal
 from terminald.errors import JournalCorrupt, JournalError
@@ -15,6 +17,9 @@ from terminald.errors import JournalCorrupt, JournalError
 MAX_ACTIVATIONS: Final = 100
 #: The last events are looked at for the last moment: commits may be queued in another order than their moments.
 _RECENT_EVENTS: Final = 1_000
+
+
+ROTATIONS: Final = Snapshots(Rotation)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,18 +95,23 @@ def close_activation(connection: sqlite3.Connection, number: int, outcome: str, 
     if done.rowcount != 1:
         raise JournalError(f"there is no activation {number}; nothing was changed")
     if terminal is not None:
-        previous = terminal.previous_key
-        connection.execute(
-            _PUT_TERMINAL,
-            (
-                terminal.terminal_sn,
-                terminal.device_id,
-                terminal.current_key.reveal(),
-                None if previous is None else previous.reveal(),
-                terminal.activated_at,
-                terminal.rotated_at,
-            ),
-        )
+        _put_terminal(connection, terminal)
+        connection.execute("DELETE FROM custody")
+
+
+def _put_terminal(connection: sqlite3.Connection, terminal: Terminal) -> None:
+    previous = terminal.previous_key
+    connection.execute(
+        _PUT_TERMINAL,
+        (
+            terminal.terminal_sn,
+            terminal.device_id,
+            terminal.current_key.reveal(),
+            None if previous is None else previous.reveal(),
+            terminal.activated_at,
+            terminal.rotated_at,
+        ),
+    )
 
 
 def load_activations(connection: sqlite3.Connection) -> tuple[ActivationIntent, ...]:
@@ -113,6 +123,37 @@ def load_activations(connection: sqlite3.Connection) -> tuple[ActivationIntent, 
         ActivationIntent(id=number, code_masked=code_masked, at=at, outcome=outcome)
         for number, code_masked, at, outcome in reversed(rows)
     )
+
+
+# --- custody of the key ----------------------------------------------------------------------------------------------
+
+
+def put_custody(connection: sqlite3.Connection, custody: Custody) -> bool:
+    """Write a snapshot with its keys, within a transaction of the caller; return whether a key was replaced.
+
+    Raises:
+        JournalError: it is of another terminal than the one that was activated.
+    """
+    stored = load_terminal(connection)
+    if stored is None or stored.terminal_sn != custody.terminal.terminal_sn:
+        raise JournalError("the key of another terminal was to be written; nothing was changed")
+    if stored != custody.terminal:
+        _put_terminal(connection, custody.terminal)
+    connection.execute(
+        "INSERT INTO custody VALUES (1, ?, ?)"
+        " ON CONFLICT (row) DO UPDATE SET terminal_sn = excluded.terminal_sn, snapshot = excluded.snapshot",
+        (custody.terminal.terminal_sn, ROTATIONS.encode(custody.rotation)),
+    )
+    return stored.current_key != custody.terminal.current_key
+
+
+def load_custody(connection: sqlite3.Connection) -> Custody | None:
+    """Return the key's custody; None before the first start after an activation."""
+    terminal = load_terminal(connection)
+    row: tuple[str, str] | None = connection.execute("SELECT terminal_sn, snapshot FROM custody").fetchone()
+    if terminal is None or row is None or row[0] != terminal.terminal_sn:
+        return None
+    return Custody(terminal=terminal, rotation=ROTATIONS.decode(row[1]))
 
 
 # --- the time line ---------------------------------------------------------------------------------------------------

@@ -98,8 +98,19 @@ _FIRST: Final[Step] = (
     "CREATE TABLE settings (name TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL) STRICT",
 )
 
+#: What is known about the renewal of the key. The keys themselves stay in ``terminal``, and nowhere else.
+_SECOND: Final[Step] = (
+    """
+    CREATE TABLE custody (
+        row INTEGER PRIMARY KEY CHECK (row = 1),
+        terminal_sn TEXT NOT NULL,
+        snapshot TEXT NOT NULL
+    ) STRICT
+    """,
+)
+
 #: One step for each version: step n makes version n of version n - 1.
-MIGRATIONS: Final[tuple[Step, ...]] = (_FIRST,)
+MIGRATIONS: Final[tuple[Step, ...]] = (_FIRST, _SECOND)
 VERSION: Final = len(MIGRATIONS)
 
 

@@ -20,6 +20,7 @@ from terminald.adapters.journal_faults import transaction, translated
 from terminald.adapters.journal_file import open_file
 from terminald.adapters.journal_identity import Boot
 from terminald.adapters.ports import Batch, LoggedEvent, SaleFilter
+from terminald.core.custody_table import Custody
 from terminald.core.ids import Instant, WallTime
 from terminald.core.ledger import Book, SaleView
 from terminald.core.terminal import ActivationIntent, Terminal
@@ -66,7 +67,12 @@ class SqliteJournal:
         """
         with self._writing("commit") as connection:
             journal_rows.write(connection, batch)
-            return journal_rows.last_seq(connection)
+            custody = batch.custody
+            is_renewed = custody is not None and journal_identity.put_custody(connection, custody)
+            seq = journal_rows.last_seq(connection)
+        if is_renewed:
+            self._forget_old_pages()
+        return seq
 
     def find_sale(self, name: str) -> SaleView | None:
         """Find one sale by its id, an attempt's ``client_sn``, the host's reference or the gateway's ``sn``.
@@ -102,6 +108,11 @@ class SqliteJournal:
         """Return who this terminal is to the gateway; None before the first activation."""
         with self._reading() as connection:
             return journal_identity.load_terminal(connection)
+
+    def load_custody(self) -> Custody | None:
+        """Return the custody of the key; None before the first start after an activation."""
+        with self._reading() as connection:
+            return journal_identity.load_custody(connection)
 
     def device_id(self) -> str:
         """Return the device id that was fixed; empty before."""

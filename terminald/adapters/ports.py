@@ -7,6 +7,8 @@ from typing import Protocol
 
 from terminald.core.attempt_table import Attempt
 from terminald.core.commands import GatewayCommand
+from terminald.core.custody_events import CustodyAnswer
+from terminald.core.custody_table import Custody
 from terminald.core.events import Answer, Fault, PrintAnswer
 from terminald.core.ids import Instant, SaleId, WallTime
 from terminald.core.ledger import Book, Record, SaleView
@@ -135,6 +137,16 @@ class Gateway(Protocol):
         """Send one harmless signed query: it warms the connection and proves the link and the key."""
 
 
+class KeyGateway(Gateway, Protocol):
+    """The same, and what the custody of the key asks of it."""
+
+    async def prove(self) -> CustodyAnswer:
+        """Find out which of our keys the gateway accepts, with queries that change nothing."""
+
+    async def check_in(self) -> CustodyAnswer:
+        """Send one check-in once, signed with the current key, and return what its answer means."""
+
+
 # --- journal ---------------------------------------------------------------------------------------------------------
 
 
@@ -157,6 +169,7 @@ class Batch:
     sales: tuple[Sale, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     jobs: tuple[PrintJob, ...] = ()
+    custody: Custody | None = None
     entries: tuple[Entry, ...] = ()
 
 
@@ -269,6 +282,9 @@ class Desk(Protocol):
 
     async def print_copy(self, name: str) -> SaleView:
         """Print the receipt once more, marked as a copy; ApiError nothing_to_print, printer_off."""
+
+    async def check_in(self) -> KeyStatus:
+        """Renew the key now, and return what it is then; ApiError not_ready, busy."""
 
     def status(self) -> Status:
         """Return the present state of everything."""

@@ -23,6 +23,7 @@ _CODE = {
     "check": "service.check",
     "activate": "activate.activate",
     "status": "status.status",
+    "checkin": "status.checkin",
     "sell": "sell.sell",
     "cancel": "sales.cancel",
     "query": "sales.query",
@@ -46,6 +47,7 @@ the terminal:
   check      find every fault in the configuration
   activate   give this terminal its identity at the gateway, once
   status     is it ready, and if not, what to do
+  checkin    renew the terminal's key now
 sales:
   sell       begin a sale and follow it to its end
   cancel     cancel a sale, and undo what may have happened
@@ -145,6 +147,7 @@ def _terminal_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     activate.add_argument("--replace", action="store_true", help="give up the identity that the terminal has already")
     activate.add_argument("--yes", action="store_true", help="with --replace: do not ask")
     command("status", "Is the terminal ready to take payments, and if not, what to do. Exit code 3 when it is not.")
+    command("checkin", "Renew the terminal's key now. terminald does so by itself once a day. Exit code 3: it is not.")
 
 
 def _sale_commands(command: Callable[..., argparse.ArgumentParser]) -> None:

@@ -31,6 +31,24 @@ def status(args: argparse.Namespace) -> int:
     return DONE if shown.ready else REFUSED
 
 
+def checkin(args: argparse.Namespace) -> int:
+    """Renew the terminal's key now; 3 when it is not renewed."""
+    with connect(args) as daemon:
+        before = decode(daemon.get("/v1/status"), shapes.Status).key
+        body = daemon.post("/v1/checkin")
+    key = decode(body, shapes.Key)
+    is_renewed = before is None or key.rotated_at != before.rotated_at
+    if args.json:
+        print(body.decode())
+    elif is_renewed:
+        print("The terminal's key is renewed.")
+    else:
+        words = _KEY_WORDS.get(key.state, escape(key.state))
+        when = f" The next try is at {local_time(key.next_checkin)}." if key.next_checkin else ""
+        print(f"The terminal's key is NOT renewed: {words}, {span(key.age_s)} old.{when} The log says why.")
+    return DONE if is_renewed else REFUSED
+
+
 def _report(shown: shapes.Status) -> Iterator[str]:
     if shown.ready:
         yield "ready to take payments"
@@ -48,6 +66,7 @@ def _facts(shown: shapes.Status) -> Iterator[tuple[str, str]]:
     if shown.key is not None:
         words = _KEY_WORDS.get(shown.key.state, escape(shown.key.state))
         yield "key", f"{words}, {span(shown.key.age_s)} old"
+        yield "", f"renewed next at about {local_time(shown.key.next_checkin)}" if shown.key.next_checkin else ""
     reachable = "reachable" if gateway.reachable else "not reachable"
     yield "gateway", f"{reachable}, last answer {since(gateway.last_answer_at)}"
     for device in shown.devices:

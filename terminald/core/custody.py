@@ -117,16 +117,16 @@ def is_asking(custody: Custody) -> bool:
     return custody.state in _ASKING
 
 
+def may_ask(custody: Custody, now: Now) -> bool:
+    """Whether a check-in may be sent now, as far as time tells."""
+    not_before = custody.rotation.not_before
+    return not_before is not None and not_before <= now.instant
+
+
 def _annotated(custody: Custody, event: Event, now: Now) -> Event:
     """Tell a proof that lets a check-in be sent from one that does not, and what is heard after two lost answers."""
-    not_before = custody.rotation.not_before
-    if (
-        isinstance(event, KeyAccepted)
-        and event.is_quiet
-        and not_before is not None
-        and not_before <= now.instant
-        and RenewalClear in TABLE[custody.state]
-    ):
+    is_clear = isinstance(event, KeyAccepted) and event.is_quiet and may_ask(custody, now)
+    if is_clear and RenewalClear in TABLE[custody.state]:
         return RenewalClear()
     if custody.rotation.unanswered >= MOST_UNANSWERED:
         if isinstance(event, KeyAccepted) and LastKeyAccepted in TABLE[custody.state]:
@@ -237,8 +237,6 @@ def _next_proof(before: CustodyState, rotation: Rotation, event: Event, now: Now
         return None
     if state is before and not isinstance(event, CustodyAnswer) and rotation.retry is not None:
         proof = rotation.retry
-    elif state is CustodyState.LOCKED_OUT:
-        return later(now.instant, _spread(PROOF_LONGEST, now))
     elif isinstance(event, CustodyAnswer):
         delay = min(PROOF_LONGEST, PROOF_FIRST << min(rotation.tries, 8))
         proof = later(now.instant, _spread(Duration(delay), now))

@@ -9,6 +9,7 @@ class Reason(Enum):
 
     NOT_ACTIVATED = "not_activated"
     KEY_LOCKED_OUT = "key_locked_out"
+    KEY_EXPIRED = "key_expired"
     TERMINAL_REFUSED = "terminal_refused"
     GATEWAY_UNREACHABLE = "gateway_unreachable"
     SCANNER_ABSENT = "scanner_absent"
@@ -24,6 +25,7 @@ class Condition:
 
     is_activated: bool
     is_key_accepted: bool
+    is_key_alive: bool
     is_terminal_accepted: bool
     is_gateway_reachable: bool
     has_scanner: bool
@@ -44,6 +46,7 @@ def reasons(condition: Condition, required: frozenset[str]) -> tuple[Reason, ...
         (Reason.DISK_FULL, condition.has_disk_space),
         (Reason.NOT_ACTIVATED, condition.is_activated),
         (Reason.KEY_LOCKED_OUT, condition.is_key_accepted),
+        (Reason.KEY_EXPIRED, condition.is_key_alive),
         (Reason.TERMINAL_REFUSED, condition.is_terminal_accepted),
         (Reason.GATEWAY_UNREACHABLE, condition.is_gateway_reachable or "gateway" not in required),
         (Reason.SCANNER_ABSENT, condition.has_scanner or "scanner" not in required),

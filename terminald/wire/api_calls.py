@@ -131,6 +131,15 @@ CALLS: Final = (
         gives={200: shapes.Status},
     ),
     ApiCall(
+        id="check_in",
+        method="POST",
+        path="/v1/checkin",
+        summary="Renew the terminal's key now; the answer is the key as it is then, renewed or not.",
+        takes=shapes.EmptyRequest,
+        gives={200: shapes.Key},
+        problems=(*_BODY_PROBLEMS, "busy", "not_ready", "journal_failed"),
+    ),
+    ApiCall(
         id="follow_events",
         method="GET",
         path="/v1/events",

@@ -30,6 +30,19 @@ def _kind(status: int, title: str, advice: str) -> ProblemKind:
 
 #: Why a person should look at an attempt (``sale.attention.code``), and what that person can do.
 ATTENTION_ADVICE: Mapping[str, str] = {
+    "checkin_refused": (
+        "The gateway refused to renew the terminal's key; the message is in the log. Ask the gateway's operator. Sales "
+        "go on with the present key, and terminald asks again after some hours."
+    ),
+    "checkin_stopped": (
+        "Two renewals of the terminal's key in a row had no answer: a third could lock the terminal out. Sales go on "
+        "while the key works. Check the network; when the link is good, run: terminald checkin. Have an activation "
+        "code ready."
+    ),
+    "key_unproven": (
+        "The gateway does not accept the key that it gave last; the one before works. Ask the gateway's operator; when "
+        "they say so, run: terminald checkin."
+    ),
     "answer_mismatch": (
         "The gateway spoke of another terminal, order or amount. Hand nothing over; compare the order by its sn in the "
         "merchant's console. terminald goes on asking."
@@ -54,6 +67,10 @@ READINESS_ADVICE: Mapping[str, str] = {
     "key_locked_out": (
         "The gateway accepts no key of this terminal. Get a new activation code, stop terminald, and run: "
         "terminald activate --replace."
+    ),
+    "key_expired": (
+        "The key was not renewed for 48 hours. Check the terminal's network: terminald tries the key by itself, and "
+        "says key_locked_out when the gateway accepts it no more."
     ),
     "terminal_refused": (
         "The gateway does not serve this terminal. Look whether it is enabled in the merchant's console, or ask the "

@@ -293,6 +293,13 @@ class ReadinessEvent(Struct, frozen=True, kw_only=True):
     reasons: tuple[str, ...]
 
 
+class KeyEvent(Struct, frozen=True, kw_only=True):
+    """The terminal's key changed its state, or a person should look at it."""
+
+    key: Key
+    attention: Attention | None
+
+
 class AttentionEvent(Struct, frozen=True, kw_only=True):
     """A person should look at one payment; whatever can be put right without one goes on."""
 

@@ -18,6 +18,7 @@ EVENTS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "scan": shapes.ScanEvent,
     "device": shapes.Device,
     "readiness": shapes.ReadinessEvent,
+    "key": shapes.KeyEvent,
     "attention": shapes.AttentionEvent,
 }
 _SCHEMA_PLACE: Final = "#/components/schemas/{name}"

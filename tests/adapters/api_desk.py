@@ -27,12 +27,13 @@ from terminald.core.sale import SaleOrder
 from terminald.errors import ApiError
 from tests.wire.api_samples import DEFAULTS, MORNING, NOW, open_view
 
+KEY = KeyStatus(state="fresh", age_s=60, rotated_at=MORNING, next_checkin=WallTime(MORNING + 1_000))
 STATUS = Status(
     reasons=("scanner_absent",),
     terminal_sn="T1",
     device_id="D1",
     activated_at=MORNING,
-    key=KeyStatus(state="fresh", age_s=60, rotated_at=MORNING, next_checkin=WallTime(MORNING + 1_000)),
+    key=KEY,
     is_gateway_reachable=True,
     last_answer_at=None,
     devices=(DeviceReport(name="front", kind="scanner", state=DeviceState.ABSENT, detail="plug it in"),),
@@ -110,6 +111,10 @@ class FakeDesk:
     async def print_copy(self, name: str) -> SaleView:
         await self._enter("print_copy", name)
         return self._find(name)
+
+    async def check_in(self) -> KeyStatus:
+        await self._enter("check_in")
+        return KEY
 
     def status(self) -> Status:
         return STATUS

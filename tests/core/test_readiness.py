@@ -8,6 +8,7 @@ from terminald.core.readiness import Condition, Reason, reasons
 READY = Condition(
     is_activated=True,
     is_key_accepted=True,
+    is_key_alive=True,
     is_terminal_accepted=True,
     is_gateway_reachable=True,
     has_scanner=True,
@@ -43,6 +44,7 @@ def test_a_terminal_of_which_nothing_works_says_everything_and_the_most_fundamen
         Reason.DISK_FULL,
         Reason.NOT_ACTIVATED,
         Reason.KEY_LOCKED_OUT,
+        Reason.KEY_EXPIRED,
         Reason.TERMINAL_REFUSED,
         Reason.GATEWAY_UNREACHABLE,
         Reason.SCANNER_ABSENT,

@@ -17,6 +17,7 @@ from terminald.adapters.gateway_http import Credentials, HttpGateway
 from terminald.adapters.gateway_line import GatewaySettings
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch, SaleFilter
+from terminald.core import custody as custodies
 from terminald.core.attempt_table import AttemptState
 from terminald.core.commands import OrderText
 from terminald.core.ids import Duration, Instant, Reference, Secret, WallTime
@@ -42,6 +43,7 @@ RULES = Rules(
     late_lookups=(Duration(30_000), Duration(300_000), Duration(3_600_000)),
     job_lifetime=Duration(120_000),
     day_offset=Duration(8 * 3_600_000),
+    checkin_at=Duration(4 * 3_600_000),
 )
 PATTERN = re.compile("^[0-9]{16,24}$")
 #: Long enough for the last look before the gateway's day ends, at ten in the morning.
@@ -117,15 +119,18 @@ class History:
         terminal_sn, key = self.gateway.terminals.activate(
             {"app_id": "A1", "code": "code", "device_id": "d1"}, now_s=self.gateway.now_s()
         )
-        self.credentials = Credentials(terminal_sn=terminal_sn, device_id="d1", current=Secret(key), previous=None)
+        now = WallTime(int(self.gateway.now_s() * 1000))
         self.terminal = Terminal(
             terminal_sn=terminal_sn,
             device_id="d1",
             current_key=Secret(key),
             previous_key=None,
-            activated_at=WallTime(0),
-            rotated_at=WallTime(0),
+            activated_at=now,
+            rotated_at=now,
         )
+        store = SqliteJournal(path)
+        store.close_activation(store.record_activation_intent("…", now), "activated", self.terminal)
+        store.close()
         self.desk: EngineDesk | None = None
         self.engine: Engine | None = None
         self.is_ended = False
@@ -146,7 +151,7 @@ class History:
             journal.crash_in, journal.crash_after = self._next_crash()
             gateway = HttpGateway(
                 GatewaySettings(url="https://gateway.test", connect_timeout_s=5.0, read_timeout_s=15.0, ca_file=None),
-                credentials=lambda: self.credentials,
+                credentials=self._credentials,
                 on_time=lambda _: None,
                 transport=self.carrier,
             )
@@ -177,21 +182,26 @@ class History:
             clock=self.clock,
             scanners=(),
             receipts=None,
-            terminal=self.terminal,
             salt=store.salt(),
             new_id=self._new_id,
             jitter=self.rng.random,
             has_disk_space=lambda: True,
         )
+        now = self.clock.now()
+        custody = store.load_custody() or custodies.begin(self.terminal, now=now, rules=self.rules)
         engine = Engine(
             world,
             rules=self.rules,
+            custody=custody,
             required=frozenset({"gateway"}),
-            book=store.load_book(self.clock.now().instant),
+            book=store.load_book(now.instant),
             last_seq=store.last_seq(),
         )
         self.engine, self.desk = engine, EngineDesk(engine, device_id="d1", code_pattern=PATTERN)
         await engine.run(is_new_boot=is_new_boot)
+
+    def _credentials(self) -> Credentials | None:
+        return self.engine.keeper.credentials() if self.engine else None
 
     def _new_id(self, wall: WallTime) -> str:
         return f"{wall:013d}{self.rng.getrandbits(50):013X}"

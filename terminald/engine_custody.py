@@ -1,0 +1,205 @@
+"""The key's custody within the engine: its events, its requests to the gateway, and what the host is told."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, replace
+
+from terminald.adapters.api_views import key_event
+from terminald.adapters.gateway_http import Credentials
+from terminald.adapters.ports import Batch, Clock, Entry, KeyGateway, KeyStatus
+from terminald.core import custody as keys
+from terminald.core import ledger
+from terminald.core.commands import Command
+from terminald.core.custody_events import (
+    CheckIn,
+    ClockTrusted,
+    CustodyAnswer,
+    KeyAccepted,
+    ProofDue,
+    ProveKey,
+)
+from terminald.core.custody_table import TABLE, Custody, CustodyState
+from terminald.core.events import Event
+from terminald.core.ledger import Record
+from terminald.core.schedule import Now, Rules
+from terminald.core.tables import Wakeup
+
+log = logging.getLogger(__name__)
+
+_SHOWN = {
+    CustodyState.UNPROVEN: "fresh",
+    CustodyState.FRESH: "fresh",
+    CustodyState.DUE: "stale",
+    CustodyState.CHECKING_IN: "stale",
+    CustodyState.DOUBTFUL: "doubtful",
+    CustodyState.RECHECKING: "doubtful",
+    CustodyState.STOPPED: "doubtful",
+    CustodyState.EXPIRED: "expired",
+    CustodyState.LOCKED_OUT: "locked_out",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hands:
+    """What the keeper needs of the engine that it belongs to."""
+
+    #: Makes a batch durable, or raises JournalUnavailable.
+    commit: Callable[[Batch], Awaitable[None]]
+    #: Has a request carried out as a task of its own.
+    spawn: Callable[[Coroutine[None, None, None]], object]
+    #: Has an event taken by :meth:`CustodyKeeper.apply` within the loop, however long the journal takes.
+    take: Callable[[Event, int | None], None]
+    #: Whether nobody is being served: no customer, and nothing under way at the gateway.
+    is_quiet: Callable[[], bool]
+    #: Is told after each step.
+    on_change: Callable[[], None]
+
+
+class CustodyKeeper:
+    """Holds the key. What others sign with is what was committed last."""
+
+    def __init__(
+        self, custody: Custody | None, *, gateway: KeyGateway, clock: Clock, rules: Rules, hands: Hands
+    ) -> None:
+        """Custody is None for a terminal that is not activated: then nothing is ever done."""
+        self.custody = custody
+        self._gateway = gateway
+        self._clock = clock
+        self._rules = rules
+        self._hands = hands
+        self._knows_time = False
+        self._under_way = 0
+        self._settled = asyncio.Event()
+        self._settled.set()
+
+    # --- event → step → commit → perform -----------------------------------------------------------------------------
+
+    async def apply(self, event: Event, token: int | None = None) -> None:
+        """Take one step. Only within the engine's loop; an event that the state has no use for changes nothing.
+
+        Raises:
+            JournalUnavailable: nothing was changed, and nothing will be performed.
+        """
+        await self._step(event, token)
+        if isinstance(event, CustodyAnswer):
+            self._under_way -= 1
+            if not self.is_busy:
+                self._settled.set()
+
+    async def _step(self, event: Event, token: int | None) -> None:
+        before = self.custody
+        if before is None or type(event) not in TABLE[before.state] or keys.is_stale(before, token):
+            return
+        if isinstance(event, KeyAccepted):
+            event = replace(event, is_quiet=self._hands.is_quiet())
+        now = self._clock.now()
+        after, commands = keys.step(before, event, now=now, rules=self._rules)
+        record = Record(
+            kind="key",
+            subject=f"key {after.rotation.version}",
+            sale_id=ledger.NO_SALE,
+            cause=type(event).__name__,
+            before=before.state.value,
+            after=after.state.value,
+        )
+        is_news = after.state is not before.state or after.rotation.attention != before.rotation.attention
+        entry = Entry(
+            record=record,
+            topic="key" if is_news else "",
+            body=key_event(status_of(after, now), after.rotation.attention, now) if is_news else b"",
+        )
+        await self._hands.commit(Batch(now=now, custody=after, entries=(entry,)))
+        self.custody = after
+        log.info("%s: %s → %s on %s", record.subject, record.before, record.after, record.cause)
+        for command in commands:
+            self._under_way += 1
+            self._settled.clear()
+            self._hands.spawn(self._ask(command))
+        self._hands.on_change()
+
+    async def _ask(self, command: Command) -> None:
+        match command:
+            case CheckIn():
+                self._hands.take(await self._gateway.check_in(), command.token)
+            case ProveKey():
+                self._hands.take(await self._gateway.prove(), command.token)
+            case _:
+                raise NotImplementedError(f"nobody performs {type(command).__name__}")
+
+    # --- when --------------------------------------------------------------------------------------------------------
+
+    def next_wakeup(self) -> Wakeup | None:
+        """Return the next moment at which the key wants an event; None while somebody is being served."""
+        if self.custody is None or not self._hands.is_quiet():
+            return None
+        return keys.next_wakeup(self.custody)
+
+    def note_time(self) -> None:
+        """Tell the machine, once, that the time of day is known."""
+        if not self._knows_time and self._clock.now().is_trusted:
+            self._knows_time = True
+            self._hands.take(ClockTrusted(), None)
+
+    def note_link(self, *, is_proven: bool, is_key_refused: bool) -> None:
+        """Prove the key where what the link was told gives reason to."""
+        self.note_time()
+        if self.custody is None:
+            return
+        state, now = self.custody.state, self._clock.now()
+        is_lost = state in (CustodyState.LOCKED_OUT, CustodyState.EXPIRED)
+        waits = self.custody.rotation.retry is not None and keys.may_ask(self.custody, now)
+        if (is_key_refused and state is not CustodyState.LOCKED_OUT) or (is_proven and (is_lost or waits)):
+            self._hands.take(ProofDue(), None)
+
+    # --- questions ---------------------------------------------------------------------------------------------------
+
+    @property
+    def is_locked_out(self) -> bool:
+        """Whether the gateway has refused every key that we hold."""
+        return self.custody is not None and self.custody.state is CustodyState.LOCKED_OUT
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether the key is older than the gateway allows."""
+        return self.custody is not None and self.custody.state is CustodyState.EXPIRED
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether a check-in is under way: a stop now would make its outcome unknown."""
+        return self.custody is not None and keys.is_asking(self.custody)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether an answer about the key is awaited."""
+        return self._under_way > 0
+
+    async def settle(self) -> None:
+        """Return when no answer about the key is awaited."""
+        await self._settled.wait()
+
+    def credentials(self) -> Credentials | None:
+        """Return who the terminal is, with the keys that are on disk: one consistent set for each request."""
+        if self.custody is None:
+            return None
+        terminal = self.custody.terminal
+        return Credentials(
+            terminal_sn=terminal.terminal_sn,
+            device_id=terminal.device_id,
+            current=terminal.current_key,
+            previous=terminal.previous_key,
+        )
+
+    def status(self) -> KeyStatus | None:
+        """Return what may be shown of the key."""
+        return None if self.custody is None else status_of(self.custody, self._clock.now())
+
+
+def status_of(custody: Custody, now: Now) -> KeyStatus:
+    """Return what may be shown of the key: its age and state, never itself."""
+    return KeyStatus(
+        state=_SHOWN[custody.state],
+        age_s=max(0, now.instant - custody.rotation.rotated) // 1000,
+        rotated_at=custody.terminal.rotated_at,
+        next_checkin=keys.next_checkin(custody, now),
+    )
