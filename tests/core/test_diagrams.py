@@ -3,6 +3,7 @@ from enum import Enum
 import pytest
 
 from terminald.core.attempt_table import AttemptState
+from terminald.core.custody_table import CustodyState
 from terminald.core.events import LastLookDue, LookDue, PollDue, RetryDue, SendDue
 from terminald.core.sale import SaleState
 from terminald.core.spool import JobState
@@ -18,7 +19,7 @@ def test_the_document_shows_every_machine_as_its_table_is() -> None:
     assert with_diagrams(TEXT, drawn()) == TEXT, "run: python -m tests.core.write_diagrams"
 
 
-@pytest.mark.parametrize("states", [AttemptState, SaleState, JobState])
+@pytest.mark.parametrize("states", [AttemptState, SaleState, JobState, CustodyState])
 def test_the_document_says_what_every_state_means(states: type[Enum]) -> None:
     for state in states:
         assert f"| `{state.value}` |" in TEXT
@@ -45,5 +46,5 @@ def test_arrows_are_grouped_and_keep_the_order_of_the_table() -> None:
 
 
 def test_a_marker_without_a_diagram_is_an_error() -> None:
-    with pytest.raises(KeyError, match="custody"):
-        with_diagrams("<!-- diagram: custody -->\n<!-- end -->", drawn())
+    with pytest.raises(KeyError, match="refund"):
+        with_diagrams("<!-- diagram: refund -->\n<!-- end -->", drawn())

@@ -68,6 +68,7 @@ def test_journal_disk_activation_key_and_draining_are_never_optional() -> None:
             and condition.has_disk_space
             and condition.is_activated
             and condition.is_key_accepted
+            and condition.is_key_alive
             and condition.is_terminal_accepted
             and not condition.is_draining
         )

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import terminald
-from terminald.core import attempt_table, sale, spool
+from terminald.core import attempt_table, custody_table, sale, spool
 from terminald.core.attempt_table import AttemptState
+from terminald.core.custody_table import CustodyState
 from terminald.core.sale import SaleState
 from terminald.core.spool import JobState
 from tests.core.diagram import mermaid
@@ -21,6 +22,7 @@ def drawn() -> Mapping[str, str]:
     return {
         "attempt": mermaid(attempt_table.TABLE, AttemptState.SUBMITTING),
         "sale": mermaid(sale.TABLE, SaleState.AWAITING_PAYMENT),
+        "custody": mermaid(custody_table.TABLE, CustodyState.UNPROVEN),
         "print": mermaid(spool.TABLE, JobState.QUEUED),
     }
 
