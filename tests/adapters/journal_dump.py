@@ -1,6 +1,6 @@
 """Write what the present release puts into a journal as SQL, to be kept as test data when the schema changes.
 
-``python -m tests.adapters.journal_dump > tests/data/journal-v1.sql``
+``python -m tests.adapters.journal_dump > tests/data/journal-v2.sql``
 """
 
 import sqlite3
@@ -12,13 +12,15 @@ from tempfile import TemporaryDirectory
 
 from terminald.adapters.journal_schema import VERSION
 from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.ports import Batch
 from terminald.core.commands import Goods
-from terminald.core.events import AnswerMismatched, Fault, JobSent, OrderFacts, PayConfirmed, PayDeclined
+from terminald.core.custody import begin, step
+from terminald.core.events import AnswerMismatched, Fault, JobSent, OrderFacts, PayConfirmed, PayDeclined, Recovered
 from terminald.core.ids import Instant, Secret, WallTime
 from terminald.core.money import Fen
 from terminald.core.terminal import Terminal
 from tests.adapters.journal_samples import Shop
-from tests.core.machine_builders import NOON, ORDER
+from tests.core.machine_builders import NOON, ORDER, RULES
 
 TERMINAL = Terminal(
     terminal_sn="T1",
@@ -46,6 +48,8 @@ def fill(journal: SqliteJournal) -> None:
     shop.wake()
     shop.finish_print(JobSent(evidence="every byte was taken"))
     shop.answer(shop.scan(shop.open_sale()), AnswerMismatched())
+    custody = begin(TERMINAL, now=NOON, rules=RULES)
+    journal.commit(Batch(now=shop.now, custody=step(custody, Recovered(), now=NOON, rules=RULES)[0]))
 
 
 def dump(file: Path) -> str:

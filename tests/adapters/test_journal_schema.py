@@ -15,6 +15,8 @@ from terminald.core.ids import Instant, Secret, WallTime
 DATA = Path(__file__).parent.parent / "data"
 #: What the first release wrote; ``journal_dump.py`` made it.
 FIRST = DATA / "journal-v1.sql"
+#: The second: with the custody of the key.
+SECOND = DATA / "journal-v2.sql"
 
 STEPS = (
     ("CREATE TABLE a (x INTEGER) STRICT", "INSERT INTO a VALUES (1)"),
@@ -131,3 +133,20 @@ def test_lists_are_found_by_an_index(first: Path, wanted: SaleFilter) -> None:
         connection.set_trace_callback(None)
         plan = [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {statements[0]}")]
     assert any(line.startswith("SEARCH sales USING INDEX") or "INDEX sales_open" in line for line in plan), plan
+
+
+def test_the_second_schema_is_kept_with_the_custody_of_the_key(tmp_path: Path) -> None:
+    file = tmp_path / "journal.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript(SECOND.read_text("utf-8"))
+        assert journal_schema.version_of(connection) == 2
+    with closing(SqliteJournal(file)) as journal:
+        custody = journal.load_custody()
+        assert custody is not None
+        assert custody.terminal == journal.load_terminal()
+        assert (custody.state.value, custody.rotation.token) == ("unproven", 1)
+
+
+def test_a_journal_of_the_first_schema_has_no_custody_yet(first: Path) -> None:
+    with closing(SqliteJournal(first)) as journal:
+        assert journal.load_custody() is None
