@@ -148,7 +148,7 @@ class EngineDesk:
 
         async def learn() -> None:
             now = self._engine.book.attempts.get(attempt.client_sn)
-            if now and now.state in _QUERYABLE and (now.state, now.token) == (attempt.state, attempt.token):
+            if now and now.state in _QUERYABLE:
                 told = ToAttempt(client_sn=attempt.client_sn, event=answer, token=attempt.token)
                 await self._engine.apply(told)
 

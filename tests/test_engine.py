@@ -104,6 +104,7 @@ def test_a_wake_up_comes_at_its_time_and_not_before(tmp_path: Path) -> None:
         asked_at = asyncio.get_running_loop().time()
         with pytest.raises(ApiError):
             await bench.open("another")
+        await bench.engine._wake()
         await asyncio.sleep(2.9 - (asyncio.get_running_loop().time() - asked_at))
         assert bench.gateway.open() == []
         await asyncio.sleep(0.2)
