@@ -240,4 +240,11 @@ def _receipt_sender(config: Config, printer: Printer) -> ReceiptSender:
 
 def _disk_watch(config: Config) -> Callable[[], bool]:
     least = config.readiness.min_free_disk_mb * 1_000_000
-    return lambda: shutil.disk_usage(config.state.directory).free >= least
+
+    def has_space() -> bool:
+        try:
+            return shutil.disk_usage(config.state.directory).free >= least
+        except OSError:
+            return False
+
+    return has_space

@@ -1,19 +1,30 @@
 """What the engine does for callers: the host's API, a scanner's frames, a person at the command line."""
 
+import logging
 import re
 
 from terminald.adapters.ports import KeyStatus, LoggedEvent, OrderLook, SaleFilter, Status
 from terminald.core import ledger
 from terminald.core.attempt_table import Attempt, AttemptState
 from terminald.core.commands import QueryOrder
-from terminald.core.events import CancelRequested, CodeScanned
+from terminald.core.events import (
+    Answer,
+    CancelRequested,
+    CodeScanned,
+    OrderErrored,
+    OrderPaid,
+    OrderPartlyReturned,
+    OrderPending,
+)
 from terminald.core.ids import ClientSn, Duration, PaymentCode, SaleId
 from terminald.core.ledger import Book, OpenSale, PrintCopy, Record, SaleView, ToAttempt, ToSale
 from terminald.core.sale import Sale, SaleOrder, SaleState
 from terminald.engine import Engine
-from terminald.errors import ApiError, IllegalTransition
+from terminald.errors import ApiError, IllegalTransition, JournalUnavailable
 from terminald.wire.api_views import scan_event
 from terminald.wire.barcode import NotPaymentCode, classify
+
+log = logging.getLogger(__name__)
 
 #: A key older than this should have been renewed, and one older than twice this is dead ("at least once a day … valid
 #: for at most 48 hours", Web API documents, check-in).
@@ -28,6 +39,9 @@ _QUERYABLE = frozenset(
         AttemptState.LAST_LOOK,
     }
 )
+_CLOSED_UNPAID = frozenset({AttemptState.DECLINED, AttemptState.REVERSED})
+#: Answers that contradict an order's being closed without payment.
+_NOT_CLOSED = (OrderPaid, OrderPending, OrderErrored, OrderPartlyReturned)
 
 
 class EngineDesk:
@@ -110,6 +124,12 @@ class EngineDesk:
         self._engine.tell(lambda: self._frame(scanner, text))
 
     async def _frame(self, scanner: str, text: str) -> None:
+        try:
+            await self._judge_frame(scanner, text)
+        except JournalUnavailable:
+            log.warning("a scan was dropped: the journal can not be written")
+
+    async def _judge_frame(self, scanner: str, text: str) -> None:
         sale = ledger.sale_with_customer(self._engine.book)
         if sale is None or sale.state is not SaleState.AWAITING_PAYMENT:
             return
@@ -146,14 +166,23 @@ class EngineDesk:
         question = QueryOrder(client_sn=attempt.client_sn, token=attempt.token, amount=attempt.amount)
         answer = await self._world.gateway.perform(question)
 
-        async def learn() -> None:
-            now = self._engine.book.attempts.get(attempt.client_sn)
-            if now and now.state in _QUERYABLE:
-                told = ToAttempt(client_sn=attempt.client_sn, event=answer, token=attempt.token)
-                await self._engine.apply(told)
-
-        await self._engine.request(learn)
+        await self._engine.request(lambda: self._learn(attempt, answer))
         return OrderLook(client_sn=attempt.client_sn, answer=type(answer).__name__)
+
+    async def _learn(self, asked: Attempt, answer: Answer) -> None:
+        """Use an answer that nobody waited for, if nothing has happened to the attempt since it was asked about.
+
+        An order that was closed unpaid and turns out not to be is undone, whoever found it (I3).
+        """
+        found = await self.get_sale(asked.sale_id)
+        now = next(one for one in found.attempts if one.client_sn == asked.client_sn)
+        if (now.state, now.token) != (asked.state, asked.token):
+            return
+        if now.state in _QUERYABLE:
+            await self._engine.apply(ToAttempt(client_sn=now.client_sn, event=answer, token=now.token))
+        elif now.state in _CLOSED_UNPAID and isinstance(answer, _NOT_CLOSED):
+            self._engine.book = _with(self._engine.book, found)
+            await self._engine.apply(ToAttempt(client_sn=now.client_sn, event=answer))
 
     async def print_copy(self, name: str) -> SaleView:
         """Print the receipt once more, marked as a copy."""

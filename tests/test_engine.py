@@ -84,6 +84,25 @@ def test_a_completion_waits_for_the_journal_and_is_not_announced_before(tmp_path
     play(tmp_path, scene)
 
 
+def test_a_scan_that_can_not_be_recorded_is_dropped_and_nothing_else(tmp_path: Path) -> None:
+    """I2, I8."""
+
+    async def scene(bench: Bench) -> None:
+        await bench.open()
+        bench.journal.is_full = True
+        bench.desk.take_frame("front", CODE)
+        bench.desk.take_frame("front", "6901234567892")
+        await settle()
+        assert bench.gateway.asked == []
+        bench.journal.is_full = False
+        await asyncio.sleep(6)
+        bench.desk.take_frame("front", CODE)
+        await settle()
+        assert bench.gateway.open() == [SubmitPayment]
+
+    play(tmp_path, scene)
+
+
 def test_a_caller_that_gives_up_does_not_undo_the_work(tmp_path: Path) -> None:
     async def scene(bench: Bench) -> None:
         await bench.open()
@@ -223,6 +242,71 @@ def test_a_question_from_the_side_may_settle_what_is_polled(tmp_path: Path) -> N
         view, looks = await question
         assert view.sale.state.value == "completed"
         assert [look.answer for look in looks] == ["OrderPaid"]
+
+    play(tmp_path, scene)
+
+
+def test_an_answer_from_before_a_cancel_says_nothing_after_it(tmp_path: Path) -> None:
+    """I3: the order arrives at the gateway between the question and the cancel's lost answer."""
+
+    async def scene(bench: Bench) -> None:
+        await _submitted(bench)
+        await bench.gateway.answer(SubmitPayment, OutcomePending())
+        await bench.desk.cancel("order")
+        await settle()
+        question = asyncio.create_task(bench.desk.query("order"))
+        await settle()
+        await bench.gateway.answer(ReverseOrder, OutcomeUnknown())
+        assert await bench.attempt_state() == "proving"
+        await bench.gateway.answer(QueryOrder, OrderAbsent())
+        await question
+        assert await bench.attempt_state() == "proving"
+
+    play(tmp_path, scene)
+
+
+def test_money_that_a_question_finds_on_a_closed_order_goes_back(tmp_path: Path) -> None:
+    """I3: long after the sale was told canceled, and out of memory."""
+
+    async def scene(bench: Bench) -> None:
+        await _submitted(bench)
+        await bench.gateway.answer(SubmitPayment, OutcomePending())
+        await bench.desk.cancel("order")
+        await settle()
+        await bench.gateway.answer(ReverseOrder, ReversalConfirmed())
+        await asyncio.sleep(CODE_LIFE / 1000)
+        await bench.open("next")
+        assert len(bench.engine.book.sales) == 1
+        question = asyncio.create_task(bench.desk.query("order"))
+        await settle()
+        await bench.gateway.answer(QueryOrder, OrderPaid())
+        await question
+        assert await bench.attempt_state() == "reversing"
+        await bench.gateway.answer(ReverseOrder, ReversalConfirmed())
+        assert (await bench.state(), await bench.attempt_state()) == ("canceled", "reversed")
+
+    play(tmp_path, scene)
+
+
+def test_an_earlier_attempt_that_is_undone_does_not_move_the_sale(tmp_path: Path) -> None:
+    """I1: the first code was declined, the second is with the gateway when the first turns out to be open."""
+
+    async def scene(bench: Bench) -> None:
+        await _submitted(bench)
+        await bench.gateway.answer(SubmitPayment, PayDeclined())
+        await bench.desk.present_code("order", OTHER_CODE)
+        await settle()
+        question = asyncio.create_task(bench.desk.query("order"))
+        await settle()
+        await bench.gateway.answer(QueryOrder, OrderPending())
+        await bench.gateway.answer(QueryOrder, OrderPending())
+        await question
+        await bench.gateway.answer(ReverseOrder, ReversalConfirmed())
+        assert await bench.state() == "processing"
+        await bench.gateway.answer(SubmitPayment, PayConfirmed())
+        assert await bench.state() == "completed"
+        view = await bench.desk.get_sale("order")
+        assert [one.state.value for one in view.attempts] == ["reversed", "paid"]
 
     play(tmp_path, scene)
 
