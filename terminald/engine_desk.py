@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 #: A key older than this should have been renewed, and one older than twice this is dead ("at least once a day … valid
 #: for at most 48 hours", Web API documents, check-in).
 KEY_DUE = Duration(24 * 3_600_000)
+#: Receipts of one sale that may wait for the printer: a person who sees nothing come out asks again and again.
+MAX_WAITING_RECEIPTS = 3
 #: States in which an answer to a query that nobody waits for can be used: no other request is under way.
 _QUERYABLE = frozenset(
     {
@@ -194,6 +196,8 @@ class EngineDesk:
             raise ApiError("printer_off", "no printer is configured")
         if not found.sale.paid:
             raise ApiError("nothing_to_print", f"sale {found.sale.id} is not paid")
+        if sum(not job.state.is_final for job in found.jobs) >= MAX_WAITING_RECEIPTS:
+            raise ApiError("overloaded", "enough receipts of this sale wait for the printer already")
         self._engine.book = _with(self._engine.book, found)
         await self._engine.apply(PrintCopy(sale_id=found.sale.id))
         return self._in_book(found.sale.id)
