@@ -259,7 +259,7 @@ class Engine:
                 for scanner in self.world.scanners:
                     scanner.disarm()
             case _:
-                raise NotImplementedError(f"nobody performs {type(command).__name__}")
+                raise TypeError(f"nobody performs {type(command).__name__}")
 
     async def _ask_gateway(self, command: GatewayCommand) -> None:
         answer = await self.world.gateway.perform(command)
