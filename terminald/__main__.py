@@ -21,7 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     try:
         args = parse(argv)
-        return args if isinstance(args, int) else dispatch(args)
+        code = args if isinstance(args, int) else dispatch(args)
+        sys.stdout.flush()
     except ConfigError as exc:
         say_faults(exc.faults)
         return CONFIG_WRONG
@@ -38,6 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever read the output has gone. What is still in the buffer must not fail at the end of the interpreter.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
+    return code
 
 
 if __name__ == "__main__":

@@ -171,10 +171,9 @@ class App:
         api = tasks.create_task(self._api.serve(sock))
         running = [tasks.create_task(self._engine.run(is_new_boot=self._is_new_boot))]
         running += [tasks.create_task(self._supervise(device)) for device in self._devices()]
-        await self._engine.recovered.wait()
-        notify("READY=1", "STATUS=serving")
-        log.info("serving on %s", self._config.api.socket)
+        ready = tasks.create_task(self._tell_ready())
         await stop.wait()
+        ready.cancel()
         notify("STOPPING=1", "STATUS=finishing what is open")
         log.info("stopping")
         await self._engine.drain(STOP_GRACE_S)
@@ -182,6 +181,12 @@ class App:
         await api
         for task in running:
             task.cancel()
+
+    async def _tell_ready(self) -> None:
+        """Tell once everything that was open is taken up again; that may take as long as the journal fails."""
+        await self._engine.recovered.wait()
+        notify("READY=1", "STATUS=serving")
+        log.info("serving on %s", self._config.api.socket)
 
     def _devices(self) -> list[Device]:
         return [*self._scanners, *([self._printer] if self._printer else [])]
@@ -234,4 +239,11 @@ def _receipt_sender(config: Config, printer: Printer) -> ReceiptSender:
 
 def _disk_watch(config: Config) -> Callable[[], bool]:
     least = config.readiness.min_free_disk_mb * 1_000_000
-    return lambda: shutil.disk_usage(config.state.directory).free >= least
+
+    def has_space() -> bool:
+        try:
+            return shutil.disk_usage(config.state.directory).free >= least
+        except OSError:
+            return False
+
+    return has_space

@@ -34,7 +34,7 @@ from terminald.core.schedule import Rules
 from terminald.engine_custody import CustodyKeeper, Hands
 from terminald.engine_entries import entries_of, reason_words
 from terminald.engine_link import LinkMonitor
-from terminald.errors import ApiError, JournalUnavailable, TerminaldError
+from terminald.errors import ApiError, JournalError, JournalUnavailable, TerminaldError
 from terminald.wire.api_views import readiness_event
 
 log = logging.getLogger(__name__)
@@ -155,7 +155,8 @@ class Engine:
             await self._apply_surely(ToSale(sale_id=sale.id, event=ShutdownRequested()))
 
     def _is_printing(self) -> bool:
-        return any(not job.state.is_final for job in self.book.jobs.values())
+        """Whether a receipt is on its way; one that waits for an absent printer is not waited for."""
+        return any(not job.state.is_final and not job.evidence for job in self.book.jobs.values())
 
     async def _watch(self) -> None:
         while True:
@@ -250,7 +251,7 @@ class Engine:
     async def _commit(self, batch: Batch) -> None:
         try:
             self.last_seq = await self.world.journal.commit(batch)
-        except JournalUnavailable:
+        except JournalError:
             if self.is_journal_writable:
                 log.critical("the journal can not be written: no payment is taken until it can", exc_info=True)
             self.is_journal_writable = False
@@ -281,7 +282,7 @@ class Engine:
                 for scanner in self.world.scanners:
                     scanner.disarm()
             case _:
-                raise NotImplementedError(f"nobody performs {type(command).__name__}")
+                raise TypeError(f"nobody performs {type(command).__name__}")
 
     async def _ask_gateway(self, command: GatewayCommand) -> None:
         self._asked += 1

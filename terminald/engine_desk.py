@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import re
 
 from terminald.adapters.ports import KeyStatus, LoggedEvent, OrderLook, SaleFilter, Status
@@ -9,17 +10,29 @@ from terminald.core import ledger
 from terminald.core.attempt_table import Attempt, AttemptState
 from terminald.core.commands import QueryOrder
 from terminald.core.custody_events import CheckinRequested
-from terminald.core.events import CancelRequested, CodeScanned
+from terminald.core.events import (
+    Answer,
+    CancelRequested,
+    CodeScanned,
+    OrderErrored,
+    OrderPaid,
+    OrderPartlyReturned,
+    OrderPending,
+)
 from terminald.core.ids import ClientSn, PaymentCode, SaleId
 from terminald.core.ledger import Book, OpenSale, PrintCopy, Record, SaleView, ToAttempt, ToSale
 from terminald.core.sale import Sale, SaleOrder, SaleState
 from terminald.engine import Engine
-from terminald.errors import ApiError, IllegalTransition
+from terminald.errors import ApiError, IllegalTransition, JournalUnavailable
 from terminald.wire.api_views import scan_event
 from terminald.wire.barcode import NotPaymentCode, classify
 
+log = logging.getLogger(__name__)
+
 #: A proof and a check-in, each with up to 30 s, and some more.
 CHECKIN_PATIENCE_S = 70.0
+#: Receipts of one sale that may wait for the printer: a person who sees nothing come out asks again and again.
+MAX_WAITING_RECEIPTS = 3
 #: States in which an answer to a query that nobody waits for can be used: no other request is under way.
 _QUERYABLE = frozenset(
     {
@@ -30,6 +43,9 @@ _QUERYABLE = frozenset(
         AttemptState.LAST_LOOK,
     }
 )
+_CLOSED_UNPAID = frozenset({AttemptState.DECLINED, AttemptState.REVERSED})
+#: Answers that contradict an order's being closed without payment.
+_NOT_CLOSED = (OrderPaid, OrderPending, OrderErrored, OrderPartlyReturned)
 
 
 class EngineDesk:
@@ -112,6 +128,12 @@ class EngineDesk:
         self._engine.tell(lambda: self._frame(scanner, text))
 
     async def _frame(self, scanner: str, text: str) -> None:
+        try:
+            await self._judge_frame(scanner, text)
+        except JournalUnavailable:
+            log.warning("a scan was dropped: the journal can not be written")
+
+    async def _judge_frame(self, scanner: str, text: str) -> None:
         sale = ledger.sale_with_customer(self._engine.book)
         if sale is None or sale.state is not SaleState.AWAITING_PAYMENT:
             return
@@ -148,14 +170,23 @@ class EngineDesk:
         question = QueryOrder(client_sn=attempt.client_sn, token=attempt.token, amount=attempt.amount)
         answer = await self._world.gateway.perform(question)
 
-        async def learn() -> None:
-            now = self._engine.book.attempts.get(attempt.client_sn)
-            if now and now.state in _QUERYABLE and (now.state, now.token) == (attempt.state, attempt.token):
-                told = ToAttempt(client_sn=attempt.client_sn, event=answer, token=attempt.token)
-                await self._engine.apply(told)
-
-        await self._engine.request(learn)
+        await self._engine.request(lambda: self._learn(attempt, answer))
         return OrderLook(client_sn=attempt.client_sn, answer=type(answer).__name__)
+
+    async def _learn(self, asked: Attempt, answer: Answer) -> None:
+        """Use an answer that nobody waited for, if nothing has happened to the attempt since it was asked about.
+
+        An order that was closed unpaid and turns out not to be is undone, whoever found it (I3).
+        """
+        found = await self.get_sale(asked.sale_id)
+        now = next(one for one in found.attempts if one.client_sn == asked.client_sn)
+        if (now.state, now.token) != (asked.state, asked.token):
+            return
+        if now.state in _QUERYABLE:
+            await self._engine.apply(ToAttempt(client_sn=now.client_sn, event=answer, token=now.token))
+        elif now.state in _CLOSED_UNPAID and isinstance(answer, _NOT_CLOSED):
+            self._engine.book = _with(self._engine.book, found)
+            await self._engine.apply(ToAttempt(client_sn=now.client_sn, event=answer))
 
     async def print_copy(self, name: str) -> SaleView:
         """Print the receipt once more, marked as a copy."""
@@ -167,6 +198,8 @@ class EngineDesk:
             raise ApiError("printer_off", "no printer is configured")
         if not found.sale.paid:
             raise ApiError("nothing_to_print", f"sale {found.sale.id} is not paid")
+        if sum(not job.state.is_final for job in found.jobs) >= MAX_WAITING_RECEIPTS:
+            raise ApiError("overloaded", "enough receipts of this sale wait for the printer already")
         self._engine.book = _with(self._engine.book, found)
         await self._engine.apply(PrintCopy(sale_id=found.sale.id))
         return self._in_book(found.sale.id)

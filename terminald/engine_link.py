@@ -68,6 +68,7 @@ class LinkMonitor:
         """Learn from an exchange that was made anyway."""
         if isinstance(answer, RequestNotSent):
             self._take(LinkReport(state=LinkState.DOWN, fault=answer.fault))
+            self._wanted.set()
         elif isinstance(answer, OutcomeUnknown | QueryFailed | RequestRefused | AnswerMismatched):
             self._wanted.set()
         else:

@@ -62,16 +62,6 @@ class GatewayOutcomeUnknown(GatewayError):
     """The request may have run at the gateway: query, never assume."""
 
 
-class GatewayRefused(GatewayError):
-    """The gateway definitely refused the request itself: parameters, terminal or signature."""
-
-    def __init__(self, code: str, message: str) -> None:
-        """Code and message are the gateway's own."""
-        super().__init__(f"{code}: {message}")
-        self.code = code
-        self.message = message
-
-
 class JournalError(TerminaldError):
     """The journal did not do what was asked: refuse to start, or stop selling."""
 

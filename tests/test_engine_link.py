@@ -91,7 +91,8 @@ def test_an_exchange_that_proves_nothing_makes_it_ask(answer: Answer) -> None:
 
 
 def test_exchanges_that_are_made_anyway_tell_as_well() -> None:
-    gateway = ScriptedGateway(LinkState.PROVEN)
+    gateway = ScriptedGateway(LinkState.PROVEN, LinkState.DOWN)
     assert not watch(gateway, 1.5, lambda monitor: monitor.note(RequestNotSent())).is_reachable
+    assert gateway.asked_at[:2] == [0, 1]
     gateway = ScriptedGateway(LinkState.DOWN)
     assert watch(gateway, 1.5, lambda monitor: monitor.note(OrderPending())).is_reachable

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from terminald.adapters.api_limits import ApiLimits
 from terminald.adapters.api_routes import Handler, Request
 from terminald.adapters.api_views import MAX_NAME
-from terminald.errors import ApiError, IllegalTransition, JournalUnavailable
+from terminald.errors import ApiError, IllegalTransition, JournalError
 from terminald.wire.api import MAX_BODY
 from terminald.wire.api_calls import CALLS, ApiCall
 from terminald.wire.api_problems import problem_json
@@ -124,7 +124,7 @@ class _Path:
         try:
             async with self._shutdown.guard():
                 return await self._handlers[call.id](await _read(request, call, self._limits.receive_s))
-        except (ApiError, IllegalTransition, JournalUnavailable) as exc:
+        except (ApiError, IllegalTransition, JournalError) as exc:
             refusal = _refusal(exc, call)
             return problem_answer(refusal, _CLOSE if refusal.code in _BODY_UNREAD else None)
         except ClientDisconnect:
@@ -132,14 +132,14 @@ class _Path:
             return problem_answer(ApiError("body_timeout", "The connection was closed before the body was complete."))
 
 
-def _refusal(exc: ApiError | IllegalTransition | JournalUnavailable, call: ApiCall) -> ApiError:
+def _refusal(exc: ApiError | IllegalTransition | JournalError, call: ApiCall) -> ApiError:
     match exc:
         case ApiError():
             return exc
         case IllegalTransition():
             what = call.id.replace("_", " ")
             return ApiError("illegal_transition", f"{what}: not possible any more, or not yet, in state {exc.state}.")
-        case JournalUnavailable():
+        case JournalError():
             _log.warning("call %s: %s", call.id, exc)
             return ApiError("journal_failed", "What can not be recorded is not begun.")
 

@@ -36,6 +36,7 @@ from terminald.core.events import (
     OutcomeUnknown,
     QueryFailed,
     RequestNotSent,
+    RequestRefused,
 )
 from terminald.core.ids import ClientSn, Secret, WallTime
 from terminald.core.money import Fen
@@ -117,7 +118,8 @@ class HttpGateway:
         try:
             path, body, decode = _request_of(command, credentials)
         except ValueError as exc:
-            return not_sent(fault=_invalid(exc))
+            # Repeating it would not help, and it says nothing of the link.
+            return QueryFailed(fault=_invalid(exc)) if is_query else RequestRefused(fault=_invalid(exc))
         try:
             reply = await self._exchange(path, body, credentials)
         except GatewayNotSent as exc:

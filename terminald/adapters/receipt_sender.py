@@ -56,7 +56,9 @@ def receipt_of(view: SaleView, job: PrintJob, stationery: Stationery) -> Receipt
     if attempt is None:
         raise LookupError(f"sale {view.sale.id} is not paid")
     facts = attempt.facts
-    paid_ms = int(facts.finish_time) if facts.finish_time.isdigit() else attempt.started_at
+    paid_ms = (
+        int(facts.finish_time) if facts.finish_time.isascii() and facts.finish_time.isdigit() else attempt.started_at
+    )
     return Receipt(
         kind="sale",
         language=stationery.language,

@@ -76,10 +76,10 @@ def _check_replacing(present: Terminal, journal: SqliteJournal, *, is_wanted: bo
     open_orders = sum(not one.state.is_final for one in journal.load_book(Instant(0)).attempts.values())
     if open_orders:
         say_warning(
-            f"{open_orders} orders of terminal {sn} are not proven to their end, and a new terminal may not be allowed "
-            "to ask about them: let the old one finish them if it still can (terminald sales --attention)"
+            f"{open_orders} order(s) of terminal {sn} are not proven to their end, and a new one may not be allowed "
+            "to ask about them: let the old one finish them if it still can (terminald status). --yes does not suffice"
         )
-    if is_confirmed:
+    elif is_confirmed:
         return
     print(f"Terminal {escape(sn)} is given up for good, and a use of the code is spent.", file=sys.stderr)
     if _ask(f"To confirm, type the last {CONFIRMED_DIGITS} digits of its number: ") != sn[-CONFIRMED_DIGITS:]:

@@ -122,7 +122,7 @@ def _enter(before: AttemptState, after: Attempt, now: Now, rules: Rules) -> Atte
     if state is before:
         return after
     if state in _UNDOING and after.undoing_since is None:
-        return replace(after, undoing_since=now.instant, tries=0)
+        return replace(after, undoing_since=now.instant, tries=0, ended_at=None)
     if state is AttemptState.WATCHING:
         return replace(after, undoing_since=None, attention=None, tries=0, looks=late_looks(now, rules))
     if state is AttemptState.LAST_LOOK:

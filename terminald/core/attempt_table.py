@@ -13,6 +13,7 @@ The token counts the commands of an attempt. The completion of any but the last 
 reaches the table: the question was asked again, or did not matter any more.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -26,6 +27,7 @@ from terminald.core.events import (
     AttemptReversing,
     AttemptUnpaid,
     AttentionDue,
+    Event,
     Fault,
     LastLookDue,
     LookDue,
@@ -183,6 +185,13 @@ def _undone(attempt: Attempt) -> Command:
 
 _S = AttemptState
 
+_REOPENED: Mapping[type[Event], Row[AttemptState, Attempt]] = {
+    OrderPaid: Row(_S.REVERSING, (_reverse,)),
+    OrderPending: Row(_S.REVERSING, (_reverse,)),
+    OrderErrored: Row(_S.REVERSING, (_reverse,)),
+    OrderPartlyReturned: Row(_S.REFUNDING, (_refund,)),
+}
+
 TABLE: Table[AttemptState, Attempt] = {
     _S.SUBMITTING: {
         PayConfirmed: Row(_S.PAID, (_paid,)),
@@ -232,7 +241,7 @@ TABLE: Table[AttemptState, Attempt] = {
         AnswerMismatched: Row(_S.PROVING),
         RequestNotSent: Row(_S.PROVING),
         RequestRefused: Row(_S.PROVING),
-        ReversalRefused: Row(_S.SETTLING, (_query,)),
+        ReversalRefused: Row(_S.SETTLING),
         AbandonRequested: Row(_S.REVERSING),
         AttentionDue: Row(_S.REVERSING),
         Recovered: Row(_S.REVERSING, (_reverse,)),
@@ -261,8 +270,8 @@ TABLE: Table[AttemptState, Attempt] = {
         OrderAbsent: Row(_S.WATCHING, (_undone,)),
         OrderPaid: Row(_S.REFUNDING, (_refund,)),
         OrderPartlyReturned: Row(_S.REFUNDING, (_refund,)),
-        OrderPending: Row(_S.SETTLING),
-        OrderErrored: Row(_S.SETTLING),
+        OrderPending: Row(_S.REVERSING, (_reverse,)),
+        OrderErrored: Row(_S.REFUNDING, (_refund,)),
         AnswerMismatched: Row(_S.SETTLING),
         QueryFailed: Row(_S.SETTLING),
         AbandonRequested: Row(_S.SETTLING),
@@ -316,8 +325,9 @@ TABLE: Table[AttemptState, Attempt] = {
         PowerReturned: Row(_S.LAST_LOOK, (_query,)),
     },
     _S.PAID: {},
-    _S.DECLINED: {},
-    _S.REVERSED: {},
+    # Closed unpaid, and a query that somebody asked for says otherwise.
+    _S.DECLINED: _REOPENED,
+    _S.REVERSED: _REOPENED,
     _S.UNSENT: {},
 }
 

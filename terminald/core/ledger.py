@@ -14,7 +14,7 @@ from terminald.core import sale as sales
 from terminald.core import spool
 from terminald.core.attempt_table import Attempt, AttemptState
 from terminald.core.commands import AbandonAttempt, Command, EnqueuePrint, OpenAttempt, TellSale
-from terminald.core.events import AbandonRequested, Event
+from terminald.core.events import AbandonRequested, AttemptEvent, Event
 from terminald.core.ids import ClientSn, Instant, JobId, SaleId
 from terminald.core.sale import Sale, SaleOrder
 from terminald.core.schedule import CODE_LIFE, Now, Rules
@@ -265,7 +265,8 @@ class _Draft:
     def _route(self, command: Command) -> None:
         match command:
             case TellSale():
-                self._tell_sale(command.sale_id, command.event)
+                if self._concerns(command):
+                    self._tell_sale(command.sale_id, command.event)
             case AbandonAttempt():
                 self._tell_attempt(command.client_sn, AbandonRequested())
             case OpenAttempt():
@@ -275,6 +276,11 @@ class _Draft:
                     self._enqueue(command)
             case _:
                 self._commands.append(command)
+
+    def _concerns(self, command: TellSale) -> bool:
+        """Whether the sale is moved by this: an attempt before the last one is its past, and only shown."""
+        event = command.event
+        return not isinstance(event, AttemptEvent) or event.client_sn == self._sale(command.sale_id).attempts[-1]
 
     def _sale(self, sale_id: SaleId) -> Sale:
         return self._sales.get(sale_id) or self._book.sales[sale_id]

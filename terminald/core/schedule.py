@@ -21,7 +21,8 @@ REVERSAL_ATTENTION_AFTER = Duration(300_000)
 #: After a restart an order is not given up at once, even when its window is over: this is what one query takes where
 #: connecting and reading are as slow as they may be. A shorter poll window is taken instead.
 RECOVERY_GRACE = Duration(30_000)
-#: The last look is made so long before the business day ends, while a cancel is still possible without a refund.
+#: The last look is made so long before the business day ends, or up to twice as long, as not every terminal should look
+#: at the same moment; a cancel is still possible then, without a refund.
 DAY_END_MARGIN = Duration(600_000)
 #: The last look where nobody knows the time of day: late enough for any request that was held up in the network.
 LAST_LOOK_WITHOUT_CLOCK = Duration(6 * HOUR)
@@ -78,7 +79,7 @@ def late_looks(now: Now, rules: Rules) -> tuple[Instant, ...]:
     to end the configured looks remain: what they find then is refunded instead.
     """
     if now.is_trusted:
-        last = day_end(now.wall, rules.day_offset) - now.wall - DAY_END_MARGIN
+        last = day_end(now.wall, rules.day_offset) - now.wall - int(DAY_END_MARGIN * (1 + now.jitter))
     else:
         last = LAST_LOOK_WITHOUT_CLOCK
     waits = {*rules.late_lookups, *([last] if last > 0 else [])} or {LAST_LOOK_WITHOUT_CLOCK}

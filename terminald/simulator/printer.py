@@ -20,9 +20,9 @@ from terminald.simulator.printer_paper import Paper, Sheet, font_note
 
 Flow = Literal["rtscts", "xonxoff", "none"]
 
-#: A cheap printer's receive buffer, and its free space at XOFF and at XON. Real printers say XOFF with 256 bytes left
-#: (Epson 5000+) to 800 (Toshiba); much earlier here, because a pseudo terminal is faster than any wire.
-BUFFER_BYTES, XOFF_FREE, XON_FREE = 4096, 3072, 3584
+#: A cheap printer's receive buffer, and the parts of it that are free at XOFF and at XON. Real printers say XOFF when 256
+#: bytes (Epson 5000+) to 800 (Toshiba) are left; much earlier here, because a pseudo terminal holds 4 kB on their way.
+BUFFER_BYTES, XOFF_FREE, XON_FREE = 4096, 0.75, 0.875
 #: How often a slow printer takes its next bytes.
 TICK_S = 0.01
 
@@ -47,6 +47,7 @@ class SimulatedPrinter:
         flow: ``rtscts`` takes nothing while its buffer is full, as a held CTS does on a real line; ``xonxoff`` sends
             XOFF and XON; with the last two, bytes beyond the buffer are dropped and counted in :attr:`overrun`.
         bytes_per_second: how fast it prints what it has received; 0 is at once.
+        buffer_bytes: what it can receive before it is printed.
         link: a symbolic link to the device, kept while the printer runs.
     """
 
@@ -58,6 +59,7 @@ class SimulatedPrinter:
         encoding: Encoding = "gbk",
         flow: Flow = "rtscts",
         bytes_per_second: int = 0,
+        buffer_bytes: int = BUFFER_BYTES,
         link: Path | None = None,
     ) -> None:
         self.device = ""
@@ -67,6 +69,7 @@ class SimulatedPrinter:
         self._out = out
         self._flow = flow
         self._bytes_per_second = bytes_per_second
+        self._buffer_bytes = buffer_bytes
         self._link = link
         self._paper_out = self._cover_open = self._switched_off_line = False
         self._interpreter = Interpreter(width_dots=width_dots, encoding=encoding)
@@ -166,7 +169,7 @@ class SimulatedPrinter:
             loop.remove_reader(self._master)
 
     def _on_readable(self) -> None:
-        room = BUFFER_BYTES - len(self._buffer)
+        room = self._buffer_bytes - len(self._buffer)
         try:
             data = os.read(self._master, room if self._flow == "rtscts" else BUFFER_BYTES)
         except BlockingIOError:
@@ -225,16 +228,16 @@ class SimulatedPrinter:
 
     def _control_flow(self) -> None:
         """Hold the host off while the buffer is nearly full or the printer is stopped."""
-        free = BUFFER_BYTES - len(self._buffer)
+        free = self._buffer_bytes - len(self._buffer)
         if self._master < 0:
             return
         if self._flow == "rtscts":
             self._read(on=free > 0)
         elif self._flow == "xonxoff":
-            if not self._is_holding and (self.is_stopped or free <= XOFF_FREE):
+            if not self._is_holding and (self.is_stopped or free <= XOFF_FREE * self._buffer_bytes):
                 self._is_holding = True
                 self._answer(_XOFF)
-            elif self._is_holding and not self.is_stopped and free >= XON_FREE:
+            elif self._is_holding and not self.is_stopped and free >= XON_FREE * self._buffer_bytes:
                 self._is_holding = False
                 self._answer(_XON)
 

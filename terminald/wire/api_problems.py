@@ -113,7 +113,9 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     "internal_error": _kind(500, "terminald has a fault", "Look at the log of terminald, and report what it says."),
     "not_ready": _kind(503, "Not ready to take payments", "terminald status says what to do about each reason."),
     "journal_failed": _kind(503, "The journal can not be written", READINESS_ADVICE["journal_failed"]),
-    "overloaded": _kind(503, "Too many connections", "Use fewer connections, and close those that you do not need."),
+    "overloaded": _kind(
+        503, "Too much at once", "Wait for what was asked before; use fewer connections, and close idle ones."
+    ),
     "stopping": _kind(503, "terminald is being stopped", "Ask again when it runs; what was asked may have been done."),
 }
 

@@ -202,6 +202,8 @@ _REVERSE = _Call(
         "CANCEL_ABORT_IN_PROGRESS": {ANY: _PENDING_VERDICT},
         "CANCEL_ERROR": {**_CANCEL_ERRORS, ANY: _PENDING_VERDICT},
         "CANCEL_ABORT_ERROR": {**_CANCEL_ERRORS, ANY: _PENDING_VERDICT},
+        # "FAIL: the order is left as it was" (documents).
+        "FAIL": {**_CANCEL_ERRORS, ANY: _REFUSED_VERDICT},
         ANY: {**_CANCEL_ERRORS, ANY: _UNKNOWN},
     },
 )

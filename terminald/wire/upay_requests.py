@@ -153,13 +153,13 @@ def _goods(goods: Sequence[Goods]) -> list[dict[str, str]]:
         raise ValueError(f"goods_details: at most {MAX_GOODS} lines")
     return [
         {
-            "goods_id": _required("goods_id", each.id, 32),
+            "goods_id": _required("goods_id", each.id or str(number), 32),
             "goods_name": _required("goods_name", each.name, 32),
             "quantity": _amount("quantity", each.quantity),
             "price": _amount("price", each.price, least=0),
             "promotion_type": "1" if each.promotion else "0",
         }
-        for each in goods
+        for number, each in enumerate(goods, start=1)
     ]
 
 

@@ -19,6 +19,7 @@ from terminald.core.events import (
     PayConfirmed,
     QueryFailed,
     RequestNotSent,
+    RequestRefused,
 )
 from terminald.core.ids import ClientSn
 from terminald.core.money import Fen
@@ -107,7 +108,7 @@ def test_a_request_beyond_the_limits_is_not_sent() -> None:
         client_sn=CLIENT_SN, token=1, amount=Fen(350), code=PAY.code, text=OrderText(subject="", operator="k")
     )
     answers, server = ask(commands=(long,))
-    assert types(answers) == [RequestNotSent]
+    assert types(answers) == [RequestRefused]
     assert answers[0].fault is not None
     assert answers[0].fault.message == "subject: 1 to 64 characters"
     assert not server.seen

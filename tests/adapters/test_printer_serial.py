@@ -9,7 +9,7 @@ import pytest
 
 from terminald.adapters.printer_serial import Flow, SerialPrinter
 from terminald.errors import DeviceAbsent, DeviceLost, DeviceTimeout
-from terminald.simulator.printer import BUFFER_BYTES, SimulatedPrinter
+from terminald.simulator.printer import SimulatedPrinter
 
 BAUD = 921_600
 
@@ -82,12 +82,16 @@ def test_every_byte_arrives_as_it_is(line: Line, flow: Flow) -> None:
     asyncio.run(scene())
 
 
+#: Three quarters of it are more than a pseudo terminal can have on its way when XOFF comes.
+LARGE_BUFFER = 32_768
+
+
 def test_xon_and_xoff_of_a_slow_printer_are_obeyed() -> None:
     """Without flow control the same job overruns the buffer, so the test proves something."""
-    data = b"x" * (BUFFER_BYTES * 3)
+    data = b"x" * (LARGE_BUFFER * 2)
 
     async def overrun(flow: Flow) -> int:
-        async with SimulatedPrinter(flow="xonxoff", bytes_per_second=200_000) as simulated:
+        async with SimulatedPrinter(flow="xonxoff", bytes_per_second=200_000, buffer_bytes=LARGE_BUFFER) as simulated:
             printer = printer_on(simulated.device, flow)
             await printer.open()
             await printer.write(data)

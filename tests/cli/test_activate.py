@@ -16,6 +16,7 @@ from terminald.app_activation import doubtful_activations, mask_code
 from terminald.core.ids import Secret, WallTime
 from terminald.core.terminal import ActivationIntent, Terminal
 from terminald.simulator.gateway import Fault
+from tests.adapters.journal_samples import Shop
 from tests.cli.simulated_gateway import APP_ID, VENDOR_KEY, VENDOR_SN, RunningGateway, running_gateway
 
 CODE = "48217366"
@@ -275,6 +276,21 @@ def test_yes_replaces_without_a_question(config: Path, gateway: RunningGateway) 
     assert new is not None
     assert new.terminal_sn == gateway.world.view().terminals[-1].terminal_sn
     assert new.device_id == "device-1"
+
+
+def test_an_identity_with_open_orders_is_given_up_by_a_person_only(
+    config: Path, gateway: RunningGateway, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I3: a new terminal may not be allowed to undo the orders of the old one."""
+    assert activate(config, CODE) == 0
+    journal = journal_of(config)
+    shop = Shop(journal.commit)
+    shop.scan(shop.open_sale())
+    journal.close()
+    monkeypatch.setattr("sys.stdin", io.StringIO("no\n"))
+    assert activate(config, CODE, "--replace", "--yes") == 1
+    assert "1 order(s) of terminal" in capsys.readouterr().err
+    assert len(gateway.world.view().terminals) == 1
 
 
 def test_another_device_id_than_the_first_is_refused(

@@ -25,6 +25,7 @@ from terminald.core.events import (
     OrderReturned,
     OutcomePending,
     OutcomeUnknown,
+    PayDeclined,
     PowerReturned,
     QueryFailed,
     RefundConfirmed,
@@ -115,11 +116,13 @@ def test_an_order_absent_while_proving_is_watched() -> None:
 def test_a_refused_cancel_is_followed_by_a_refund_with_one_number() -> None:
     """I9: a repeat carries the same number, whatever became of the one before."""
     life = reversing()
-    assert life.tell(ReversalRefused(fault=FAULT)) == (query(3),)
+    assert life.tell(ReversalRefused(fault=FAULT)) == ()
     assert life.is_in(S.SETTLING)
+    assert life.wakes_with(RetryDue, in_ms=2 * SECOND)
+    assert life.wake() == (query(3),)
     assert life.tell(OrderPaid()) == (refund(4),)
     assert life.tell(OutcomeUnknown()) == ()
-    assert life.wakes_with(RetryDue, in_ms=2 * SECOND)
+    assert life.wakes_with(RetryDue, in_ms=4 * SECOND)
     assert life.wake() == (query(5),)
     assert life.tell(OrderPaid()) == (refund(6),)
     assert life.tell(RefundConfirmed()) == (tell_sale(AttemptUnpaid),)
@@ -131,18 +134,61 @@ def test_a_refused_cancel_is_followed_by_a_refund_with_one_number() -> None:
     [RefundPending(), RefundRefused(), AnswerMismatched(), RequestNotSent(), RequestRefused(), OrderAbsent()],
 )
 def test_a_refund_without_a_clear_answer_is_settled_by_a_query(answer: Answer) -> None:
-    life = told(OutcomePending(), AbandonRequested(), ReversalRefused(), OrderPaid())
+    life = told(OutcomePending(), AbandonRequested(), ReversalRefused())
+    life.wake()
+    life.tell(OrderPaid())
     assert life.tell(answer) == ()
     assert life.is_in(S.SETTLING)
     assert life.wake() == (query(5),)
     assert life.tell(OrderReturned()) == (tell_sale(AttemptUnpaid),)
 
 
-@pytest.mark.parametrize("answer", [OrderPending(), OrderErrored(), AnswerMismatched(), QueryFailed()])
-def test_settling_waits_for_a_clear_answer(answer: Answer) -> None:
+def settling() -> AttemptLife:
     life = told(OutcomePending(), AbandonRequested(), ReversalRefused())
+    assert life.wake() == (query(3),)
+    return life
+
+
+def test_a_refund_that_ended_in_error_is_repeated_with_the_same_number_after_ever_longer_waits() -> None:
+    """I9. REFUND_ERROR is not final: the money is still at the merchant's."""
+    life = settling()
+    for wait, token in ((4, 4), (8, 6), (16, 8)):
+        assert life.tell(OrderErrored()) == (refund(token),)
+        assert life.tell(RefundPending()) == ()
+        assert life.wakes_with(RetryDue, in_ms=wait * SECOND)
+        assert life.wake() == (query(token + 1),)
+    assert life.tell(OrderReturned()) == (tell_sale(AttemptUnpaid),)
+
+
+def test_a_cancel_that_came_too_early_is_repeated_after_ever_longer_waits() -> None:
+    """The gateway refused to cancel an order that was not decided yet."""
+    life = settling()
+    for wait, token in ((4, 4), (8, 6), (16, 8)):
+        assert life.tell(OrderPending()) == (reverse(token),)
+        assert life.tell(ReversalRefused()) == ()
+        assert life.wakes_with(RetryDue, in_ms=wait * SECOND)
+        assert life.wake() == (query(token + 1),)
+
+
+@pytest.mark.parametrize("state", [S.DECLINED, S.REVERSED])
+@pytest.mark.parametrize("answer", [OrderPaid(), OrderPending(), OrderErrored()])
+def test_an_order_that_was_closed_unpaid_and_is_not_is_undone(state: AttemptState, answer: Answer) -> None:
+    """I3: whoever asked."""
+    life = (
+        told(PayDeclined()) if state is S.DECLINED else told(OutcomePending(), AbandonRequested(), ReversalConfirmed())
+    )
+    assert life.is_in(state)
+    token = life.attempt.token + 1
+    assert life.tell(answer) == (reverse(token),)
+    assert life.attempt.ended_at is None
+    assert life.tell(ReversalConfirmed()) == (tell_sale(AttemptUnpaid),)
+
+
+@pytest.mark.parametrize("answer", [AnswerMismatched(), QueryFailed()])
+def test_settling_waits_for_a_clear_answer(answer: Answer) -> None:
+    life = settling()
     assert life.tell(answer) == ()
-    assert life.wakes_with(RetryDue, in_ms=2 * SECOND)
+    assert life.wakes_with(RetryDue, in_ms=4 * SECOND)
     assert life.wake() == (query(4),)
     assert life.tell(OrderPartlyReturned(facts=OrderFacts(net_amount=Fen(200)))) == (refund(5, 200),)
 

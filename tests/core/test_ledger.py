@@ -32,6 +32,7 @@ from terminald.core.events import (
     ReversalRefused,
     SendDue,
 )
+from terminald.core.ids import ClientSn
 from terminald.core.ledger import (
     Advance,
     Book,
@@ -120,6 +121,16 @@ def test_the_sale_is_given_with_an_attempt_that_changed_without_it() -> None:
     assert changes(done) == [("attempt", "OutcomePending", "submitting", "polling")]
 
 
+def test_only_the_last_attempt_moves_the_sale() -> None:
+    """I1: an earlier one that is found open is undone beside it."""
+    till = selling((PayDeclined(), 1))
+    till.scan(ClientSn("t-0002"), "d2")
+    till.attempt(OrderPaid())
+    done = till.attempt(ReversalConfirmed(), 2)
+    assert changes(done) == [("attempt", "ReversalConfirmed", "reversing", "reversed")]
+    assert till.sale_state() is SaleState.PROCESSING
+
+
 def test_an_order_that_arrived_late_is_refunded_and_the_sale_stays_canceled() -> None:
     """I3, I9."""
     till = selling((OutcomeUnknown(), 1))
@@ -129,6 +140,7 @@ def test_an_order_that_arrived_late_is_refunded_and_the_sale_stays_canceled() ->
     assert till.wake().commands == (QueryOrder(client_sn=CLIENT_SN, token=4, amount=AMOUNT),)
     assert till.attempt(OrderPaid(), 4).commands == (ReverseOrder(client_sn=CLIENT_SN, token=5, amount=AMOUNT),)
     till.attempt(ReversalRefused(), 5)
+    till.wake()
     (refund,) = till.attempt(OrderPaid(), 6).commands
     assert isinstance(refund, RefundOrder)
     assert changes(till.attempt(RefundConfirmed(), 7)) == [

@@ -69,12 +69,17 @@ class Crash(Exception):
 class CrashingJournal(InlineJournal):
     """Dies at a chosen commit: before it, or after it and before anything is performed."""
 
+    is_full: Callable[[], bool] = staticmethod(lambda: False)
     crash_in: int | None = None
     crash_after = False
     commits = 0
 
     async def commit(self, batch: Batch) -> int:
         self.commits += 1
+        # A disk takes its time: whatever did not wait for it happens before.
+        await asyncio.sleep(0.03)
+        if self.is_full():
+            raise JournalUnavailable("the disk is full")
         dies = self.crash_in is not None and self.commits >= self.crash_in
         if dies and not self.crash_after:
             raise Crash
@@ -139,6 +144,7 @@ class History:
         self.crash_plan: list[tuple[int, bool]] = []
         self.commits = 0
         self.lives = 0
+        self.is_disk_full = False
 
     # --- the daemon --------------------------------------------------------------------------------------------------
 
@@ -149,6 +155,7 @@ class History:
             self.lives += 1
             journal = CrashingJournal(SqliteJournal(self.path))
             journal.crash_in, journal.crash_after = self._next_crash()
+            journal.is_full = lambda: self.is_disk_full
             gateway = HttpGateway(
                 GatewaySettings(url="https://gateway.test", connect_timeout_s=5.0, read_timeout_s=15.0, ca_file=None),
                 credentials=self._credentials,
@@ -233,8 +240,23 @@ class History:
         return view is not None and not view.sale.state.is_with_customer
 
     async def scan(self, reference: str, code: str) -> None:
-        """The customer presents a code; nobody says whether it was taken."""
-        await self._call(lambda desk: desk.present_code(reference, code))
+        """The customer presents a code, to the scanner or to the host; nobody says whether it was taken."""
+        if self.desk is not None and self.rng.random() < 0.5:
+            self.desk.take_frame("front", code)
+        else:
+            await self._call(lambda desk: desk.present_code(reference, code))
+
+    async def query(self, reference: str) -> None:
+        """Somebody asks how the sale stands."""
+        await self._call(lambda desk: desk.query(reference))
+
+    async def fill_disk(self, seconds: float) -> None:
+        """Nothing can be written for a while."""
+        self.is_disk_full = True
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self.is_disk_full = False
 
     async def cancel(self, reference: str) -> None:
         """The host cancels; it may be too late."""
@@ -255,6 +277,7 @@ class History:
     async def rest(self) -> None:
         """Let faults stop, and everything that is open come to its end."""
         self.is_ended = True
+        self.is_disk_full = False
         self.gateway.faults.clear()
         self.carrier.is_cut = False
         await asyncio.sleep(REST_S)
@@ -310,6 +333,11 @@ async def visit(history: History, reference: str) -> None:
         code = f"13{rng.randrange(10**14):014d}{rng.choice(ENDINGS)}"
         for _ in range(rng.choice((1, 1, 2))):
             await history.scan(reference, code)
+        if rng.random() < 0.3:
+            await asyncio.sleep(rng.choice((0.0, 0.05, 3.0, 51.0)))
+            await history.query(reference)
+        if rng.random() < 0.15:
+            await history.fill_disk(rng.choice((0.5, 5.0, 70.0)))
         await asyncio.sleep(rng.choice((0.0, 1.0, 20.0)))
     if rng.random() < 0.4:
         await asyncio.sleep(rng.choice((0.0, 0.03, 1.0, 30.0, 60.0)))

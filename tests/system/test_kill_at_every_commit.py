@@ -53,7 +53,12 @@ def _settle(terminal: Bench, reference: str) -> None:
 def _assert_agreement(terminal: Bench, reference: str) -> None:
     sale = terminal.sale(reference)
     numbers = {attempt.client_sn for attempt in sale.attempts}
-    orders = [order for order in terminal.books().orders if order.client_sn in numbers]
+    known = terminal.api.get("/v1/sales", params={"limit": 100}).json()["sales"]
+    books = terminal.books()
+    assert {order.client_sn for order in books.orders} <= {
+        attempt["client_sn"] for one in known for attempt in one["attempts"]
+    }, "I2"
+    orders = [order for order in books.orders if order.client_sn in numbers]
     assert all(order.submits == 1 for order in orders), "I2"
     assert sum(order.net for order in orders) == sale.paid, "I3, I4"
     assert sale.paid == (sale.amount if sale.state == "completed" else 0), "I4"

@@ -244,6 +244,20 @@ def test_a_receipt_without_a_printer_is_refused_before_the_sale_and_a_queued_one
     assert terminal.is_alive()
 
 
+def test_receipts_that_wait_for_the_printer_are_bounded(terminal: Bench) -> None:
+    """I11."""
+    there, gone = f'device = "{terminal.directory}/receipts.bin"', 'device = "/dev/terminald-none"'
+    terminal.config.write_text(terminal.config.read_text().replace(there, gone))
+    terminal.start()
+    terminal.wait_ready()
+    terminal.open_sale("order-1")
+    terminal.scanner.scan(GOOD)
+    terminal.wait_state("order-1", "completed")
+    answers = [terminal.api.post("/v1/sales/order-1/receipt").status_code for _ in range(5)]
+    assert answers == [200, 200, 503, 503, 503]
+    assert terminal.stop() == 0
+
+
 def test_sighup_does_not_end_the_daemon(terminal: Bench) -> None:
     terminal.start()
     terminal.wait_ready()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terminald.wire.upay_envelope import MAX_BODY, clean, is_key_refused, parse_fen, read_envelope
+from terminald.wire.upay_envelope import MAX_BODY, clean, is_key_refused, is_terminal_refused, parse_fen, read_envelope
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -130,3 +130,17 @@ def test_cleaned_text_can_be_stored_and_shown(text: str, longest: int) -> None:
     assert len(cleaned) <= longest
     assert cleaned.isprintable()
     cleaned.encode()
+
+
+@pytest.mark.parametrize(
+    ("body", "is_refused"),
+    [
+        (b'{"result_code":"400","error_code":"TERMINAL_NOT_EXISTS"}', True),
+        (b'{"result_code":"200","biz_response":{"result_code":"FAIL","error_code":"UPAY_TERMINAL_NOT_EXISTS"}}', True),
+        (b'{"result_code":"400","error_code":"ILLEGAL_SIGN"}', False),
+        (b'{"result_code":"200","biz_response":{"result_code":"FAIL","error_code":"UPAY_ORDER_NOT_EXISTS"}}', False),
+        (b"<html>", False),
+    ],
+)
+def test_either_layer_may_refuse_the_terminal(body: bytes, *, is_refused: bool) -> None:
+    assert is_terminal_refused(200, body) is is_refused

@@ -125,8 +125,8 @@ REVERSALS: list[Case] = [
     ("FAIL", "UPAY_CANCEL_INVALID_ORDER_STATE", "CREATED", ReversalPending),
     ("FAIL", "UPAY_CANCEL_INVALID_ORDER_STATE", "REFUNDED", ReversalPending),
     ("FAIL", "UPAY_TERMINAL_STATUS_ABNORMAL", None, RequestRefused),
-    ("FAIL", "TRADE_FAILED", None, OutcomeUnknown),
-    ("FAIL", "", None, OutcomeUnknown),
+    ("FAIL", "TRADE_FAILED", None, ReversalRefused),
+    ("FAIL", "", None, ReversalRefused),
     ("SUCCESS", "", "CANCELED", OutcomeUnknown),
     ("", "", None, OutcomeUnknown),
 ]

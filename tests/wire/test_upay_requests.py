@@ -43,14 +43,18 @@ def test_pay_without_options_has_the_required_fields_only() -> None:
 
 def test_pay_with_everything() -> None:
     text = replace(
-        TEXT, payway="3", description="d", reflect="r", goods=(GOODS, replace(GOODS, promotion=True, price=Fen(0)))
+        TEXT,
+        payway="3",
+        description="d",
+        reflect="r",
+        goods=(GOODS, replace(GOODS, id="", promotion=True, price=Fen(0))),
     )
     body = json.loads(pay(replace(PAY, text=text), device_id="dev-1"))
     assert body["payway"] == "3"
     assert (body["description"], body["reflect"], body["device_id"]) == ("d", "r", "dev-1")
     assert body["goods_details"] == [
         {"goods_id": "g1", "goods_name": "可乐", "quantity": "2", "price": "175", "promotion_type": "0"},
-        {"goods_id": "g1", "goods_name": "可乐", "quantity": "2", "price": "0", "promotion_type": "1"},
+        {"goods_id": "2", "goods_name": "可乐", "quantity": "2", "price": "0", "promotion_type": "1"},
     ]
 
 

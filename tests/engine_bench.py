@@ -1,0 +1,162 @@
+"""An engine on virtual time with a real journal, and a gateway that answers when the test says so."""
+
+import asyncio
+import random
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.ports import Batch, LinkReport, LinkState
+from terminald.core import custody
+from terminald.core.commands import GatewayCommand, OrderText
+from terminald.core.custody_events import CustodyAnswer, KeyAccepted, KeyRenewed
+from terminald.core.events import Answer
+from terminald.core.ids import Duration, Instant, Reference, Secret, WallTime
+from terminald.core.money import Fen
+from terminald.core.sale import SaleOrder
+from terminald.core.schedule import Now, Rules
+from terminald.core.terminal import Terminal
+from terminald.engine import Engine, World
+from terminald.engine_desk import EngineDesk
+from terminald.errors import JournalUnavailable
+from tests.simulation.inline_journal import InlineJournal
+
+RULES = Rules(
+    payment_window=Duration(90_000),
+    poll_interval=Duration(3_000),
+    poll_window=Duration(50_000),
+    late_lookups=(Duration(30_000),),
+    job_lifetime=Duration(120_000),
+    day_offset=Duration(8 * 3_600_000),
+)
+TERMINAL = Terminal(
+    terminal_sn="t",
+    device_id="d",
+    current_key=Secret("k"),
+    previous_key=None,
+    activated_at=WallTime(0),
+    rotated_at=WallTime(0),
+)
+CODE, OTHER_CODE = "130000000000000001", "130000000000000002"
+
+
+class FlakyJournal(InlineJournal):
+    """A journal that can not be written while the disk is full."""
+
+    is_full = False
+
+    async def commit(self, batch: Batch) -> int:
+        if self.is_full:
+            raise JournalUnavailable("the disk is full")
+        return await super().commit(batch)
+
+
+class PatientGateway:
+    """Every request waits until the test answers it."""
+
+    def __init__(self) -> None:
+        self.asked: list[GatewayCommand] = []
+        self.asked_for_key: list[str] = []
+        self._waiting: list[tuple[GatewayCommand, asyncio.Future[Answer]]] = []
+
+    async def perform(self, command: GatewayCommand) -> Answer:
+        self.asked.append(command)
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.append((command, answer))
+        return await answer
+
+    async def probe(self) -> LinkReport:
+        return LinkReport(state=LinkState.PROVEN)
+
+    async def prove(self) -> CustodyAnswer:
+        self.asked_for_key.append("prove")
+        return KeyAccepted()
+
+    async def check_in(self) -> CustodyAnswer:
+        self.asked_for_key.append("check in")
+        return KeyRenewed(key=Secret(f"key-{len(self.asked_for_key)}"))
+
+    async def answer(self, kind: type[GatewayCommand], answer: Answer) -> None:
+        """Answer the oldest open request of a kind, and let the engine take it."""
+        found = next(pair for pair in self._waiting if isinstance(pair[0], kind))
+        self._waiting.remove(found)
+        found[1].set_result(answer)
+        await settle()
+
+    def open(self) -> list[type[GatewayCommand]]:
+        return [type(command) for command, _ in self._waiting]
+
+
+class LoopClock:
+    def now(self) -> Now:
+        ms = int(asyncio.get_running_loop().time() * 1000)
+        return Now(instant=Instant(ms), wall=WallTime(ms), is_trusted=True)
+
+    def timer_at(self, instant: Instant) -> float:
+        return instant / 1000
+
+
+async def settle() -> None:
+    """Let everything that can happen now happen."""
+    await asyncio.sleep(0.001)
+
+
+class Bench:
+    def __init__(self, path: Path) -> None:
+        store = SqliteJournal(path)
+        store.close_activation(store.record_activation_intent("…", WallTime(0)), "activated", TERMINAL)
+        self.journal = FlakyJournal(store)
+        self.gateway = PatientGateway()
+        rng = random.Random(1)
+        world = World(
+            journal=self.journal,
+            gateway=self.gateway,
+            clock=LoopClock(),
+            scanners=(),
+            receipts=None,
+            salt=self.journal.store.salt(),
+            new_id=lambda wall: f"{wall:013d}{rng.getrandbits(50):013X}",
+            jitter=lambda: 0.0,
+            has_disk_space=lambda: True,
+        )
+        self.engine = Engine(
+            world,
+            rules=RULES,
+            required=frozenset({"gateway"}),
+            book=self.journal.store.load_book(Instant(0)),
+            custody=custody.begin(TERMINAL, now=Now(instant=Instant(0), wall=WallTime(0)), rules=RULES),
+            last_seq=self.journal.store.last_seq(),
+        )
+        self.desk = EngineDesk(self.engine, device_id="d", code_pattern=re.compile("^[0-9]{16,24}$"))
+
+    async def open(self, reference: str = "order", amount: int = 350) -> None:
+        order = SaleOrder(
+            reference=Reference(reference),
+            amount=Fen(amount),
+            methods=("scan",),
+            text=OrderText(subject="Cola", operator="kiosk"),
+            wants_receipt=False,
+        )
+        await self.desk.open_sale(order)
+
+    async def state(self, reference: str = "order") -> str:
+        return (await self.desk.get_sale(reference)).sale.state.value
+
+    async def attempt_state(self, reference: str = "order") -> str:
+        return (await self.desk.get_sale(reference)).attempts[-1].state.value
+
+
+@asynccontextmanager
+async def engine_bench(path: Path) -> AsyncIterator[Bench]:
+    bench = Bench(path)
+    running = asyncio.create_task(bench.engine.run(is_new_boot=False))
+    await settle()
+    try:
+        yield bench
+    finally:
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+        bench.journal.close()
