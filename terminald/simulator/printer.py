@@ -20,8 +20,8 @@ from terminald.simulator.printer_paper import Paper, Sheet, font_note
 
 Flow = Literal["rtscts", "xonxoff", "none"]
 
-#: A cheap printer's receive buffer, and the parts of it that are free at XOFF and at XON. Real printers say XOFF when 256
-#: bytes (Epson 5000+) to 800 (Toshiba) are left; much earlier here, because a pseudo terminal holds 4 kB on their way.
+#: A cheap printer's receive buffer, and the parts of it that are free at XOFF and at XON. Real printers say XOFF with
+#: 256 bytes to spare (Epson 5000+) or 800 (Toshiba); much earlier here: a pseudo terminal holds 4 kB on their way.
 BUFFER_BYTES, XOFF_FREE, XON_FREE = 4096, 0.75, 0.875
 #: How often a slow printer takes its next bytes.
 TICK_S = 0.01

@@ -219,7 +219,7 @@ def test_a_host_that_does_not_read_is_dropped_and_nobody_else_notices(tmp_path: 
 
     async def story() -> None:
         desk, reader = FakeDesk(), SseReader()
-        async with serving(tmp_path, desk, ApiLimits(stall_s=0.05)) as served:
+        async with serving(tmp_path, desk, ApiLimits(stall_s=1)) as served:
             with socket.socket(socket.AF_UNIX) as stalled:
                 stalled.connect(str(served.path))
                 stalled.sendall(b"GET /v1/events?since=0 HTTP/1.1\r\nHost: x\r\n\r\n")
