@@ -394,5 +394,6 @@ class Engine:
             before=before,
             after=reason_words(now),
         )
+        # Before the commit: a change while it is under way is compared with what is being told.
+        self._told_reasons = now
         await self.publish(record, "readiness", readiness_event(tuple(one.value for one in now)))
-        self._told_reasons = self.reasons()

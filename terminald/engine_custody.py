@@ -125,7 +125,7 @@ class CustodyKeeper:
             case ProveKey():
                 self._hands.take(await self._gateway.prove(), command.token)
             case _:
-                raise NotImplementedError(f"nobody performs {type(command).__name__}")
+                raise TypeError(f"nobody performs {type(command).__name__}")
 
     # --- when --------------------------------------------------------------------------------------------------------
 

@@ -47,7 +47,13 @@ class FlakyJournal(InlineJournal):
 
     is_full = False
 
+    def __init__(self, store: SqliteJournal) -> None:
+        super().__init__(store)
+        self.released = asyncio.Event()
+        self.released.set()
+
     async def commit(self, batch: Batch) -> int:
+        await self.released.wait()
         if self.is_full:
             raise JournalUnavailable("the disk is full")
         return await super().commit(batch)

@@ -149,6 +149,24 @@ def test_the_book_forgets_what_is_closed_and_old(tmp_path: Path) -> None:
     play(tmp_path, scene)
 
 
+def test_a_change_during_the_commit_of_another_is_told_as_well(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        await settle()
+        bench.journal.released.clear()
+        bench.engine.is_draining = True
+        bench.engine._look_at_readiness()
+        await settle()
+        bench.engine.is_draining = False
+        bench.engine._look_at_readiness()
+        bench.journal.released.set()
+        await asyncio.sleep(0.1)
+        told = [event.body for event in await bench.desk.events_after(0, 100) if event.topic == "readiness"]
+        assert b"draining" in told[-2]
+        assert b'"ready":true' in told[-1]
+
+    play(tmp_path, scene)
+
+
 # --- one reference, one code -----------------------------------------------------------------------------------------
 
 

@@ -31,7 +31,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--idle-windows", type=int, default=2, metavar="N", help="how many windows (%(default)s)")
     parser.add_argument("--only", choices=_PARTS, action="append", help="only this part; may be repeated")
     # Not /tmp, which may be in memory: there a sync costs nothing.
-    parser.add_argument("--directory", type=Path, default=Path("/var/tmp"), help="on the disk to measure")  # noqa: S108
+    parser.add_argument("--directory", type=Path, default=Path("/var/tmp"), help="on the disk to measure")  # noqa: S108 - a default that anybody may change
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
     return parser.parse_args()
 
