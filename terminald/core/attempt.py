@@ -3,12 +3,13 @@
 from dataclasses import replace
 
 from terminald.core.attempt_table import GATEWAY_ASKS, TABLE, Attempt, AttemptState
-from terminald.core.commands import Command, OpenAttempt, OrderText, SubmitPayment
+from terminald.core.commands import Command, OfferOrder, OpenAttempt, OpenOffer, OrderText, SubmitPayment
 from terminald.core.events import (
     Answer,
     AnswerMismatched,
     AttentionDue,
     Event,
+    HoldEnded,
     LastLookDue,
     LookDue,
     OrderErrored,
@@ -17,55 +18,95 @@ from terminald.core.events import (
     PollDue,
     PollWindowClosed,
     PowerReturned,
+    QrOffered,
     QueryFailed,
     Recovered,
     RefundRefused,
     RequestNotSent,
     RetryDue,
+    WayCleared,
 )
+from terminald.core.ids import ClientSn, SaleId
 from terminald.core.money import Fen
 from terminald.core.schedule import (
+    HOLD_LONGEST,
     RECOVERY_GRACE,
     REVERSAL_ATTENTION_AFTER,
     Now,
     Rules,
     late_looks,
     later,
+    offer_poll,
     retry_delay,
 )
 from terminald.core.tables import Attention, Wakeup, find_row
 
 #: Money is on its way back, or must be found first.
 _UNDOING = frozenset({AttemptState.REVERSING, AttemptState.PROVING, AttemptState.SETTLING, AttemptState.REFUNDING})
+#: With the customer: asked about regularly, until the window closes.
+_POLLED = frozenset({AttemptState.POLLING, AttemptState.OFFERED})
+OPEN_TOO_LONG = "reversal_open"
 _UNANSWERED = (QueryFailed, RequestNotSent, OutcomeUnknown)
 _ATTENTION: dict[type[Event], str] = {
     AnswerMismatched: "answer_mismatch",
     OrderErrored: "order_errored",
     RefundRefused: "refund_refused",
-    AttentionDue: "reversal_open",
+    AttentionDue: OPEN_TOO_LONG,
 }
+
+
+#: Nothing was sent, or the answer to what was sent is awaited.
+_WAITING = frozenset({AttemptState.HELD, AttemptState.SUBMITTING, AttemptState.OFFERING, AttemptState.ABANDONING})
 
 
 def begin(
     opening: OpenAttempt, *, amount: Fen, text: OrderText, now: Now, rules: Rules
-) -> tuple[Attempt, SubmitPayment]:
-    """Create an attempt together with its one submit, to be performed after the attempt is on disk (I2)."""
-    attempt = Attempt(
-        client_sn=opening.client_sn,
-        sale_id=opening.sale_id,
+) -> tuple[Attempt, SubmitPayment | None]:
+    """Create an attempt together with its one submit, to be performed after the attempt is on disk (I2).
+
+    Where its code is held there is none yet: :class:`SubmitHeld` asks for it once the way is clear.
+    """
+    new = _new(opening.client_sn, opening.sale_id, amount=amount, operator=text.operator, now=now)
+    attempt = replace(
+        new,
         kind="scan",
-        amount=amount,
-        operator=text.operator,
         code_masked=opening.code.masked,
         code_digest=opening.digest,
-        state=AttemptState.SUBMITTING,
+        state=AttemptState.HELD if opening.is_held else AttemptState.SUBMITTING,
+        window_ends=later(now.instant, HOLD_LONGEST if opening.is_held else rules.poll_window),
+    )
+    if opening.is_held:
+        return attempt, None
+    submit = SubmitPayment(client_sn=opening.client_sn, token=1, amount=amount, code=opening.code, text=text)
+    return attempt, submit
+
+
+def begin_offer(
+    opening: OpenOffer, *, amount: Fen, payway: str, text: OrderText, now: Now
+) -> tuple[Attempt, OfferOrder]:
+    """Create a QR order together with its one pre-create, to be performed after it is on disk (I2)."""
+    new = _new(opening.client_sn, opening.sale_id, amount=amount, operator=text.operator, now=now)
+    attempt = replace(new, kind="qr", state=AttemptState.OFFERING, window_ends=opening.ends)
+    return attempt, OfferOrder(client_sn=opening.client_sn, token=1, amount=amount, payway=payway, text=text)
+
+
+def _new(client_sn: ClientSn, sale_id: SaleId, *, amount: Fen, operator: str, now: Now) -> Attempt:
+    return Attempt(
+        client_sn=client_sn,
+        sale_id=sale_id,
+        kind="",
+        amount=amount,
+        operator=operator,
+        code_masked="",
+        code_digest="",
+        state=AttemptState.HELD,
         token=1,
         facts=OrderFacts(),
         fault=None,
         started=now.instant,
         started_at=now.wall,
         ended_at=None,
-        window_ends=later(now.instant, rules.poll_window),
+        window_ends=now.instant,
         retry=None,
         tries=0,
         is_unanswered=False,
@@ -73,8 +114,6 @@ def begin(
         looks=(),
         attention=None,
     )
-    submit = SubmitPayment(client_sn=opening.client_sn, token=1, amount=amount, code=opening.code, text=text)
-    return attempt, submit
 
 
 def step(attempt: Attempt, event: Event, *, now: Now, rules: Rules) -> tuple[Attempt, tuple[Command, ...]]:
@@ -85,14 +124,14 @@ def step(attempt: Attempt, event: Event, *, now: Now, rules: Rules) -> tuple[Att
     """
     row = find_row(TABLE, attempt.state, event)
     asks_gateway = not GATEWAY_ASKS.isdisjoint(row.ask)
-    after = _learn(attempt, event, now)
+    after = _learn(attempt, event, now, rules)
     after = replace(after, state=row.to, token=after.token + asks_gateway)
     after = _enter(attempt.state, after, now, rules)
     after = _arrange(after, event, now, rules, is_waiting=asks_gateway)
     return after, tuple(ask(after) for ask in row.ask)
 
 
-def _learn(attempt: Attempt, event: Event, now: Now) -> Attempt:
+def _learn(attempt: Attempt, event: Event, now: Now, rules: Rules) -> Attempt:
     """Keep what the event says beside its type."""
     if isinstance(event, Answer):
         known, said = attempt.facts, event.facts
@@ -104,14 +143,19 @@ def _learn(attempt: Attempt, event: Event, now: Now) -> Attempt:
                 payway=said.payway or known.payway,
                 finish_time=said.finish_time or known.finish_time,
                 net_amount=known.net_amount if said.net_amount is None else said.net_amount,
+                client_tsn=said.client_tsn or known.client_tsn,
             ),
             fault=event.fault or attempt.fault,
             is_unanswered=isinstance(event, _UNANSWERED),
         )
+    if isinstance(event, QrOffered):
+        attempt = replace(attempt, qr_content=event.content)
+    if isinstance(event, WayCleared):
+        attempt = replace(attempt, window_ends=later(now.instant, rules.poll_window))
     if isinstance(event, Recovered | PowerReturned):
         attempt = replace(attempt, is_unanswered=True)
     code = _ATTENTION.get(type(event))
-    if code and not attempt.attention:
+    if code and not attempt.attention and code != attempt.attention_closed:
         attempt = replace(attempt, attention=Attention(code=code, since=now.instant))
     return attempt
 
@@ -140,12 +184,14 @@ def _arrange(after: Attempt, event: Event, now: Now, rules: Rules, *, is_waiting
     if isinstance(event, Recovered | PowerReturned):
         grace = later(now.instant, min(RECOVERY_GRACE, rules.poll_window))
         after = replace(after, window_ends=max(after.window_ends, grace))
-    if is_waiting or state.is_final or state in (AttemptState.SUBMITTING, AttemptState.ABANDONING):
+    if is_waiting or state.is_final or state in _WAITING:
         return replace(after, retry=None)
     if not isinstance(event, Answer):
         return after
     if state is AttemptState.POLLING:
         return replace(after, retry=later(now.instant, rules.poll_interval))
+    if state is AttemptState.OFFERED:
+        return replace(after, retry=later(now.instant, offer_poll(now.instant - after.started)))
     if state is AttemptState.WATCHING and not after.is_unanswered:
         return replace(after, retry=None, tries=0)
     delay = retry_delay(after.tries, now.jitter)
@@ -158,19 +204,21 @@ def next_wakeup(attempt: Attempt) -> Wakeup | None:
     Deterministic: of equal moments the one that stands first here.
     """
     state, times = attempt.state, list[Wakeup]()
-    if state is AttemptState.POLLING:
+    if state in _POLLED:
         times.append(Wakeup(at=attempt.window_ends, event=PollWindowClosed()))
+    if state is AttemptState.HELD:
+        times.append(Wakeup(at=attempt.window_ends, event=HoldEnded()))
     if attempt.retry is not None:
         times.append(Wakeup(at=attempt.retry, event=_retry_event(state)))
     if state is AttemptState.WATCHING and attempt.looks:
         look: Event = LookDue() if len(attempt.looks) > 1 else LastLookDue()
         times.append(Wakeup(at=attempt.looks[0], event=look))
-    if attempt.undoing_since is not None and not attempt.attention:
+    if attempt.undoing_since is not None and not attempt.attention and attempt.attention_closed != OPEN_TOO_LONG:
         times.append(Wakeup(at=later(attempt.undoing_since, REVERSAL_ATTENTION_AFTER), event=AttentionDue()))
     return min(times, key=lambda wakeup: wakeup.at, default=None)
 
 
 def _retry_event(state: AttemptState) -> Event:
-    if state is AttemptState.POLLING:
+    if state in _POLLED:
         return PollDue()
     return LookDue() if state is AttemptState.WATCHING else RetryDue()

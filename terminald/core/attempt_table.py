@@ -2,7 +2,9 @@
 
 Rules that the table obeys:
 
-- A submit is asked for by creating the attempt and by no row: it can not happen twice (I2).
+- A submit is asked for by creating the attempt, or by the one row that leaves ``held``. No row leads back to ``held``:
+  it can not happen twice (I2).
+- A code is held while another order of its sale is not proven unpaid (I1). It is in memory only: a restart drops it.
 - Whatever is not understood leaves the attempt open; only a proof closes it (I5).
 - ``paid`` is entered on the gateway's word alone (I4); every other way out has kept no money (I3).
 - An order that was undone without ever having been seen is looked up again: a delayed request may still arrive (I3).
@@ -17,11 +19,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-from terminald.core.commands import Command, QueryOrder, RefundOrder, ReverseOrder, TellSale
+from terminald.core.commands import Command, QueryOrder, RefundOrder, ReverseOrder, SubmitHeld, TellSale
 from terminald.core.events import (
     AbandonRequested,
     AnswerMismatched,
     AttemptEvent,
+    AttemptOffered,
     AttemptPaid,
     AttemptRefused,
     AttemptReversing,
@@ -29,6 +32,7 @@ from terminald.core.events import (
     AttentionDue,
     Event,
     Fault,
+    HoldEnded,
     LastLookDue,
     LookDue,
     OrderAbsent,
@@ -46,6 +50,7 @@ from terminald.core.events import (
     PollDue,
     PollWindowClosed,
     PowerReturned,
+    QrOffered,
     QueryFailed,
     Recovered,
     RefundConfirmed,
@@ -57,6 +62,7 @@ from terminald.core.events import (
     ReversalConfirmed,
     ReversalPending,
     ReversalRefused,
+    WayCleared,
 )
 from terminald.core.ids import ClientSn, Instant, SaleId, WallTime
 from terminald.core.money import Fen
@@ -70,8 +76,11 @@ UNDO_REQUEST_NO = "undo"
 class AttemptState(Enum):
     """Each with the money that may have moved, and what the customer sees."""
 
+    HELD = "held"  # none: nothing was sent; waits until another order is undone. "One moment"
     SUBMITTING = "submitting"  # unknown: the pay request may have left. "One moment"
     ABANDONING = "abandoning"  # unknown: as above, and nobody wants it any more. "Not paid"
+    OFFERING = "offering"  # unknown: the pre-create may have left. "One moment"
+    OFFERED = "offered"  # unknown: the customer may scan at any time. The QR
     POLLING = "polling"  # unknown: the gateway has it, or nobody knows. "Confirm on your phone"
     REVERSING = "reversing"  # unknown: a cancel may have run. "If you were charged it comes back"
     PROVING = "proving"  # unknown: a cancel had no clear answer; a query decides. As above
@@ -105,7 +114,7 @@ class Attempt:
 
     client_sn: ClientSn
     sale_id: SaleId
-    kind: str  # "scan"
+    kind: str  # "scan" | "qr"
     amount: Fen
     operator: str
     code_masked: str
@@ -128,6 +137,10 @@ class Attempt:
     undoing_since: Instant | None
     looks: tuple[Instant, ...]
     attention: Attention | None
+    #: What the customer scans; empty but in a QR order that was offered.
+    qr_content: str = ""
+    #: The code of an attention that a person has closed: it is not raised again.
+    attention_closed: str = ""
 
 
 # --- what rows ask for -----------------------------------------------------------------------------------------------
@@ -139,6 +152,10 @@ def _query(attempt: Attempt) -> Command:
 
 def _reverse(attempt: Attempt) -> Command:
     return ReverseOrder(client_sn=attempt.client_sn, token=attempt.token, amount=attempt.amount)
+
+
+def _submit_held(attempt: Attempt) -> Command:
+    return SubmitHeld(client_sn=attempt.client_sn, token=attempt.token, amount=attempt.amount)
 
 
 def _refund(attempt: Attempt) -> Command:
@@ -158,6 +175,10 @@ def _tell(attempt: Attempt, kind: type[AttemptEvent], reason: str) -> Command:
 
 def _paid(attempt: Attempt) -> Command:
     return _tell(attempt, AttemptPaid, "")
+
+
+def _offered(attempt: Attempt) -> Command:
+    return _tell(attempt, AttemptOffered, "")
 
 
 def _declined(attempt: Attempt) -> Command:
@@ -193,6 +214,13 @@ _REOPENED: Mapping[type[Event], Row[AttemptState, Attempt]] = {
 }
 
 TABLE: Table[AttemptState, Attempt] = {
+    _S.HELD: {
+        WayCleared: Row(_S.SUBMITTING, (_submit_held,)),
+        HoldEnded: Row(_S.UNSENT, (_undone,)),
+        AbandonRequested: Row(_S.UNSENT),
+        Recovered: Row(_S.UNSENT, (_undone,)),
+        PowerReturned: Row(_S.UNSENT, (_undone,)),
+    },
     _S.SUBMITTING: {
         PayConfirmed: Row(_S.PAID, (_paid,)),
         PayDeclined: Row(_S.DECLINED, (_declined,)),
@@ -205,7 +233,36 @@ TABLE: Table[AttemptState, Attempt] = {
         Recovered: Row(_S.POLLING, (_query,)),
         PowerReturned: Row(_S.POLLING, (_query,)),
     },
+    _S.OFFERING: {
+        QrOffered: Row(_S.OFFERED, (_offered,)),
+        PayDeclined: Row(_S.DECLINED, (_declined,)),
+        RequestRefused: Row(_S.DECLINED, (_refused,)),
+        RequestNotSent: Row(_S.UNSENT, (_unsent,)),
+        # Its QR is unknown: nobody can be shown it.
+        OutcomeUnknown: Row(_S.REVERSING, (_reverse,)),
+        AnswerMismatched: Row(_S.REVERSING, (_reverse,)),
+        AbandonRequested: Row(_S.ABANDONING),
+        Recovered: Row(_S.REVERSING, (_reverse,)),
+        PowerReturned: Row(_S.REVERSING, (_reverse,)),
+    },
+    _S.OFFERED: {
+        PollDue: Row(_S.OFFERED, (_query,)),
+        OrderPaid: Row(_S.PAID, (_paid,)),
+        OrderClosed: Row(_S.DECLINED, (_declined,)),
+        OrderReturned: Row(_S.REVERSED, (_declined,)),
+        OrderPartlyReturned: Row(_S.REFUNDING, (_refund, _given_up)),
+        OrderPending: Row(_S.OFFERED),
+        OrderErrored: Row(_S.OFFERED),
+        OrderAbsent: Row(_S.OFFERED),
+        AnswerMismatched: Row(_S.OFFERED),
+        QueryFailed: Row(_S.OFFERED),
+        PollWindowClosed: Row(_S.REVERSING, (_reverse, _given_up)),
+        AbandonRequested: Row(_S.REVERSING, (_reverse,)),
+        Recovered: Row(_S.OFFERED, (_query,)),
+        PowerReturned: Row(_S.OFFERED, (_query,)),
+    },
     _S.ABANDONING: {
+        QrOffered: Row(_S.REVERSING, (_reverse,)),
         PayConfirmed: Row(_S.REVERSING, (_reverse,)),
         PayDeclined: Row(_S.DECLINED, (_undone,)),
         RequestRefused: Row(_S.DECLINED, (_undone,)),
@@ -332,4 +389,4 @@ TABLE: Table[AttemptState, Attempt] = {
 }
 
 #: What is asked of the gateway: a completion will come.
-GATEWAY_ASKS = frozenset({_query, _reverse, _refund})
+GATEWAY_ASKS = frozenset({_submit_held, _query, _reverse, _refund})

@@ -2,9 +2,15 @@
 
 from dataclasses import dataclass
 
-from terminald.core.events import AttemptEvent, DeliveryWaived
-from terminald.core.ids import ClientSn, JobId, PaymentCode, SaleId
+from terminald.core.events import (
+    AttemptEvent,
+)
+from terminald.core.ids import ClientSn, Instant, JobId, PaymentCode, SaleId
 from terminald.core.money import Fen
+from terminald.core.return_events import (
+    DeliveryWaived,
+    RefundEvent,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +59,14 @@ class SubmitPayment(GatewayCommand):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OfferOrder(GatewayCommand):
+    """Make an order that a customer pays by scanning a QR (pre-create). Performed once for a client_sn, ever (I2)."""
+
+    payway: str
+    text: OrderText
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueryOrder(GatewayCommand):
     """Ask how the order stands. Changes nothing at the gateway."""
 
@@ -69,6 +83,11 @@ class RefundOrder(GatewayCommand):
     request_no: str
     refund_amount: Fen
     operator: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeOrder(GatewayCommand):
+    """Give the whole payment back, without a fee, on the day on which it was made. Repeatable."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,12 +113,42 @@ class SendJob(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenAttempt(Command):
-    """Begin an order at the gateway for this sale."""
+    """Begin an order at the gateway for this sale. Held: its code waits in memory until the way is clear."""
 
     sale_id: SaleId
     client_sn: ClientSn
     code: PaymentCode
     digest: str
+    is_held: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenOffer(Command):
+    """Begin an order that the customer pays by scanning a QR, until the sale's window ends."""
+
+    sale_id: SaleId
+    client_sn: ClientSn
+    ends: Instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearWay(Command):
+    """Submit the code that was held for this attempt."""
+
+    client_sn: ClientSn
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubmitHeld(GatewayCommand):
+    """The attempt's one submit; the code that it needs is held in memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenReturn(Command):
+    """Give back money that is owed: all that is left, or the amount."""
+
+    sale_id: SaleId
+    amount: Fen | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,12 +163,15 @@ class TellSale(Command):
     """Report to the sale."""
 
     sale_id: SaleId
-    event: AttemptEvent | DeliveryWaived
+    event: AttemptEvent | RefundEvent | DeliveryWaived
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnqueuePrint(Command):
-    """Print the receipt of this sale."""
+    """Print a slip of this sale: its receipt, the QR of an attempt, or the proof of a refund."""
 
     sale_id: SaleId
     is_copy: bool = False
+    slip: str = "receipt"  # "receipt" | "qr" | "refund"
+    #: The attempt's client_sn or the refund's id that the slip is about; empty for a receipt.
+    about: str = ""

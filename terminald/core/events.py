@@ -15,6 +15,8 @@ class OrderFacts:
     payway: str = ""
     finish_time: str = ""  # the gateway's, Unix milliseconds as text
     net_amount: Fen | None = None
+    #: The order's latest transaction: after a refund the ``client_sn``, "-", and the refund's request number.
+    client_tsn: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +72,13 @@ class PayDeclined(Answer):
 
 class OutcomePending(Answer):
     """The gateway has the order, and it is not final: the customer may be typing a password."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QrOffered(Answer):
+    """The gateway has made an order that whoever scans this content can pay."""
+
+    content: str
 
 
 # --- completions of a query ------------------------------------------------------------------------------------------
@@ -165,6 +174,14 @@ class AbandonRequested(Event):
     """The sale does not want this payment any more."""
 
 
+class WayCleared(Event):
+    """The order that stood in the way is proven unpaid: the code that was held may be submitted (I1)."""
+
+
+class HoldEnded(Event):
+    """A code was held so long that its customer should present a fresh one."""
+
+
 class Recovered(Event):
     """The process was started again; whatever was under way has an unknown outcome."""
 
@@ -185,8 +202,20 @@ class CodeScanned(Event):
     digest: str
 
 
+class CodeBesideOffer(CodeScanned):
+    """The same, while a QR order is not proven unpaid."""
+
+
 class PresentationExpired(Event):
-    """The customer's time to present a code is over."""
+    """The customer's time to pay is over."""
+
+
+class OfferDue(Event):
+    """It is time to offer a QR order, after an earlier one ended unpaid."""
+
+
+class OfferWithdrawn(Event):
+    """Nobody wants the sale any more (host, time, shutdown, power), while a QR order is not proven unpaid."""
 
 
 class CancelRequested(Event):
@@ -221,8 +250,20 @@ class AttemptReversing(AttemptEvent):
     """Given up after the poll window: it will not be paid, and is being undone."""
 
 
-class DeliveryWaived(Event):
-    """The host does not report delivery: paid is the end."""
+class AttemptOffered(AttemptEvent):
+    """The QR can be shown."""
+
+
+class OfferEnded(AttemptEvent):
+    """The QR order is proven unpaid; another one may be offered."""
+
+
+class LastOfferEnded(AttemptEvent):
+    """The same, and no other one will be offered: there is no way left to pay."""
+
+
+class ChargeEnded(AttemptEvent):
+    """One of the orders that a canceled sale waits for is proven unpaid, and others are not."""
 
 
 # --- of a print job --------------------------------------------------------------------------------------------------

@@ -11,6 +11,8 @@ Reference = NewType("Reference", str)
 ClientSn = NewType("ClientSn", str)
 #: The gateway's own order number.
 GatewaySn = NewType("GatewaySn", str)
+#: Our own name of a refund: the sale's id, ``-r`` and a number.
+RefundId = NewType("RefundId", str)
 #: A print job's name.
 JobId = NewType("JobId", str)
 #: Milliseconds on the terminal's own time line, which never runs backwards and goes on across restarts and reboots.

@@ -4,207 +4,77 @@ A machine never calls another. What it asks of one is delivered here as an event
 payment and the sale that it pays can not be on disk one without the other.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from enum import Enum
 from typing import assert_never
 
 from terminald.core import attempt as attempts
+from terminald.core import refund as refunds
 from terminald.core import sale as sales
 from terminald.core import spool
-from terminald.core.attempt_table import Attempt, AttemptState
-from terminald.core.commands import AbandonAttempt, Command, EnqueuePrint, OpenAttempt, TellSale
-from terminald.core.events import AbandonRequested, AttemptEvent, Event
-from terminald.core.ids import ClientSn, Instant, JobId, SaleId
-from terminald.core.sale import Sale, SaleOrder
-from terminald.core.schedule import CODE_LIFE, Now, Rules
+from terminald.core.attempt_table import Attempt
+from terminald.core.book import Book, SaleView, view
+from terminald.core.commands import (
+    AbandonAttempt,
+    ClearWay,
+    Command,
+    EnqueuePrint,
+    OpenAttempt,
+    OpenOffer,
+    OpenReturn,
+    SubmitHeld,
+    SubmitPayment,
+    TellSale,
+)
+from terminald.core.events import (
+    AbandonRequested,
+    Event,
+    WayCleared,
+)
+from terminald.core.ids import ClientSn, JobId, PaymentCode, RefundId, SaleId, WallTime
+from terminald.core.money import Fen
+from terminald.core.refund import Asked, PaidOrder
+from terminald.core.refund_table import TABLE as REFUND_TABLE
+from terminald.core.refund_table import Refund, RefundKind, RefundState
+from terminald.core.return_events import (
+    ClosedByHand,
+    RefundBegun,
+    ReturnBegun,
+)
+from terminald.core.sale_table import Sale
+from terminald.core.schedule import Now, Rules
 from terminald.core.spool import PrintJob
-from terminald.core.tables import Wakeup
-
-#: In a record that concerns no sale.
-NO_SALE = SaleId("")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Book:
-    """Every snapshot that is open or recent, and all that belongs to the same sale."""
-
-    sales: Mapping[SaleId, Sale] = field(default_factory=dict)
-    attempts: Mapping[ClientSn, Attempt] = field(default_factory=dict)
-    jobs: Mapping[JobId, PrintJob] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SaleView:
-    """One sale with all that belongs to it, oldest first."""
-
-    sale: Sale
-    attempts: tuple[Attempt, ...]
-    jobs: tuple[PrintJob, ...]
+from terminald.core.stimuli import (
+    Advance,
+    AskRefund,
+    CloseAttention,
+    OpenSale,
+    PrintCopy,
+    Record,
+    Stimulus,
+    ToAttempt,
+    ToJob,
+    ToRefund,
+    ToSale,
+)
+from terminald.core.tables import Attention
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenSale:
-    """A new sale is asked for."""
-
-    sale_id: SaleId
-    order: SaleOrder
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToSale:
-    """An event for a sale."""
-
-    sale_id: SaleId
-    event: Event
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToAttempt:
-    """An event for an attempt. A completion carries the token of the command that it completes."""
-
-    client_sn: ClientSn
-    event: Event
-    token: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToJob:
-    """An event for a print job. A completion carries the token of the command that it completes."""
-
-    job_id: JobId
-    event: Event
-    token: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PrintCopy:
-    """A person or the host wants the receipt of a sale once more."""
-
-    sale_id: SaleId
-
-
-Stimulus = OpenSale | ToSale | ToAttempt | ToJob | PrintCopy
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
-    """One transition, for the event log and the log line."""
-
-    kind: str  # "sale" | "attempt" | "print"
-    subject: str
-    sale_id: SaleId
-    cause: str
-    before: str
-    after: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Advance:
-    """What is to be committed, and then performed. Without records: the stimulus was stale and changed nothing."""
-
-    sales: tuple[Sale, ...] = ()
-    attempts: tuple[Attempt, ...] = ()
-    jobs: tuple[PrintJob, ...] = ()
-    records: tuple[Record, ...] = ()
-    commands: tuple[Command, ...] = ()
-
-
-def advance(book: Book, stimulus: Stimulus, *, now: Now, rules: Rules) -> Advance:
+def advance(book: Book, stimulus: Stimulus, *, now: Now, rules: Rules, fresh: ClientSn) -> Advance:
     """Carry one stimulus through every machine that it concerns.
+
+    Fresh names the order that may be opened: an identifier that was never used before.
 
     Raises:
         IllegalTransition: the machine has no such row; nothing was changed.
         KeyError: nothing by that name is in the book.
     """
-    draft = _Draft(book, now, rules)
+    draft = _Draft(book, now, rules, fresh)
     draft.take(stimulus)
     return draft.result()
 
 
-def merge(book: Book, done: Advance) -> Book:
-    """Return the book with the snapshots of an advance in it."""
-    return Book(
-        sales={**book.sales, **{sale.id: sale for sale in done.sales}},
-        attempts={**book.attempts, **{attempt.client_sn: attempt for attempt in done.attempts}},
-        jobs={**book.jobs, **{job.id: job for job in done.jobs}},
-    )
-
-
-def prune(book: Book, instant: Instant) -> Book:
-    """Return the book without the sales of which nothing is open and whose codes are no longer alive."""
-    kept = {sale.id for sale in book.sales.values() if not sale.state.is_final}
-    kept |= {one.sale_id for one in book.attempts.values() if not one.state.is_final or is_code_alive(one, instant)}
-    kept |= {job.sale_id for job in book.jobs.values() if not job.state.is_final}
-    return Book(
-        sales={key: sale for key, sale in book.sales.items() if key in kept},
-        attempts={key: one for key, one in book.attempts.items() if one.sale_id in kept},
-        jobs={key: job for key, job in book.jobs.items() if job.sale_id in kept},
-    )
-
-
-def is_code_alive(attempt: Attempt, instant: Instant) -> bool:
-    """Whether the attempt's code could still be presented again by mistake."""
-    return instant - attempt.started < CODE_LIFE
-
-
-def is_code_used(book: Book, digest: str, instant: Instant) -> bool:
-    """Whether this code has been submitted already: one code, one attempt.
-
-    A code whose request never left the device may be presented again.
-    """
-    return any(
-        attempt.code_digest == digest
-        and attempt.state is not AttemptState.UNSENT
-        and (not attempt.state.is_final or is_code_alive(attempt, instant))
-        for attempt in book.attempts.values()
-    )
-
-
-def view(book: Book, sale_id: SaleId) -> SaleView | None:
-    """Return one sale of the book with all that belongs to it; None when the book does not hold it."""
-    sale = book.sales.get(sale_id)
-    if sale is None:
-        return None
-    return SaleView(
-        sale=sale,
-        attempts=tuple(book.attempts[client_sn] for client_sn in sale.attempts),
-        jobs=tuple(job for job in book.jobs.values() if job.sale_id == sale_id),
-    )
-
-
-def sale_with_customer(book: Book) -> Sale | None:
-    """Return the sale that a customer stands before; there is at most one."""
-    return next((sale for sale in book.sales.values() if sale.state.is_with_customer), None)
-
-
-def next_wakeup(book: Book) -> tuple[Wakeup, Stimulus] | None:
-    """Return the earliest wake-up of all machines, with the stimulus to apply then."""
-    return min(_wakeups(book), key=lambda pair: pair[0].at, default=None)
-
-
-def _wakeups(book: Book) -> Iterator[tuple[Wakeup, Stimulus]]:
-    for sale in book.sales.values():
-        if wakeup := sales.next_wakeup(sale):
-            yield wakeup, ToSale(sale_id=sale.id, event=wakeup.event)
-    for attempt in book.attempts.values():
-        if wakeup := attempts.next_wakeup(attempt):
-            yield wakeup, ToAttempt(client_sn=attempt.client_sn, event=wakeup.event)
-    for job in book.jobs.values():
-        if wakeup := spool.next_wakeup(job):
-            yield wakeup, ToJob(job_id=job.id, event=wakeup.event)
-
-
-def recovery(book: Book, event: Event) -> tuple[Stimulus, ...]:
-    """Return what to apply after a start: every open machine is told, attempts first, so that money is looked for."""
-    return (
-        *(ToAttempt(client_sn=one.client_sn, event=event) for one in book.attempts.values() if not one.state.is_final),
-        *(ToSale(sale_id=sale.id, event=event) for sale in book.sales.values() if not sale.state.is_final),
-        *(ToJob(job_id=job.id, event=event) for job in book.jobs.values() if not job.state.is_final),
-    )
-
-
-def _is_stale(told: ToAttempt | ToJob, subject: Attempt | PrintJob | None) -> bool:
+def _is_stale(told: ToAttempt | ToRefund | ToJob, subject: Attempt | Refund | PrintJob | None) -> bool:
     """Whether a completion comes too late: something else was asked since, or it is closed by other means."""
     return told.token is not None and (subject is None or subject.state.is_final or told.token != subject.token)
 
@@ -212,30 +82,36 @@ def _is_stale(told: ToAttempt | ToJob, subject: Attempt | PrintJob | None) -> bo
 class _Draft:
     """Collects one advance. Lives for one call."""
 
-    def __init__(self, book: Book, now: Now, rules: Rules) -> None:
-        self._book, self._now, self._rules = book, now, rules
+    def __init__(self, book: Book, now: Now, rules: Rules, fresh: ClientSn) -> None:
+        self._book, self._now, self._rules, self._fresh = book, now, rules, fresh
         self._sales: dict[SaleId, Sale] = {}
         self._attempts: dict[ClientSn, Attempt] = {}
+        self._refunds: dict[RefundId, Refund] = {}
         self._jobs: dict[JobId, PrintJob] = {}
+        self._held: dict[ClientSn, PaymentCode] = {}
         self._records: list[Record] = []
         self._commands: list[Command] = []
         self._pending: list[Command] = []
 
-    def take(self, stimulus: Stimulus) -> None:
+    def take(self, stimulus: Stimulus) -> None:  # noqa: C901 - one line for each stimulus
         match stimulus:
             case OpenSale():
-                sale, commands = sales.begin(stimulus.sale_id, stimulus.order, now=self._now, rules=self._rules)
-                self._sales[sale.id] = sale
-                self._note("sale", sale.id, sale.id, "SaleOpened", "", sale.state)
-                self._pending.extend(commands)
+                self._open_sale(stimulus)
             case ToSale():
                 self._tell_sale(stimulus.sale_id, stimulus.event)
             case ToAttempt():
                 if not _is_stale(stimulus, self._book.attempts.get(stimulus.client_sn)):
                     self._tell_attempt(stimulus.client_sn, stimulus.event)
+            case ToRefund():
+                if not _is_stale(stimulus, self._book.refunds.get(stimulus.refund_id)):
+                    self._tell_refund(stimulus.refund_id, stimulus.event)
             case ToJob():
                 if not _is_stale(stimulus, self._book.jobs.get(stimulus.job_id)):
                     self._tell_job(stimulus.job_id, stimulus.event)
+            case AskRefund():
+                self._open_refund(stimulus.sale_id, stimulus.asked)
+            case CloseAttention():
+                self._close_attention(stimulus)
             case PrintCopy():
                 self._enqueue(EnqueuePrint(sale_id=stimulus.sale_id, is_copy=True))
             case _:
@@ -243,16 +119,20 @@ class _Draft:
         self._cascade()
 
     def result(self) -> Advance:
-        """A sale whose attempt or job changed is given as well, as it shows them."""
-        owners = {one.sale_id for one in self._attempts.values()} | {job.sale_id for job in self._jobs.values()}
+        """A sale of which something changed is given as well, as it shows it."""
+        owners = {one.sale_id for one in self._attempts.values()}
+        owners |= {one.sale_id for one in self._refunds.values()}
+        owners |= {job.sale_id for job in self._jobs.values()}
         for sale_id in owners - self._sales.keys():
             self._sales[sale_id] = self._book.sales[sale_id]
         return Advance(
             sales=tuple(self._sales.values()),
             attempts=tuple(self._attempts.values()),
+            refunds=tuple(self._refunds.values()),
             jobs=tuple(self._jobs.values()),
             records=tuple(self._records),
             commands=tuple(self._commands),
+            held=self._held,
         )
 
     def _cascade(self) -> None:
@@ -262,38 +142,70 @@ class _Draft:
             for command in pending:
                 self._route(command)
 
-    def _route(self, command: Command) -> None:
+    def _route(self, command: Command) -> None:  # noqa: C901 - one line for each command
         match command:
             case TellSale():
-                if self._concerns(command):
+                if sales.concerns(self._sale(command.sale_id), command.event):
                     self._tell_sale(command.sale_id, command.event)
             case AbandonAttempt():
                 self._tell_attempt(command.client_sn, AbandonRequested())
             case OpenAttempt():
                 self._open_attempt(command)
+            case OpenOffer():
+                self._open_offer(command)
+            case ClearWay():
+                self._tell_attempt(command.client_sn, WayCleared())
+            case SubmitHeld():
+                self._submit_held(command)
+            case OpenReturn():
+                self._open_return(command)
             case EnqueuePrint():
                 if self._sale(command.sale_id).order.wants_receipt:
                     self._enqueue(command)
             case _:
                 self._commands.append(command)
 
-    def _concerns(self, command: TellSale) -> bool:
-        """Whether the sale is moved by this: an attempt before the last one is its past, and only shown."""
-        event = command.event
-        return not isinstance(event, AttemptEvent) or event.client_sn == self._sale(command.sale_id).attempts[-1]
-
     def _sale(self, sale_id: SaleId) -> Sale:
         return self._sales.get(sale_id) or self._book.sales[sale_id]
 
+    def _attempt(self, client_sn: ClientSn) -> Attempt:
+        return self._attempts.get(client_sn) or self._book.attempts[client_sn]
+
+    def _refund(self, refund_id: RefundId) -> Refund:
+        return self._refunds.get(refund_id) or self._book.refunds[refund_id]
+
+    def _seen(self, sale_id: SaleId) -> SaleView:
+        """Return the sale as it is within this advance."""
+        book = Book(
+            sales={**self._book.sales, **self._sales},
+            attempts={**self._book.attempts, **self._attempts},
+            refunds={**self._book.refunds, **self._refunds},
+            jobs={**self._book.jobs, **self._jobs},
+        )
+        found = view(book, sale_id)
+        if found is None:
+            raise KeyError(sale_id)
+        return found
+
+    # --- each machine ------------------------------------------------------------------------------------------------
+
+    def _open_sale(self, stimulus: OpenSale) -> None:
+        sale, commands = sales.begin(
+            stimulus.sale_id, stimulus.order, now=self._now, rules=self._rules, fresh=self._fresh
+        )
+        self._sales[sale.id] = sale
+        self._note("sale", sale.id, sale.id, "SaleOpened", "", sale.state)
+        self._pending.extend(commands)
+
     def _tell_sale(self, sale_id: SaleId, event: Event) -> None:
         before = self._sale(sale_id)
-        after, commands = sales.step(before, event, now=self._now)
+        after, commands = sales.step(before, event, now=self._now, rules=self._rules, fresh=self._fresh)
         self._sales[sale_id] = after
         self._note("sale", sale_id, sale_id, type(event).__name__, before.state.value, after.state)
         self._pending.extend(commands)
 
     def _tell_attempt(self, client_sn: ClientSn, event: Event) -> None:
-        before = self._attempts.get(client_sn) or self._book.attempts[client_sn]
+        before = self._attempt(client_sn)
         after, commands = attempts.step(before, event, now=self._now, rules=self._rules)
         self._attempts[client_sn] = after
         self._note("attempt", client_sn, after.sale_id, type(event).__name__, before.state.value, after.state)
@@ -306,21 +218,104 @@ class _Draft:
         self._note("print", job_id, after.sale_id, type(event).__name__, before.state.value, after.state)
         self._pending.extend(commands)
 
+    def _tell_refund(self, refund_id: RefundId, event: Event) -> None:
+        before = self._refund(refund_id)
+        after, commands = refunds.step(before, event, now=self._now)
+        self._refunds[refund_id] = after
+        self._note("refund", refund_id, after.sale_id, type(event).__name__, before.state.value, after.state)
+        self._pending.extend(commands)
+        if not after.state.is_asking:
+            self._cascade()
+            self._give_turn(after.sale_id)
+
+    # --- orders ------------------------------------------------------------------------------------------------------
+
     def _open_attempt(self, opening: OpenAttempt) -> None:
         order = self._sale(opening.sale_id).order
         attempt, submit = attempts.begin(
             opening, amount=order.amount, text=order.text, now=self._now, rules=self._rules
         )
-        self._attempts[attempt.client_sn] = attempt
-        self._note("attempt", attempt.client_sn, attempt.sale_id, "AttemptOpened", "", attempt.state)
+        self._add_attempt(attempt)
+        if submit is None:
+            self._held[attempt.client_sn] = opening.code
+        else:
+            self._pending.append(submit)
+
+    def _open_offer(self, opening: OpenOffer) -> None:
+        order = self._sale(opening.sale_id).order
+        attempt, submit = attempts.begin_offer(
+            opening, amount=order.amount, payway=order.qr_payway, text=order.text, now=self._now
+        )
+        self._add_attempt(attempt)
         self._pending.append(submit)
 
+    def _add_attempt(self, attempt: Attempt) -> None:
+        self._attempts[attempt.client_sn] = attempt
+        self._note("attempt", attempt.client_sn, attempt.sale_id, "AttemptOpened", "", attempt.state)
+
+    def _submit_held(self, asked: SubmitHeld) -> None:
+        sale = self._sale(self._attempt(asked.client_sn).sale_id)
+        code = self._held.get(asked.client_sn) or self._book.held[asked.client_sn]
+        self._commands.append(
+            SubmitPayment(
+                client_sn=asked.client_sn, token=asked.token, amount=asked.amount, code=code, text=sale.order.text
+            )
+        )
+
+    # --- money that goes back ----------------------------------------------------------------------------------------
+
+    def _open_return(self, wanted: OpenReturn) -> None:
+        if wanted.amount is None:
+            asked = Asked(kind=RefundKind.RETURN, amount=self._seen(wanted.sale_id).returnable, is_owed=True)
+        else:
+            asked = Asked(kind=RefundKind.REFUND, amount=wanted.amount, is_owed=True)
+        self._open_refund(wanted.sale_id, asked)
+
+    def _open_refund(self, sale_id: SaleId, asked: Asked) -> None:
+        seen = self._seen(sale_id)
+        is_whole = asked.kind is not RefundKind.REFUND or asked.amount == seen.returnable
+        refund = refunds.begin(asked, len(seen.refunds) + 1, paid_order(seen), now=self._now)
+        self._refunds[refund.id] = refund
+        self._note("refund", refund.id, sale_id, "RefundOpened", "", refund.state)
+        begun = (ReturnBegun if is_whole else RefundBegun)(refund_id=refund.id, amount=refund.amount)
+        self._tell_sale(sale_id, begun)
+        self._give_turn(sale_id)
+
+    def _give_turn(self, sale_id: SaleId) -> None:
+        """Let the oldest refund that waits begin, where no other one is under way."""
+        seen = self._seen(sale_id)
+        if any(one.state.is_asking for one in seen.refunds):
+            return
+        waiting = next((one for one in seen.refunds if one.state is RefundState.QUEUED), None)
+        if waiting is not None:
+            left = Fen(seen.sale.paid - seen.sale.returned)
+            turn = refunds.turn(waiting, paid_order(seen), left, now=self._now, rules=self._rules)
+            self._tell_refund(waiting.id, turn)
+
+    def _close_attention(self, closing: CloseAttention) -> None:
+        seen = self._seen(closing.sale_id)
+        for refund in seen.refunds:
+            if refund.attention is not None and ClosedByHand in REFUND_TABLE[refund.state]:
+                self._note_closed("refund", refund.id, closing, refund.attention)
+                self._tell_refund(refund.id, ClosedByHand())
+        for one in seen.attempts:
+            if one.attention is not None:
+                self._attempts[one.client_sn] = replace(one, attention=None, attention_closed=one.attention.code)
+                self._note_closed("attempt", one.client_sn, closing, one.attention)
+        if seen.sale.attention is not None:
+            self._sales[closing.sale_id] = replace(self._sale(closing.sale_id), attention=None)
+            self._note_closed("sale", closing.sale_id, closing, seen.sale.attention)
+
+    # --- paper and records -------------------------------------------------------------------------------------------
+
     def _enqueue(self, command: EnqueuePrint) -> None:
-        count = sum(job.sale_id == command.sale_id for job in self._book.jobs.values())
+        count = len(self._seen(command.sale_id).jobs)
         job = spool.begin(
             JobId(f"{command.sale_id}-{count + 1}"),
             command.sale_id,
             is_copy=command.is_copy,
+            slip=command.slip,
+            about=command.about,
             now=self._now,
             rules=self._rules,
         )
@@ -331,3 +326,35 @@ class _Draft:
         self._records.append(
             Record(kind=kind, subject=subject, sale_id=sale_id, cause=cause, before=before, after=after.value)
         )
+
+    def _note_closed(self, kind: str, subject: str, closing: CloseAttention, closed: Attention) -> None:
+        """Keep the person's reason: the one record whose end is not a state."""
+        self._records.append(
+            Record(
+                kind="attention",
+                subject=f"{kind} {subject}",
+                sale_id=closing.sale_id,
+                cause="AttentionClosed",
+                before=closed.code,
+                after=closing.reason,
+            )
+        )
+
+
+def paid_order(seen: SaleView) -> PaidOrder:
+    """Return the order that the sale was paid with.
+
+    Raises:
+        LookupError: the sale is not paid.
+    """
+    paid_by = seen.paid_by
+    if paid_by is None:
+        raise LookupError(f"sale {seen.sale.id} is not paid")
+    said = paid_by.facts.finish_time
+    return PaidOrder(
+        sale_id=seen.sale.id,
+        client_sn=paid_by.client_sn,
+        amount=paid_by.amount,
+        operator=paid_by.operator,
+        paid_at=WallTime(int(said)) if said.isascii() and said.isdigit() else None,
+    )

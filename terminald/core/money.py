@@ -5,6 +5,8 @@ from typing import NewType
 
 Fen = NewType("Fen", int)
 
+NO_MONEY = Fen(0)
+
 #: "≤10 digits, > 0" (Web API documents, total_amount).
 MAX_AMOUNT = Fen(9_999_999_999)
 

@@ -1,160 +1,46 @@
-"""What the host asked for: several attempts, at most one charge.
+"""Steps of a sale: what an event means in it, what goes with entering a state, and when to act next."""
 
-Rules that the table obeys:
+from dataclasses import replace
 
-- There is one attempt with the customer at a time; the next begins only when it is proven unpaid (I1).
-- ``paid`` is entered on the word of an attempt whose payment is proven (I4), and never left for ``canceled``.
-- ``canceled`` is entered only when every attempt is unpaid: proven, or unseen at the gateway and watched (I3).
-- The window is the time to present a code; it does not cut off a payment that is being confirmed.
-"""
-
-from dataclasses import dataclass, replace
-from enum import Enum
-
-from terminald.core.commands import (
-    AbandonAttempt,
-    ArmScanners,
-    Command,
-    DisarmScanners,
-    EnqueuePrint,
-    OpenAttempt,
-    OrderText,
-    TellSale,
-)
+from terminald.core.commands import ArmScanners, Command, DisarmScanners, OpenAttempt, OpenOffer, OpenReturn, TellSale
 from terminald.core.events import (
     AttemptEvent,
+    AttemptOffered,
     AttemptPaid,
-    AttemptRefused,
-    AttemptReversing,
     AttemptUnpaid,
     CancelRequested,
+    ChargeEnded,
+    CodeBesideOffer,
     CodeScanned,
-    DeliveryWaived,
     Event,
+    LastOfferEnded,
+    OfferDue,
+    OfferEnded,
+    OfferWithdrawn,
     PowerReturned,
     PresentationExpired,
-    Recovered,
     ShutdownRequested,
 )
-from terminald.core.ids import ClientSn, Instant, Reference, SaleId, WallTime
+from terminald.core.ids import ClientSn, SaleId
 from terminald.core.money import Fen
-from terminald.core.schedule import Now, Rules, later
-from terminald.core.tables import Row, Table, Wakeup, find_row
-
-
-class SaleState(Enum):
-    """As the host sees it."""
-
-    AWAITING_PAYMENT = "awaiting_payment"  # no money has moved. "Present your payment code"
-    PROCESSING = "processing"  # unknown: an attempt is with the gateway. "Confirm on your phone"
-    PAID = "paid"  # taken. "Paid"
-    COMPLETED = "completed"  # taken, and nothing is owed. "Thank you"
-    CANCELING = "canceling"  # unknown, and whatever it is goes back. "Not paid; if you were charged it comes back"
-    CANCELED = "canceled"  # none kept. "Canceled"
-
-    @property
-    def is_with_customer(self) -> bool:
-        """Whether a customer stands before the terminal: no other sale can be opened."""
-        return self in (SaleState.AWAITING_PAYMENT, SaleState.PROCESSING)
-
-    @property
-    def is_final(self) -> bool:
-        """Whether nothing more will happen to the sale by itself."""
-        return self in (SaleState.COMPLETED, SaleState.CANCELED)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SaleOrder:
-    """What the host asked for. Two requests with one reference must be equal in this."""
-
-    reference: Reference
-    amount: Fen
-    methods: tuple[str, ...]
-    text: OrderText
-    wants_receipt: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sale:
-    """A snapshot."""
-
-    id: SaleId
-    order: SaleOrder
-    state: SaleState
-    #: In the order in which they began; the last one may be with the customer.
-    attempts: tuple[ClientSn, ...]
-    paid: Fen
-    #: Why it will not be, or was not, paid.
-    reason: str
-    window_ends: Instant
-    created_at: WallTime
-    updated_at: WallTime
-    closed_at: WallTime | None
-
-
-# --- what rows ask for -----------------------------------------------------------------------------------------------
-
-
-def _arm(_: Sale) -> Command:
-    return ArmScanners()
-
-
-def _disarm(_: Sale) -> Command:
-    return DisarmScanners()
-
-
-def _abandon(sale: Sale) -> Command:
-    return AbandonAttempt(client_sn=sale.attempts[-1])
-
-
-def _waive_delivery(sale: Sale) -> Command:
-    return TellSale(sale_id=sale.id, event=DeliveryWaived())
-
-
-def _print(sale: Sale) -> Command:
-    return EnqueuePrint(sale_id=sale.id)
-
-
-# --- the table -------------------------------------------------------------------------------------------------------
-
-_S = SaleState
-
-TABLE: Table[SaleState, Sale] = {
-    _S.AWAITING_PAYMENT: {
-        CodeScanned: Row(_S.PROCESSING, (_disarm,)),
-        PresentationExpired: Row(_S.CANCELED, (_disarm,)),
-        CancelRequested: Row(_S.CANCELED, (_disarm,)),
-        ShutdownRequested: Row(_S.CANCELED, (_disarm,)),
-        Recovered: Row(_S.AWAITING_PAYMENT, (_arm,)),
-        PowerReturned: Row(_S.CANCELED),
-    },
-    _S.PROCESSING: {
-        AttemptPaid: Row(_S.PAID, (_print, _waive_delivery)),
-        AttemptUnpaid: Row(_S.AWAITING_PAYMENT, (_arm,)),
-        AttemptRefused: Row(_S.CANCELED),
-        AttemptReversing: Row(_S.CANCELING),
-        CancelRequested: Row(_S.CANCELING, (_abandon,)),
-        Recovered: Row(_S.PROCESSING),
-        PowerReturned: Row(_S.PROCESSING),
-    },
-    _S.PAID: {
-        DeliveryWaived: Row(_S.COMPLETED),
-        Recovered: Row(_S.PAID),
-        PowerReturned: Row(_S.PAID),
-    },
-    _S.CANCELING: {
-        AttemptUnpaid: Row(_S.CANCELED),
-        CancelRequested: Row(_S.CANCELING),
-        Recovered: Row(_S.CANCELING),
-        PowerReturned: Row(_S.CANCELING),
-    },
-    _S.COMPLETED: {},
-    _S.CANCELED: {
-        # A late arrival was found by a look, and has been undone.
-        AttemptUnpaid: Row(_S.CANCELED),
-        CancelRequested: Row(_S.CANCELED),
-    },
-}
+from terminald.core.return_events import (
+    AllReturned,
+    Delivered,
+    DeliveryLapsed,
+    DeliveryOverdue,
+    DeliveryWaived,
+    DeliveryWindowClosed,
+    PartUndelivered,
+    RefundDone,
+    RefundEvent,
+    RefundFailed,
+    ReturnBegun,
+    ReturnFailed,
+    Undelivered,
+)
+from terminald.core.sale_table import TABLE, DeliveryState, Sale, SaleOrder, SaleState
+from terminald.core.schedule import MOST_OFFERS, OFFER_SHORTEST, Now, Rules, later, offer_delay
+from terminald.core.tables import Attention, Wakeup, find_row
 
 #: Why a sale ends in ``canceled``, where the event alone says it.
 _REASONS: dict[type[Event], str] = {
@@ -162,13 +48,29 @@ _REASONS: dict[type[Event], str] = {
     ShutdownRequested: "shutdown",
     PowerReturned: "power_lost",
 }
+#: What ends the wait for a customer.
+_WITHDRAWALS = (PresentationExpired, CancelRequested, ShutdownRequested, PowerReturned)
+_UNPAID = frozenset(
+    {
+        SaleState.AWAITING_PAYMENT,
+        SaleState.SWITCHING,
+        SaleState.PROCESSING,
+        SaleState.CANCELING,
+        SaleState.CANCELED,
+    }
+)
+_WITH_CODE = frozenset({SaleState.SWITCHING, SaleState.PROCESSING})
+_UNREACHABLE = "gateway_unreachable"
 
 
-# --- steps -----------------------------------------------------------------------------------------------------------
+def begin(
+    sale_id: SaleId, order: SaleOrder, *, now: Now, rules: Rules, fresh: ClientSn
+) -> tuple[Sale, tuple[Command, ...]]:
+    """Open a sale: from now on the scanners listen, and a QR is made, as its methods say.
 
-
-def begin(sale_id: SaleId, order: SaleOrder, *, now: Now, rules: Rules) -> tuple[Sale, tuple[Command, ...]]:
-    """Open a sale: the scanners listen from now on, for the length of the payment window."""
+    Fresh names the QR order: an identifier that was never used before.
+    """
+    window = max(rules.payment_window, rules.qr_window) if order.offers_qr else rules.payment_window
     sale = Sale(
         id=sale_id,
         order=order,
@@ -176,42 +78,176 @@ def begin(sale_id: SaleId, order: SaleOrder, *, now: Now, rules: Rules) -> tuple
         attempts=(),
         paid=Fen(0),
         reason="",
-        window_ends=later(now.instant, rules.payment_window),
+        window_ends=later(now.instant, window),
         created_at=now.wall,
         updated_at=now.wall,
         closed_at=None,
     )
-    return sale, (_arm(sale),)
+    commands: tuple[Command, ...] = (ArmScanners(),) if order.takes_codes else ()
+    if order.offers_qr:
+        sale, offer = _open_offer(sale, fresh, now, rules)
+        commands = (*commands, offer)
+    return sale, commands
 
 
-def step(sale: Sale, event: Event, *, now: Now) -> tuple[Sale, tuple[Command, ...]]:
-    """Take one step.
+def step(sale: Sale, event: Event, *, now: Now, rules: Rules, fresh: ClientSn) -> tuple[Sale, tuple[Command, ...]]:
+    """Take one step. Fresh names the order that may be opened: an identifier that was never used before.
 
     Raises:
         IllegalTransition: the table has no such row; nothing was changed.
     """
-    row = find_row(TABLE, sale.state, event)
-    after = replace(
-        sale,
-        state=row.to,
-        reason=_reason(sale, event, row.to),
-        updated_at=now.wall,
-        closed_at=sale.closed_at or (now.wall if row.to.is_final else None),
-    )
-    commands = tuple(ask(after) for ask in row.ask)
-    if isinstance(event, CodeScanned):
-        after = replace(after, attempts=(*after.attempts, event.client_sn))
-        opening = OpenAttempt(sale_id=sale.id, client_sn=event.client_sn, code=event.code, digest=event.digest)
-        commands = (*commands, opening)
-    if isinstance(event, AttemptPaid):
-        after = replace(after, paid=sale.order.amount)
+    judged = _judged(sale, event, rules)
+    row = find_row(TABLE, sale.state, judged)
+    commands = tuple(command for ask in row.ask if _is_wanted(command := ask(sale), sale))
+    after = _learn(sale, judged, now)
+    after = replace(after, state=row.to, reason=_reason(sale, event, row.to), updated_at=now.wall)
+    after = _enter(sale, after, judged, now, rules)
+    if isinstance(judged, CodeScanned):
+        after = replace(after, attempts=(*after.attempts, judged.client_sn))
+        commands = (*commands, _opening(sale, judged))
+    if isinstance(judged, OfferDue):
+        after, offer = _open_offer(after, fresh, now, rules)
+        commands = (*commands, offer)
+    if isinstance(judged, PartUndelivered):
+        commands = (*commands, OpenReturn(sale_id=sale.id, amount=judged.amount))
     return after, commands
+
+
+def _judged(sale: Sale, event: Event, rules: Rules) -> Event:
+    """Tell apart what the same event means beside an open QR order, and of a part of the money or all of it."""
+    if isinstance(event, RefundEvent):
+        return _returned(sale, event)
+    if isinstance(event, AttemptUnpaid):
+        return _unpaid(sale, event)
+    is_waiting = sale.state is SaleState.AWAITING_PAYMENT
+    if isinstance(event, CodeScanned) and sale.offer is not None:
+        return CodeBesideOffer(client_sn=event.client_sn, code=event.code, digest=event.digest)
+    if isinstance(event, _WITHDRAWALS) and is_waiting and sale.offer is not None:
+        return OfferWithdrawn()
+    if _is_unreported(sale) and isinstance(event, DeliveryWindowClosed | PowerReturned):
+        return DeliveryLapsed() if rules.returns_overdue else DeliveryOverdue()
+    return event
+
+
+def _returned(sale: Sale, event: RefundEvent) -> Event:
+    is_whole = event.refund_id == sale.whole
+    if isinstance(event, RefundDone) and (is_whole or sale.returned + event.amount >= sale.paid):
+        return AllReturned(refund_id=event.refund_id, amount=event.amount)
+    if isinstance(event, RefundFailed) and is_whole:
+        return ReturnFailed(refund_id=event.refund_id, amount=event.amount)
+    return event
+
+
+def _is_unreported(sale: Sale) -> bool:
+    return sale.state is SaleState.PAID and sale.delivery is DeliveryState.PENDING
+
+
+def _unpaid(sale: Sale, event: AttemptUnpaid) -> Event:
+    name, reason = event.client_sn, event.reason
+    if sale.state is SaleState.CANCELING:
+        is_last = not set(sale.waits_for) - {name}
+        return event if is_last else ChargeEnded(client_sn=name, reason=reason)
+    if name != sale.offer:
+        return event
+    has_other_way = sale.order.takes_codes or reason == _UNREACHABLE or sale.offers < MOST_OFFERS
+    is_given_up = sale.state is SaleState.AWAITING_PAYMENT and not has_other_way
+    return (LastOfferEnded if is_given_up else OfferEnded)(client_sn=name, reason=reason)
+
+
+def _is_wanted(command: Command, sale: Sale) -> bool:
+    """Drop what this sale's methods and contract have no use for."""
+    match command:
+        case ArmScanners() | DisarmScanners():
+            return sale.order.takes_codes
+        case TellSale(event=DeliveryWaived()):
+            return not sale.order.reports_delivery
+    return True
+
+
+def _opening(sale: Sale, event: CodeScanned) -> OpenAttempt:
+    return OpenAttempt(
+        sale_id=sale.id,
+        client_sn=event.client_sn,
+        code=event.code,
+        digest=event.digest,
+        is_held=isinstance(event, CodeBesideOffer),
+    )
+
+
+def _open_offer(sale: Sale, fresh: ClientSn, now: Now, rules: Rules) -> tuple[Sale, OpenOffer]:
+    after = replace(
+        sale, attempts=(*sale.attempts, fresh), offer=fresh, offers=sale.offers + 1, offer_at=None, updated_at=now.wall
+    )
+    ends = min(sale.window_ends, later(now.instant, rules.qr_window))
+    return after, OpenOffer(sale_id=sale.id, client_sn=fresh, ends=ends)
+
+
+def _learn(sale: Sale, event: Event, now: Now) -> Sale:  # noqa: C901 - a line or two for each event
+    """Keep what the event says beside its type."""
+    match event:
+        case AttemptPaid():
+            sale = replace(sale, paid=sale.order.amount, offer=None)
+        case OfferEnded() | LastOfferEnded() | AttemptUnpaid() | ChargeEnded():
+            waits_for = tuple(name for name in sale.waits_for if name != event.client_sn)
+            sale = replace(sale, offer=None if event.client_sn == sale.offer else sale.offer, waits_for=waits_for)
+        case Delivered():
+            was_returned = sale.state in (SaleState.RETURNING, SaleState.RETURNED)
+            alarm = Attention(code="delivered_and_returned", since=now.instant) if was_returned else None
+            sale = replace(sale, delivery=DeliveryState.DELIVERED, delivery_ends=None, attention=alarm)
+        case Undelivered() | PartUndelivered():
+            sale = replace(sale, delivery=DeliveryState.UNDELIVERED, delivery_ends=None, attention=None)
+        case DeliveryOverdue():
+            alarm = Attention(code="delivery_overdue", since=now.instant)
+            sale = replace(sale, delivery=DeliveryState.OVERDUE, delivery_ends=None, attention=alarm)
+        case DeliveryLapsed():
+            sale = replace(sale, delivery=DeliveryState.OVERDUE, delivery_ends=None)
+        case ReturnBegun():
+            sale = replace(sale, whole=event.refund_id)
+        case AllReturned():
+            sale = replace(sale, returned=sale.paid)
+        case RefundDone():
+            sale = replace(sale, returned=Fen(sale.returned + event.amount))
+        case ReturnFailed():
+            sale = replace(sale, whole=None)
+    return sale
+
+
+def _enter(before: Sale, after: Sale, event: Event, now: Now, rules: Rules) -> Sale:
+    """Set what goes with the state that is entered."""
+    state = after.state
+    if state is SaleState.AWAITING_PAYMENT:
+        return _plan_offer(after, event, now)
+    if state is SaleState.CANCELING and before.state is not SaleState.CANCELING:
+        with_gateway = before.attempts[-1:] if before.state is SaleState.PROCESSING else ()
+        waits_for = (*([before.offer] if before.offer else []), *with_gateway)
+        after = replace(after, waits_for=waits_for)
+    if isinstance(event, AttemptPaid) and after.order.reports_delivery:
+        ends = later(now.instant, rules.delivery_window)
+        after = replace(after, delivery=DeliveryState.PENDING, delivery_ends=ends)
+    if not state.is_with_customer:
+        after = replace(after, offer=None)
+    is_entered = state is not before.state
+    closed_at = now.wall if is_entered or before.closed_at is None else before.closed_at
+    return replace(after, offer_at=None, closed_at=closed_at if state.is_final else None)
+
+
+def _plan_offer(sale: Sale, event: Event, now: Now) -> Sale:
+    """Plan another QR order where one is wanted, none is open, and there is time to pay it."""
+    if not sale.order.offers_qr or sale.offer is not None or sale.offer_at is not None:
+        return sale
+    is_unreachable = isinstance(event, AttemptEvent) and event.reason == _UNREACHABLE
+    if sale.offers >= MOST_OFFERS and not is_unreachable:
+        return sale
+    at = later(now.instant, offer_delay(sale.offers, now.jitter))
+    return replace(sale, offer_at=at) if later(at, OFFER_SHORTEST) <= sale.window_ends else sale
 
 
 def _reason(sale: Sale, event: Event, to: SaleState) -> str:
     """Say why the sale is not paid: the first cause stands once the sale is being canceled."""
-    if to in (SaleState.PAID, SaleState.COMPLETED):
+    if to not in _UNPAID or isinstance(event, AttemptOffered):
         return ""
+    if isinstance(event, AttemptUnpaid) and event.client_sn == sale.offer and sale.state is not SaleState.CANCELING:
+        return _reason_of_offer(sale, event, to)
     if to is sale.state or sale.state is SaleState.CANCELING:
         return sale.reason
     if isinstance(event, PresentationExpired):
@@ -221,8 +257,28 @@ def _reason(sale: Sale, event: Event, to: SaleState) -> str:
     return _REASONS.get(type(event), sale.reason)
 
 
+def _reason_of_offer(sale: Sale, event: AttemptUnpaid, to: SaleState) -> str:
+    """A QR order that ended is no reason while there are other ways to pay, unless the gateway can not be reached."""
+    if to is SaleState.CANCELED:
+        return event.reason or _UNREACHABLE
+    return _UNREACHABLE if event.reason == _UNREACHABLE else sale.reason
+
+
+def concerns(sale: Sale, event: Event) -> bool:
+    """Whether the sale is moved by this: an order that it has done with is its past, and only shown."""
+    if not isinstance(event, AttemptEvent):
+        return not isinstance(event, RefundEvent) or sale.state is not SaleState.RETURNED
+    is_with_gateway = sale.state in (*_WITH_CODE, SaleState.CANCELED) and event.client_sn == sale.attempts[-1]
+    return is_with_gateway or event.client_sn == sale.offer or event.client_sn in sale.waits_for
+
+
 def next_wakeup(sale: Sale) -> Wakeup | None:
-    """Return the end of the customer's time to present a code; None in every state that waits for something else."""
+    """Return when the customer's or the host's time is over, or a QR is to be offered; None when nothing is awaited."""
     if sale.state is SaleState.AWAITING_PAYMENT:
-        return Wakeup(at=sale.window_ends, event=PresentationExpired())
+        end = Wakeup(at=sale.window_ends, event=PresentationExpired())
+        if sale.offer_at is not None and sale.offer_at < end.at:
+            return Wakeup(at=sale.offer_at, event=OfferDue())
+        return end
+    if sale.state is SaleState.PAID and sale.delivery_ends is not None:
+        return Wakeup(at=sale.delivery_ends, event=DeliveryWindowClosed())
     return None

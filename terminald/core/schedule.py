@@ -16,6 +16,22 @@ CODE_LIFE = Duration(180_000)
 RETRY_FIRST = Duration(2_000)
 #: The longest wait between two tries, before jitter: a gateway that was away for hours is asked again about then.
 RETRY_LONGEST = Duration(300_000)
+#: A customer who scans a QR pays within seconds; later it is asked less often (documents, precreate: "every 2 s for the
+#: first 30 s, then every 5 s").
+OFFER_POLL_FIRST = Duration(2_000)
+OFFER_POLL_FIRST_FOR = Duration(30_000)
+OFFER_POLL = Duration(5_000)
+#: A QR order that ended unpaid is followed by another so much later, doubled each time.
+OFFER_AGAIN = Duration(1_000)
+OFFER_AGAIN_LONGEST = Duration(30_000)
+#: So many QR orders of one sale may end unpaid; a fourth would fare no better.
+MOST_OFFERS = 3
+#: Nobody scans, unlocks a phone and pays in less: no QR is offered for the rest of a window.
+OFFER_SHORTEST = Duration(10_000)
+#: A scanned code lives about a minute: so long one is held while a QR order is being undone.
+HOLD_LONGEST = Duration(30_000)
+#: A refund that the gateway refuses for now (the merchant's balance) is tried again after this.
+BLOCKED_RETRY = Duration(HOUR)
 #: A reversal that is open for so long is shown to a person; it goes on all the same.
 REVERSAL_ATTENTION_AFTER = Duration(300_000)
 #: After a restart an order is not given up at once, even when its window is over: this is what one query takes where
@@ -52,6 +68,12 @@ class Rules:
     job_lifetime: Duration
     #: Offset of the gateway's business day from UTC.
     day_offset: Duration
+    #: How long a QR is offered.
+    qr_window: Duration
+    #: How long the host has to report delivery, where it does.
+    delivery_window: Duration
+    #: Whether the money goes back when the report is overdue; else a person is called.
+    returns_overdue: bool
     #: When the key is renewed, in milliseconds since local midnight, with this terminal's own jitter in it.
     checkin_at: Duration | None = None
 
@@ -65,6 +87,22 @@ def retry_delay(tries: int, jitter: float) -> Duration:
     """Return how long to wait after the given number of failed tries: 2, 4, 8 … 300 s, each spread by up to a half."""
     delay = min(RETRY_LONGEST, RETRY_FIRST << min(tries, 16))
     return Duration(int(delay * (1 + jitter / 2)))
+
+
+def offer_poll(age: int) -> Duration:
+    """Return how long after a look at a QR order of that age the next one is taken."""
+    return OFFER_POLL_FIRST if age < OFFER_POLL_FIRST_FOR else OFFER_POLL
+
+
+def offer_delay(offers: int, jitter: float) -> Duration:
+    """Return how long to wait before another QR order, after so many: 1, 2, 4 … 30 s, each spread by up to a half."""
+    delay = min(OFFER_AGAIN_LONGEST, OFFER_AGAIN << min(max(offers - 1, 0), 8))
+    return Duration(int(delay * (1 + jitter / 2)))
+
+
+def day_of(wall: WallTime, offset: Duration) -> int:
+    """Return the number of the business day that contains the wall time."""
+    return (wall + offset) // DAY
 
 
 def day_end(wall: WallTime, offset: Duration) -> WallTime:

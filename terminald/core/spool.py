@@ -50,6 +50,9 @@ class PrintJob:
     retry: Instant | None
     expires: Instant
     created_at: WallTime
+    slip: str = "receipt"  # "receipt" | "qr" | "refund"
+    #: The attempt's client_sn or the refund's id that the slip is about; empty for a receipt.
+    about: str = ""
 
 
 def _send(job: PrintJob) -> Command:
@@ -79,8 +82,8 @@ TABLE: Table[JobState, PrintJob] = {
 }
 
 
-def begin(job_id: JobId, sale_id: SaleId, *, is_copy: bool, now: Now, rules: Rules) -> PrintJob:
-    """Queue a receipt; it is due at once."""
+def begin(job_id: JobId, sale_id: SaleId, *, is_copy: bool, slip: str, about: str, now: Now, rules: Rules) -> PrintJob:
+    """Queue a slip; it is due at once."""
     return PrintJob(
         id=job_id,
         sale_id=sale_id,
@@ -92,6 +95,8 @@ def begin(job_id: JobId, sale_id: SaleId, *, is_copy: bool, now: Now, rules: Rul
         retry=now.instant,
         expires=later(now.instant, rules.job_lifetime),
         created_at=now.wall,
+        slip=slip,
+        about=about,
     )
 
 

@@ -16,7 +16,7 @@ M = TypeVar("M")
 
 @dataclass(frozen=True, slots=True)
 class Row(Generic[S, M]):
-    """The next state, and what to ask for. Each asker sees the snapshot as it is after the step."""
+    """The next state, and what to ask for."""
 
     to: S
     ask: tuple[Callable[[M], Command], ...] = ()

@@ -1,0 +1,107 @@
+"""Every snapshot that is open or recent, and what can be asked of them together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from terminald.core.attempt_table import Attempt, AttemptState
+from terminald.core.ids import ClientSn, Instant, JobId, PaymentCode, RefundId, SaleId
+from terminald.core.money import Fen
+from terminald.core.refund_table import Refund
+from terminald.core.sale_table import Sale
+from terminald.core.schedule import CODE_LIFE
+from terminald.core.spool import PrintJob
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """Every snapshot that is open or recent, and all that belongs to the same sale."""
+
+    sales: Mapping[SaleId, Sale] = field(default_factory=dict)
+    attempts: Mapping[ClientSn, Attempt] = field(default_factory=dict)
+    refunds: Mapping[RefundId, Refund] = field(default_factory=dict)
+    jobs: Mapping[JobId, PrintJob] = field(default_factory=dict)
+    #: The codes of held attempts. In memory only: no code is ever stored (I7).
+    held: Mapping[ClientSn, PaymentCode] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaleView:
+    """One sale with all that belongs to it, oldest first."""
+
+    sale: Sale
+    attempts: tuple[Attempt, ...]
+    refunds: tuple[Refund, ...] = ()
+    jobs: tuple[PrintJob, ...] = ()
+
+    @property
+    def paid_by(self) -> Attempt | None:
+        """The order that the sale was paid with."""
+        return next((one for one in self.attempts if one.state is AttemptState.PAID), None)
+
+    @property
+    def returnable(self) -> Fen:
+        """What is left of the payment and on no way back: no refund may be of more."""
+        open_ = sum(one.amount for one in self.refunds if not one.state.is_final)
+        return Fen(max(0, self.sale.paid - self.sale.returned - open_))
+
+
+def prune(book: Book, instant: Instant) -> Book:
+    """Return the book without the sales of which nothing is open and whose codes are no longer alive."""
+    kept = {sale.id for sale in book.sales.values() if not sale.state.is_final}
+    kept |= {one.sale_id for one in book.attempts.values() if not one.state.is_final or is_code_alive(one, instant)}
+    kept |= {one.sale_id for one in book.refunds.values() if not one.state.is_final}
+    kept |= {job.sale_id for job in book.jobs.values() if not job.state.is_final}
+    return Book(
+        sales={key: sale for key, sale in book.sales.items() if key in kept},
+        attempts={key: one for key, one in book.attempts.items() if one.sale_id in kept},
+        refunds={key: one for key, one in book.refunds.items() if one.sale_id in kept},
+        jobs={key: job for key, job in book.jobs.items() if job.sale_id in kept},
+        held={key: code for key, code in book.held.items() if book.attempts[key].state is AttemptState.HELD},
+    )
+
+
+def with_view(book: Book, found: SaleView) -> Book:
+    """Return the book with an old sale in it, so that the machines can work on it; what it holds already wins."""
+    return Book(
+        sales={found.sale.id: found.sale, **book.sales},
+        attempts={**{one.client_sn: one for one in found.attempts}, **book.attempts},
+        refunds={**{one.id: one for one in found.refunds}, **book.refunds},
+        jobs={**{job.id: job for job in found.jobs}, **book.jobs},
+        held=book.held,
+    )
+
+
+def is_code_alive(attempt: Attempt, instant: Instant) -> bool:
+    """Whether the attempt's code could still be presented again by mistake."""
+    return instant - attempt.started < CODE_LIFE
+
+
+def is_code_used(book: Book, digest: str, instant: Instant) -> bool:
+    """Whether this code has been submitted already: one code, one attempt.
+
+    A code whose request never left the device may be presented again.
+    """
+    return any(
+        attempt.code_digest == digest
+        and attempt.state is not AttemptState.UNSENT
+        and (not attempt.state.is_final or is_code_alive(attempt, instant))
+        for attempt in book.attempts.values()
+    )
+
+
+def view(book: Book, sale_id: SaleId) -> SaleView | None:
+    """Return one sale of the book with all that belongs to it; None when the book does not hold it."""
+    sale = book.sales.get(sale_id)
+    if sale is None:
+        return None
+    return SaleView(
+        sale=sale,
+        attempts=tuple(book.attempts[client_sn] for client_sn in sale.attempts),
+        refunds=tuple(one for one in book.refunds.values() if one.sale_id == sale_id),
+        jobs=tuple(job for job in book.jobs.values() if job.sale_id == sale_id),
+    )
+
+
+def sale_with_customer(book: Book) -> Sale | None:
+    """Return the sale that a customer stands before; there is at most one."""
+    return next((sale for sale in book.sales.values() if sale.state.is_with_customer), None)

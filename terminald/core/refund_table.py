@@ -1,0 +1,247 @@
+"""Money that goes back from a paid sale: one revoke or refund at the gateway, under one number, until it is proven.
+
+Rules that the table obeys:
+
+- One request about an order's money is under way at a time: the others are ``queued`` until their turn comes.
+- The request number is fixed when the refund is recorded; every repeat carries it, and the gateway carries it out once
+  (I9).
+- ``done`` is entered on a proof: the gateway's own word, or the order's state. ``refused`` is entered only when the
+  order's state shows that nothing was moved after the gateway had refused: an earlier try may have been carried out.
+- A return of all that is left begins with a revoke where the business day allows it (no fee), and goes on as a refund
+  where the gateway refuses that.
+- What is owed (goods that did not come out) is never ``refused``: it is ``blocked``, tried again, and told to a person.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from terminald.core.commands import Command, QueryOrder, RefundOrder, RevokeOrder, TellSale
+from terminald.core.events import (
+    AnswerMismatched,
+    AttentionDue,
+    Fault,
+    OrderAbsent,
+    OrderErrored,
+    OrderPending,
+    OutcomeUnknown,
+    PowerReturned,
+    QueryFailed,
+    Recovered,
+    RefundConfirmed,
+    RefundPending,
+    RefundRefused,
+    RequestNotSent,
+    RequestRefused,
+    RetryDue,
+    ReversalConfirmed,
+    ReversalPending,
+    ReversalRefused,
+)
+from terminald.core.ids import ClientSn, Instant, RefundId, SaleId, WallTime
+from terminald.core.money import Fen
+from terminald.core.return_events import (
+    ClosedByHand,
+    NothingLeft,
+    RefundAccounted,
+    RefundDenied,
+    RefundDone,
+    RefundEvent,
+    RefundFailed,
+    RefundHeldUp,
+    RefundMissing,
+    RefundTurn,
+    RevokeRefused,
+    RevokeTurn,
+)
+from terminald.core.tables import Attention, Row, Table
+
+
+class RefundKind(Enum):
+    """What was asked for."""
+
+    REFUND = "refund"  # an amount
+    REVOKE = "revoke"  # the whole payment, without a fee, or nothing
+    RETURN = "return"  # all that is left: revoked where that is possible, else refunded
+
+
+class RefundState(Enum):
+    """Each with the money that may have moved."""
+
+    QUEUED = "requested"  # none: another request about this order is under way
+    REVOKING = "revoking"  # unknown: a revoke is under way
+    CHECKING = "checking"  # unknown: a revoke had no clear answer; a query decides
+    REFUNDING = "refunding"  # unknown: a refund is under way
+    PROVING = "proving"  # unknown: a refund had no clear answer, or a refusal; a query decides
+    BLOCKED = "blocked"  # none: the gateway refuses for now
+    DONE = "done"  # gone back, proven
+    REFUSED = "refused"  # none: the gateway does not do it
+    CLOSED = "closed"  # whatever a person says
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen."""
+        return self in FINAL
+
+    @property
+    def is_asking(self) -> bool:
+        """Whether a request that moves money is under way, or its outcome is not known."""
+        return self not in FINAL and self not in (RefundState.QUEUED, RefundState.BLOCKED)
+
+
+FINAL = frozenset({RefundState.DONE, RefundState.REFUSED, RefundState.CLOSED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refund:
+    """A snapshot. Complete: what happens next follows from it and the next event alone."""
+
+    id: RefundId
+    sale_id: SaleId
+    #: The paid order.
+    client_sn: ClientSn
+    order_amount: Fen
+    #: The host's name for it, unique within the sale.
+    reference: str
+    kind: RefundKind
+    amount: Fen
+    #: What was left of the payment when its turn came: what the order's state is compared with.
+    left: Fen
+    #: "≤ 20, unique within the order" (Web API documents, refund_request_no).
+    request_no: str
+    operator: str
+    #: Whether the money is owed: then a refusal is not the end.
+    is_owed: bool
+    state: RefundState
+    token: int
+    fault: Fault | None
+    #: The code with which the gateway refused the last request; empty when it did not.
+    refusal: str
+    opened: Instant
+    opened_at: WallTime
+    ended_at: WallTime | None
+    retry: Instant | None
+    tries: int
+    attention: Attention | None
+    attention_closed: str = ""
+
+
+# --- what rows ask for -----------------------------------------------------------------------------------------------
+
+
+def _query(refund: Refund) -> Command:
+    return QueryOrder(client_sn=refund.client_sn, token=refund.token, amount=refund.order_amount)
+
+
+def _revoke(refund: Refund) -> Command:
+    return RevokeOrder(client_sn=refund.client_sn, token=refund.token, amount=refund.order_amount)
+
+
+def _refund(refund: Refund) -> Command:
+    return RefundOrder(
+        client_sn=refund.client_sn,
+        token=refund.token,
+        amount=refund.order_amount,
+        request_no=refund.request_no,
+        refund_amount=refund.amount,
+        operator=refund.operator,
+    )
+
+
+def _tell(refund: Refund, kind: type[RefundEvent]) -> Command:
+    return TellSale(sale_id=refund.sale_id, event=kind(refund_id=refund.id, amount=refund.amount))
+
+
+def _done(refund: Refund) -> Command:
+    return _tell(refund, RefundDone)
+
+
+def _failed(refund: Refund) -> Command:
+    return _tell(refund, RefundFailed)
+
+
+# --- the table -------------------------------------------------------------------------------------------------------
+
+_S = RefundState
+
+TABLE: Table[RefundState, Refund] = {
+    _S.QUEUED: {
+        RevokeTurn: Row(_S.REVOKING, (_revoke,)),
+        RefundTurn: Row(_S.REFUNDING, (_refund,)),
+        NothingLeft: Row(_S.DONE, (_done,)),
+        ClosedByHand: Row(_S.CLOSED, (_failed,)),
+        AttentionDue: Row(_S.QUEUED),
+        Recovered: Row(_S.QUEUED),
+        PowerReturned: Row(_S.QUEUED),
+    },
+    _S.REVOKING: {
+        ReversalConfirmed: Row(_S.DONE, (_done,)),
+        ReversalRefused: Row(_S.REFUNDING, (_refund,)),
+        RevokeRefused: Row(_S.CHECKING, (_query,)),
+        ReversalPending: Row(_S.CHECKING),
+        OutcomeUnknown: Row(_S.CHECKING),
+        AnswerMismatched: Row(_S.CHECKING),
+        RequestNotSent: Row(_S.CHECKING),
+        RequestRefused: Row(_S.CHECKING),
+        OrderAbsent: Row(_S.CHECKING),
+        AttentionDue: Row(_S.REVOKING),
+        Recovered: Row(_S.CHECKING, (_query,)),
+        PowerReturned: Row(_S.CHECKING, (_query,)),
+    },
+    _S.CHECKING: {
+        RetryDue: Row(_S.CHECKING, (_query,)),
+        RefundAccounted: Row(_S.DONE, (_done,)),
+        RefundMissing: Row(_S.REVOKING, (_revoke,)),
+        RefundTurn: Row(_S.REFUNDING, (_refund,)),
+        RefundDenied: Row(_S.REFUSED, (_failed,)),
+        OrderErrored: Row(_S.REVOKING, (_revoke,)),
+        OrderPending: Row(_S.CHECKING),
+        OrderAbsent: Row(_S.CHECKING),
+        AnswerMismatched: Row(_S.CHECKING),
+        QueryFailed: Row(_S.CHECKING),
+        ClosedByHand: Row(_S.CLOSED, (_failed,)),
+        AttentionDue: Row(_S.CHECKING),
+        Recovered: Row(_S.CHECKING, (_query,)),
+        PowerReturned: Row(_S.CHECKING, (_query,)),
+    },
+    _S.REFUNDING: {
+        RefundConfirmed: Row(_S.DONE, (_done,)),
+        RefundPending: Row(_S.PROVING),
+        RefundRefused: Row(_S.PROVING, (_query,)),
+        OutcomeUnknown: Row(_S.PROVING),
+        AnswerMismatched: Row(_S.PROVING),
+        RequestNotSent: Row(_S.PROVING),
+        RequestRefused: Row(_S.PROVING),
+        OrderAbsent: Row(_S.PROVING),
+        AttentionDue: Row(_S.REFUNDING),
+        Recovered: Row(_S.PROVING, (_query,)),
+        PowerReturned: Row(_S.PROVING, (_query,)),
+    },
+    _S.PROVING: {
+        RetryDue: Row(_S.PROVING, (_query,)),
+        RefundAccounted: Row(_S.DONE, (_done,)),
+        RefundMissing: Row(_S.REFUNDING, (_refund,)),
+        RefundDenied: Row(_S.REFUSED, (_failed,)),
+        RefundHeldUp: Row(_S.BLOCKED),
+        OrderErrored: Row(_S.REFUNDING, (_refund,)),
+        OrderPending: Row(_S.PROVING),
+        OrderAbsent: Row(_S.PROVING),
+        AnswerMismatched: Row(_S.PROVING),
+        QueryFailed: Row(_S.PROVING),
+        ClosedByHand: Row(_S.CLOSED, (_failed,)),
+        AttentionDue: Row(_S.PROVING),
+        Recovered: Row(_S.PROVING, (_query,)),
+        PowerReturned: Row(_S.PROVING, (_query,)),
+    },
+    _S.BLOCKED: {
+        RetryDue: Row(_S.QUEUED),
+        ClosedByHand: Row(_S.CLOSED, (_failed,)),
+        Recovered: Row(_S.BLOCKED),
+        PowerReturned: Row(_S.BLOCKED),
+    },
+    _S.DONE: {},
+    _S.REFUSED: {},
+    _S.CLOSED: {},
+}
+
+#: What is asked of the gateway: a completion will come.
+GATEWAY_ASKS = frozenset({_query, _revoke, _refund})

@@ -1,0 +1,121 @@
+"""What can happen to a paid sale: its goods are reported, and its money goes back."""
+
+from dataclasses import dataclass
+
+from terminald.core.events import Answer, Event
+from terminald.core.ids import RefundId
+from terminald.core.money import Fen
+
+# --- the goods --------------------------------------------------------------------------------------------
+
+
+class DeliveryWaived(Event):
+    """The host does not report delivery: paid is the end."""
+
+
+class Delivered(Event):
+    """The host says that the goods came out."""
+
+
+class Undelivered(Event):
+    """The host says that nothing came out: the money goes back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartUndelivered(Event):
+    """The host says that goods of this worth did not come out."""
+
+    amount: Fen
+
+
+class DeliveryWindowClosed(Event):
+    """The host's time to report is over."""
+
+
+class DeliveryOverdue(Event):
+    """The same, or the power was cut before the report: a person should look."""
+
+
+class DeliveryLapsed(Event):
+    """The same, and the money is to go back."""
+
+
+# --- money that goes back ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefundEvent(Event):
+    """What a refund tells its sale."""
+
+    refund_id: RefundId
+    amount: Fen
+
+
+class ReturnBegun(RefundEvent):
+    """All that is left is to go back."""
+
+
+class RefundBegun(RefundEvent):
+    """A part is to go back."""
+
+
+class RefundDone(RefundEvent):
+    """The money went back: proven."""
+
+
+class AllReturned(RefundEvent):
+    """The same, and nothing of the payment is left."""
+
+
+class RefundFailed(RefundEvent):
+    """The money stays where it is: refused by the gateway, or closed by a person."""
+
+
+class ReturnFailed(RefundEvent):
+    """The same, of the return of all that is left."""
+
+
+# --- of a refund -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn(Event):
+    """No other request about this order's money is under way. Left is what is left of the payment."""
+
+    left: Fen
+
+
+class RevokeTurn(Turn):
+    """It is revoked."""
+
+
+class RefundTurn(Turn):
+    """It is refunded."""
+
+
+class NothingLeft(Turn):
+    """All of it has gone back already."""
+
+
+class RevokeRefused(Answer):
+    """The gateway does not revoke this order, and nothing else was asked for."""
+
+
+class RefundAccounted(Answer):
+    """The order's state proves that this refund was carried out."""
+
+
+class RefundMissing(Answer):
+    """The order's state does not show this refund: it is repeated under its own number."""
+
+
+class RefundDenied(Answer):
+    """The same, and the gateway had refused it: it was not carried out, and will not be."""
+
+
+class RefundHeldUp(Answer):
+    """The same, of money that is owed: it is tried again later."""
+
+
+class ClosedByHand(Event):
+    """A person has settled it by other means."""

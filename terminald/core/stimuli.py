@@ -1,0 +1,158 @@
+"""What is told to the machines together, and what becomes of it: stimuli in, one advance out."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from terminald.core import attempt as attempts
+from terminald.core import refund as refunds
+from terminald.core import sale as sales
+from terminald.core import spool
+from terminald.core.attempt_table import Attempt
+from terminald.core.book import Book
+from terminald.core.commands import Command
+from terminald.core.events import Event
+from terminald.core.ids import ClientSn, JobId, PaymentCode, RefundId, SaleId
+from terminald.core.refund import Asked
+from terminald.core.refund_table import Refund
+from terminald.core.sale_table import Sale, SaleOrder
+from terminald.core.spool import PrintJob
+from terminald.core.tables import Wakeup
+
+#: In a record that concerns no sale.
+NO_SALE = SaleId("")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenSale:
+    """A new sale is asked for."""
+
+    sale_id: SaleId
+    order: SaleOrder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToSale:
+    """An event for a sale."""
+
+    sale_id: SaleId
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToAttempt:
+    """An event for an attempt. A completion carries the token of the command that it completes."""
+
+    client_sn: ClientSn
+    event: Event
+    token: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToRefund:
+    """An event for a refund. A completion carries the token of the command that it completes."""
+
+    refund_id: RefundId
+    event: Event
+    token: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToJob:
+    """An event for a print job. A completion carries the token of the command that it completes."""
+
+    job_id: JobId
+    event: Event
+    token: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskRefund:
+    """Money of a paid sale is to go back. The amount is not more than what can be returned."""
+
+    sale_id: SaleId
+    asked: Asked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloseAttention:
+    """A person has looked at a sale. What waits for a person is closed; what goes on by itself goes on."""
+
+    sale_id: SaleId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrintCopy:
+    """A person or the host wants the receipt of a sale once more."""
+
+    sale_id: SaleId
+
+
+Stimulus = OpenSale | ToSale | ToAttempt | ToRefund | ToJob | AskRefund | CloseAttention | PrintCopy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """One transition, for the event log and the log line."""
+
+    kind: str  # "sale" | "attempt" | "refund" | "print" | "attention"
+    subject: str
+    sale_id: SaleId
+    cause: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advance:
+    """What is to be committed, and then performed. Without records: the stimulus was stale and changed nothing."""
+
+    sales: tuple[Sale, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
+    refunds: tuple[Refund, ...] = ()
+    jobs: tuple[PrintJob, ...] = ()
+    records: tuple[Record, ...] = ()
+    commands: tuple[Command, ...] = ()
+    #: Codes to keep in memory; they are in no commit.
+    held: Mapping[ClientSn, PaymentCode] = field(default_factory=dict)
+
+
+def merge(book: Book, done: Advance) -> Book:
+    """Return the book with the snapshots of an advance in it."""
+    return Book(
+        sales={**book.sales, **{sale.id: sale for sale in done.sales}},
+        attempts={**book.attempts, **{attempt.client_sn: attempt for attempt in done.attempts}},
+        refunds={**book.refunds, **{refund.id: refund for refund in done.refunds}},
+        jobs={**book.jobs, **{job.id: job for job in done.jobs}},
+        held={**book.held, **done.held},
+    )
+
+
+def next_wakeup(book: Book) -> tuple[Wakeup, Stimulus] | None:
+    """Return the earliest wake-up of all machines, with the stimulus to apply then."""
+    return min(_wakeups(book), key=lambda pair: pair[0].at, default=None)
+
+
+def _wakeups(book: Book) -> Iterator[tuple[Wakeup, Stimulus]]:
+    for sale in book.sales.values():
+        if wakeup := sales.next_wakeup(sale):
+            yield wakeup, ToSale(sale_id=sale.id, event=wakeup.event)
+    for attempt in book.attempts.values():
+        if wakeup := attempts.next_wakeup(attempt):
+            yield wakeup, ToAttempt(client_sn=attempt.client_sn, event=wakeup.event)
+    for refund in book.refunds.values():
+        if wakeup := refunds.next_wakeup(refund):
+            yield wakeup, ToRefund(refund_id=refund.id, event=wakeup.event)
+    for job in book.jobs.values():
+        if wakeup := spool.next_wakeup(job):
+            yield wakeup, ToJob(job_id=job.id, event=wakeup.event)
+
+
+def recovery(book: Book, event: Event) -> tuple[Stimulus, ...]:
+    """Return what to apply after a start: every open machine is told, attempts first, so that money is looked for."""
+    return (
+        *(ToAttempt(client_sn=one.client_sn, event=event) for one in book.attempts.values() if not one.state.is_final),
+        *(ToRefund(refund_id=one.id, event=event) for one in book.refunds.values() if not one.state.is_final),
+        *(ToSale(sale_id=sale.id, event=event) for sale in book.sales.values() if not sale.state.is_final),
+        *(ToJob(job_id=job.id, event=event) for job in book.jobs.values() if not job.state.is_final),
+    )
