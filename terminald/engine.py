@@ -22,15 +22,17 @@ from terminald.adapters.ports import (
     ReceiptSender,
     Scanner,
 )
-from terminald.core import ledger
+from terminald.core import book as books
+from terminald.core import ledger, stimuli
+from terminald.core.book import Book
 from terminald.core.commands import ArmScanners, Command, DisarmScanners, GatewayCommand, SendJob
 from terminald.core.custody_table import Custody
 from terminald.core.events import Event, PowerReturned, PrintAnswer, PrinterAbsent, Recovered, ShutdownRequested
-from terminald.core.ids import WallTime
-from terminald.core.ledger import Advance, Book, Record, Stimulus, ToAttempt, ToJob, ToSale
+from terminald.core.ids import ClientSn, WallTime
 from terminald.core.readiness import Condition, Reason, reasons
-from terminald.core.sale import SaleState
+from terminald.core.sale_table import SaleState
 from terminald.core.schedule import Rules
+from terminald.core.stimuli import Advance, Record, Stimulus, ToAttempt, ToJob, ToRefund, ToSale
 from terminald.engine_custody import CustodyKeeper, Hands
 from terminald.engine_entries import entries_of, reason_words
 from terminald.engine_link import LinkMonitor
@@ -117,7 +119,7 @@ class Engine:
         """Recover what was open, then serve until cancelled. A bug in a step ends it, and with it the process."""
         event: Event = PowerReturned() if is_new_boot else Recovered()
         async with self._tasks:
-            for stimulus in ledger.recovery(self.book, event):
+            for stimulus in stimuli.recovery(self.book, event):
                 await self._apply_surely(stimulus)
             await self._surely(lambda: self.keeper.apply(event))
             self.recovered.set()
@@ -143,14 +145,14 @@ class Engine:
         self._inbox.put_nowait(self._close_waiting_sale)
         try:
             async with asyncio.timeout(grace_s):
-                while ledger.sale_with_customer(self.book) or self._is_printing() or self.keeper.is_asking:
+                while books.sale_with_customer(self.book) or self._is_printing() or self.keeper.is_asking:
                     await self._news.wait()
         except TimeoutError:
             log.warning("stopping with a payment or a receipt still open; it goes on at the next start")
 
     async def _close_waiting_sale(self) -> None:
         """Cancel the sale that waits for a code: the first one, or one whose attempt was declined meanwhile."""
-        sale = ledger.sale_with_customer(self.book)
+        sale = books.sale_with_customer(self.book)
         if sale and sale.state is SaleState.AWAITING_PAYMENT:
             await self._apply_surely(ToSale(sale_id=sale.id, event=ShutdownRequested()))
 
@@ -207,20 +209,22 @@ class Engine:
             JournalUnavailable: nothing was changed, and nothing will be performed.
         """
         now = self.world.clock.now()
-        done = ledger.advance(self.book, stimulus, now=now, rules=self.rules)
+        fresh = ClientSn(self.world.new_id(now.wall))
+        done = ledger.advance(self.book, stimulus, now=now, rules=self.rules, fresh=fresh)
         if not done.records:
             return done
-        book = ledger.merge(self.book, done)
+        book = stimuli.merge(self.book, done)
         await self._commit(
             Batch(
                 now=now,
                 sales=done.sales,
                 attempts=done.attempts,
+                refunds=done.refunds,
                 jobs=done.jobs,
                 entries=entries_of(self.book, book, done, now),
             )
         )
-        self.book = ledger.prune(book, now.instant)
+        self.book = books.prune(book, now.instant)
         for record in done.records:
             log.info("%s %s: %s → %s on %s", record.kind, record.subject, record.before, record.after, record.cause)
         for command in done.commands:
@@ -291,12 +295,14 @@ class Engine:
         finally:
             self._asked -= 1
         self.link.note(answer)
-        completion = ToAttempt(client_sn=command.client_sn, event=answer, token=command.token)
+        completion: Stimulus = ToAttempt(client_sn=command.client_sn, event=answer, token=command.token)
+        if command.refund_id is not None:
+            completion = ToRefund(refund_id=command.refund_id, event=answer, token=command.token)
         self._inbox.put_nowait(lambda: self._apply_surely(completion))
 
     async def _send_job(self, command: SendJob) -> None:
         job = self.book.jobs[command.job_id]
-        view = ledger.view(self.book, job.sale_id)
+        view = books.view(self.book, job.sale_id)
         if view is None:
             raise LookupError(f"{command.job_id} has no sale")
         answer: PrintAnswer = PrinterAbsent(evidence="no printer is configured")
@@ -310,7 +316,7 @@ class Engine:
     def _set_alarm(self) -> None:
         if self._alarm:
             self._alarm.cancel()
-        due, of_key = ledger.next_wakeup(self.book), self.keeper.next_wakeup()
+        due, of_key = stimuli.next_wakeup(self.book), self.keeper.next_wakeup()
         times = [wakeup.at for wakeup in (due and due[0], of_key) if wakeup]
         if not times:
             self._alarm = None
@@ -319,7 +325,7 @@ class Engine:
         self._alarm = asyncio.get_running_loop().call_at(when, self._inbox.put_nowait, self._wake)
 
     async def _wake(self) -> None:
-        due, of_key, instant = ledger.next_wakeup(self.book), self.keeper.next_wakeup(), self.world.clock.now().instant
+        due, of_key, instant = stimuli.next_wakeup(self.book), self.keeper.next_wakeup(), self.world.clock.now().instant
         if due and due[0].at <= instant:
             await self._apply_surely(due[1])
         elif of_key and of_key.at <= instant:
@@ -334,7 +340,7 @@ class Engine:
     def _is_quiet(self) -> bool:
         """Whether nobody is being served: the moment to look after the key."""
         is_busy = self._asked or self.is_draining or not self.is_journal_writable
-        return not is_busy and ledger.sale_with_customer(self.book) is None
+        return not is_busy and books.sale_with_customer(self.book) is None
 
     def _note_link(self) -> None:
         self.keeper.note_link(is_proven=self.link.is_proven, is_key_refused=self.link.is_key_refused)
@@ -349,7 +355,7 @@ class Engine:
         record = Record(
             kind="device",
             subject=report.name,
-            sale_id=ledger.NO_SALE,
+            sale_id=stimuli.NO_SALE,
             cause="DeviceChanged",
             before=before.state.value if before else "",
             after=report.state.value,
@@ -389,7 +395,7 @@ class Engine:
         record = Record(
             kind="readiness",
             subject="terminal",
-            sale_id=ledger.NO_SALE,
+            sale_id=stimuli.NO_SALE,
             cause="ReadinessChanged",
             before=before,
             after=reason_words(now),

@@ -9,7 +9,7 @@ from terminald.adapters.api_views import key_event
 from terminald.adapters.gateway_http import Credentials
 from terminald.adapters.ports import Batch, Clock, Entry, KeyGateway, KeyStatus
 from terminald.core import custody as keys
-from terminald.core import ledger
+from terminald.core import stimuli
 from terminald.core.commands import Command
 from terminald.core.custody_events import (
     CheckIn,
@@ -21,8 +21,8 @@ from terminald.core.custody_events import (
 )
 from terminald.core.custody_table import TABLE, Custody, CustodyState
 from terminald.core.events import Event
-from terminald.core.ledger import Record
 from terminald.core.schedule import Now, Rules
+from terminald.core.stimuli import Record
 from terminald.core.tables import Wakeup
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class CustodyKeeper:
         record = Record(
             kind="key",
             subject=f"key {after.rotation.version}",
-            sale_id=ledger.NO_SALE,
+            sale_id=stimuli.NO_SALE,
             cause=type(event).__name__,
             before=before.state.value,
             after=after.state.value,

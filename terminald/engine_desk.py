@@ -6,8 +6,9 @@ import logging
 import re
 
 from terminald.adapters.ports import KeyStatus, LoggedEvent, OrderLook, SaleFilter, Status
-from terminald.core import ledger
+from terminald.core import book as books
 from terminald.core.attempt_table import Attempt, AttemptState
+from terminald.core.book import Book, SaleView
 from terminald.core.commands import QueryOrder
 from terminald.core.custody_events import CheckinRequested
 from terminald.core.events import (
@@ -20,8 +21,8 @@ from terminald.core.events import (
     OrderPending,
 )
 from terminald.core.ids import ClientSn, PaymentCode, SaleId
-from terminald.core.ledger import Book, OpenSale, PrintCopy, Record, SaleView, ToAttempt, ToSale
-from terminald.core.sale import Sale, SaleOrder, SaleState
+from terminald.core.sale_table import Sale, SaleOrder, SaleState
+from terminald.core.stimuli import OpenSale, PrintCopy, Record, ToAttempt, ToSale
 from terminald.engine import Engine
 from terminald.errors import ApiError, IllegalTransition, JournalUnavailable
 from terminald.wire.api_views import scan_event
@@ -75,7 +76,7 @@ class EngineDesk:
         if against := self._engine.reasons():
             words = tuple(reason.value for reason in against)
             raise ApiError("not_ready", "no sale can be opened now: " + ", ".join(words), reasons=words)
-        if busy := ledger.sale_with_customer(self._engine.book):
+        if busy := books.sale_with_customer(self._engine.book):
             raise ApiError("busy", f"sale {busy.id} ({busy.order.reference}) is open")
         sale_id = SaleId(self._world.new_id(self._world.clock.now().wall))
         await self._engine.apply(OpenSale(sale_id=sale_id, order=order))
@@ -134,7 +135,7 @@ class EngineDesk:
             log.warning("a scan was dropped: the journal can not be written")
 
     async def _judge_frame(self, scanner: str, text: str) -> None:
-        sale = ledger.sale_with_customer(self._engine.book)
+        sale = books.sale_with_customer(self._engine.book)
         if sale is None or sale.state is not SaleState.AWAITING_PAYMENT:
             return
         judged = classify(text, self._code_pattern)
@@ -147,7 +148,7 @@ class EngineDesk:
         """Begin an attempt; False when this code has been submitted already."""
         now = self._world.clock.now()
         digest = code.digest(self._world.salt)
-        if ledger.is_code_used(self._engine.book, digest, now.instant):
+        if books.is_code_used(self._engine.book, digest, now.instant):
             return False
         client_sn = ClientSn(self._world.new_id(now.wall))
         event = CodeScanned(client_sn=client_sn, code=code, digest=digest)
@@ -219,7 +220,7 @@ class EngineDesk:
         return status
 
     async def _request_checkin(self) -> None:
-        if busy := ledger.sale_with_customer(self._engine.book):
+        if busy := books.sale_with_customer(self._engine.book):
             raise ApiError("busy", f"sale {busy.id} ({busy.order.reference}) is open")
         await self._engine.keeper.apply(CheckinRequested())
 
@@ -228,7 +229,7 @@ class EngineDesk:
         engine, now = self._engine, self._world.clock.now()
         custody = engine.keeper.custody
         terminal = custody.terminal if custody else None
-        book, customer = engine.book, ledger.sale_with_customer(engine.book)
+        book, customer = engine.book, books.sale_with_customer(engine.book)
         with_customer = customer.attempts[-1:] if customer else ()
         open_attempts = [one for one in book.attempts.values() if not one.state.is_final]
         return Status(
@@ -264,13 +265,13 @@ class EngineDesk:
     # --- views -------------------------------------------------------------------------------------------------------
 
     def _in_book(self, sale_id: SaleId) -> SaleView:
-        found = ledger.view(self._engine.book, sale_id)
+        found = books.view(self._engine.book, sale_id)
         if found is None:
             raise ApiError("not_found", f"there is no sale {sale_id!r}")
         return found
 
     def _newest(self, found: SaleView) -> SaleView:
-        return ledger.view(self._engine.book, found.sale.id) or found
+        return books.view(self._engine.book, found.sale.id) or found
 
 
 def _with(book: Book, found: SaleView) -> Book:

@@ -3,11 +3,12 @@
 from dataclasses import replace
 
 from terminald.adapters.ports import Entry
+from terminald.core.book import Book, view
 from terminald.core.ids import ClientSn, JobId
-from terminald.core.ledger import Advance, Book, Record, view
 from terminald.core.readiness import Reason
-from terminald.core.sale import SaleState
+from terminald.core.sale_table import SaleState
 from terminald.core.schedule import Now
+from terminald.core.stimuli import Advance, Record
 from terminald.wire.api_views import attention_event, print_event, sale_event
 
 

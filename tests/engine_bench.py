@@ -15,7 +15,7 @@ from terminald.core.custody_events import CustodyAnswer, KeyAccepted, KeyRenewed
 from terminald.core.events import Answer
 from terminald.core.ids import Duration, Instant, Reference, Secret, WallTime
 from terminald.core.money import Fen
-from terminald.core.sale import SaleOrder
+from terminald.core.sale_table import SaleOrder
 from terminald.core.schedule import Now, Rules
 from terminald.core.terminal import Terminal
 from terminald.engine import Engine, World
@@ -28,6 +28,9 @@ RULES = Rules(
     poll_interval=Duration(3_000),
     poll_window=Duration(50_000),
     late_lookups=(Duration(30_000),),
+    qr_window=Duration(240_000),
+    delivery_window=Duration(180_000),
+    returns_overdue=False,
     job_lifetime=Duration(120_000),
     day_offset=Duration(8 * 3_600_000),
 )

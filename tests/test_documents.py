@@ -31,7 +31,7 @@ from terminald.core import sale as sales
 from terminald.core.commands import TellSale
 from terminald.core.events import Answer, AttemptEvent
 from terminald.core.readiness import Reason
-from terminald.core.sale import SaleState
+from terminald.core.sale_table import SaleState
 from terminald.core.spool import JobState
 from terminald.wire import api_shapes as shapes
 from terminald.wire import barcode

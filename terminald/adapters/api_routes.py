@@ -10,7 +10,7 @@ from starlette.responses import Response
 from terminald.adapters.api_events import EventStreams
 from terminald.adapters.api_views import decode_filter, key_json, queried_json, status_json
 from terminald.adapters.ports import Desk
-from terminald.core.ledger import SaleView
+from terminald.core.book import SaleView
 from terminald.core.schedule import Now
 from terminald.wire.api import (
     SaleDefaults,

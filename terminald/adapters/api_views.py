@@ -6,9 +6,9 @@ from typing import Final
 import msgspec
 
 from terminald.adapters.ports import DeviceReport, KeyStatus, OrderLook, SaleFilter, Status
+from terminald.core.book import SaleView
 from terminald.core.ids import WallTime
-from terminald.core.ledger import SaleView
-from terminald.core.sale import SaleState
+from terminald.core.sale_table import SaleState
 from terminald.core.schedule import Now
 from terminald.core.tables import Attention
 from terminald.errors import ApiError

@@ -10,9 +10,9 @@ import msgspec
 
 from terminald.adapters.ports import Batch, LoggedEvent, SaleFilter
 from terminald.core.attempt_table import Attempt
+from terminald.core.book import Book, SaleView
 from terminald.core.ids import ClientSn, Instant, SaleId
-from terminald.core.ledger import Book, SaleView
-from terminald.core.sale import Sale, SaleState
+from terminald.core.sale_table import Sale, SaleState
 from terminald.core.schedule import CODE_LIFE
 from terminald.core.spool import PrintJob
 from terminald.errors import JournalCorrupt, JournalError

@@ -20,9 +20,9 @@ from terminald.adapters.journal_faults import transaction, translated
 from terminald.adapters.journal_file import open_file
 from terminald.adapters.journal_identity import Boot
 from terminald.adapters.ports import Batch, LoggedEvent, SaleFilter
+from terminald.core.book import Book, SaleView
 from terminald.core.custody_table import Custody
 from terminald.core.ids import Instant, WallTime
-from terminald.core.ledger import Book, SaleView
 from terminald.core.terminal import ActivationIntent, Terminal
 from terminald.errors import JournalCorrupt, JournalUnavailable
 

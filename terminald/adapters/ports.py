@@ -6,15 +6,17 @@ from enum import Enum
 from typing import Protocol
 
 from terminald.core.attempt_table import Attempt
+from terminald.core.book import Book, SaleView
 from terminald.core.commands import GatewayCommand
 from terminald.core.custody_events import CustodyAnswer
 from terminald.core.custody_table import Custody
 from terminald.core.events import Answer, Fault, PrintAnswer
 from terminald.core.ids import Instant, SaleId, WallTime
-from terminald.core.ledger import Book, Record, SaleView
-from terminald.core.sale import Sale, SaleOrder
+from terminald.core.refund_table import Refund
+from terminald.core.sale_table import Sale, SaleOrder
 from terminald.core.schedule import Now
 from terminald.core.spool import PrintJob
+from terminald.core.stimuli import Record
 
 
 class DeviceState(Enum):
@@ -168,6 +170,7 @@ class Batch:
     now: Now
     sales: tuple[Sale, ...] = ()
     attempts: tuple[Attempt, ...] = ()
+    refunds: tuple[Refund, ...] = ()
     jobs: tuple[PrintJob, ...] = ()
     custody: Custody | None = None
     entries: tuple[Entry, ...] = ()

@@ -5,8 +5,8 @@ from datetime import datetime, timezone
 
 from terminald.adapters.ports import Printer
 from terminald.core.attempt_table import AttemptState
+from terminald.core.book import SaleView
 from terminald.core.events import JobBroken, JobSent, PrintAnswer, PrinterAbsent
-from terminald.core.ledger import SaleView
 from terminald.core.receipt import Goods, Language, Receipt, layout
 from terminald.core.spool import PrintJob
 from terminald.errors import DeviceAbsent, DeviceError

@@ -18,7 +18,7 @@ from terminald.cli import demo_books
 from terminald.cli.demo_processes import CALL_LIMIT_S, Gateway, Service, process, run_once
 from terminald.cli.outcome import DONE, FAILED, CommandFailed
 from terminald.cli.words import error_words, money, state_words, table
-from terminald.core.sale import SaleState
+from terminald.core.sale_table import SaleState
 from terminald.simulator.printer import SimulatedPrinter
 from terminald.simulator.printer_paper import font_note
 from terminald.simulator.scanner import SimulatedScanner

@@ -10,7 +10,7 @@ from terminald.cli.event_stream import StreamEvent
 from terminald.cli.outcome import DONE, FAILED, REFUSED, CommandFailed, say_error
 from terminald.cli.words import error_words, money, reason_words, receipt_words, state_words
 from terminald.core.ids import WallTime
-from terminald.core.sale import SaleState
+from terminald.core.sale_table import SaleState
 from terminald.logs import escape
 from terminald.wire import api_shapes as shapes
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from terminald.core.money import format_yuan
 from terminald.core.receipt import display_width, provider_name
-from terminald.core.sale import SaleState
+from terminald.core.sale_table import SaleState
 from terminald.logs import escape
 from terminald.wire import api_shapes as shapes
 

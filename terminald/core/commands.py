@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from terminald.core.events import (
     AttemptEvent,
 )
-from terminald.core.ids import ClientSn, Instant, JobId, PaymentCode, SaleId
+from terminald.core.ids import ClientSn, Instant, JobId, PaymentCode, RefundId, SaleId
 from terminald.core.money import Fen
 from terminald.core.return_events import (
     DeliveryWaived,
@@ -48,6 +48,8 @@ class GatewayCommand(Command):
     client_sn: ClientSn
     token: int
     amount: Fen  # of the whole order: every answer is checked against it (I4)
+    #: The refund that asks; None where the order itself does.
+    refund_id: RefundId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -129,11 +129,11 @@ class Refund:
 
 
 def _query(refund: Refund) -> Command:
-    return QueryOrder(client_sn=refund.client_sn, token=refund.token, amount=refund.order_amount)
+    return QueryOrder(client_sn=refund.client_sn, token=refund.token, amount=refund.order_amount, refund_id=refund.id)
 
 
 def _revoke(refund: Refund) -> Command:
-    return RevokeOrder(client_sn=refund.client_sn, token=refund.token, amount=refund.order_amount)
+    return RevokeOrder(client_sn=refund.client_sn, token=refund.token, amount=refund.order_amount, refund_id=refund.id)
 
 
 def _refund(refund: Refund) -> Command:
@@ -141,6 +141,7 @@ def _refund(refund: Refund) -> Command:
         client_sn=refund.client_sn,
         token=refund.token,
         amount=refund.order_amount,
+        refund_id=refund.id,
         request_no=refund.request_no,
         refund_amount=refund.amount,
         operator=refund.operator,

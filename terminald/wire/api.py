@@ -11,7 +11,7 @@ import msgspec
 from terminald.core.commands import Goods, OrderText
 from terminald.core.ids import PaymentCode, Reference, WallTime
 from terminald.core.money import Fen
-from terminald.core.sale import SaleOrder
+from terminald.core.sale_table import SaleOrder
 from terminald.errors import ApiError
 from terminald.wire import api_shapes as shapes
 

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from terminald.core.sale import SaleState
+from terminald.core.sale_table import SaleState
 from terminald.wire import api_shapes as shapes
 
 #: Sales on one page: a full page stays under 1 MiB, and is built between two scans.

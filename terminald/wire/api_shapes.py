@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from terminald.core.attempt_table import AttemptState
 from terminald.core.money import MAX_AMOUNT
-from terminald.core.sale import SaleState
+from terminald.core.sale_table import SaleState
 
 #: As many lines of goods as a receipt shows.
 MAX_GOODS = 50

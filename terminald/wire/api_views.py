@@ -6,9 +6,9 @@ from typing import Final
 import msgspec
 
 from terminald.core.attempt_table import Attempt
+from terminald.core.book import SaleView
 from terminald.core.ids import Instant, SaleId, WallTime
-from terminald.core.ledger import SaleView
-from terminald.core.sale import SaleState
+from terminald.core.sale_table import SaleState
 from terminald.core.schedule import Now
 from terminald.core.spool import PrintJob
 from terminald.core.tables import Attention

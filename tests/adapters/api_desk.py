@@ -21,9 +21,9 @@ from terminald.adapters.ports import (
     Status,
 )
 from terminald.config import ApiConfig
+from terminald.core.book import SaleView
 from terminald.core.ids import SaleId, WallTime
-from terminald.core.ledger import SaleView
-from terminald.core.sale import SaleOrder
+from terminald.core.sale_table import SaleOrder
 from terminald.errors import ApiError
 from tests.wire.api_samples import DEFAULTS, MORNING, NOW, open_view
 

@@ -4,13 +4,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from terminald.adapters.ports import Batch, Entry
-from terminald.core import ledger
+from terminald.core import book as books
+from terminald.core import ledger, stimuli
+from terminald.core.book import Book
 from terminald.core.commands import Command, GatewayCommand, SendJob
 from terminald.core.events import CancelRequested, CodeScanned, Event
 from terminald.core.ids import ClientSn, PaymentCode, Reference, SaleId, WallTime
-from terminald.core.ledger import Book, OpenSale, PrintCopy, Stimulus, ToAttempt, ToJob, ToSale
-from terminald.core.sale import SaleOrder, SaleState
+from terminald.core.sale_table import SaleOrder, SaleState
 from terminald.core.schedule import Now
+from terminald.core.stimuli import OpenSale, PrintCopy, Stimulus, ToAttempt, ToJob, ToSale
 from tests.core.machine_builders import NOON, ORDER, RULES, after
 
 CODE_TEXT = "130812345678901147"
@@ -39,7 +41,7 @@ class Shop:
             )
             batch = Batch(now=self.now, sales=done.sales, attempts=done.attempts, jobs=done.jobs, entries=entries)
             self.seq = self._commit(batch)
-            self.book = ledger.prune(ledger.merge(self.book, done), self.now.instant)
+            self.book = books.prune(stimuli.merge(self.book, done), self.now.instant)
         for command in done.commands:
             if isinstance(command, GatewayCommand):
                 self.requests[command.client_sn] = command
@@ -83,7 +85,7 @@ class Shop:
 
     def wake(self) -> bool:
         """Let the time of the next wake-up come; false when nothing wants one."""
-        due = ledger.next_wakeup(self.book)
+        due = stimuli.next_wakeup(self.book)
         if due is None:
             return False
         wakeup, stimulus = due
@@ -92,5 +94,5 @@ class Shop:
         return True
 
     def awaiting(self) -> SaleId | None:
-        sale = ledger.sale_with_customer(self.book)
+        sale = books.sale_with_customer(self.book)
         return sale.id if sale and sale.state is SaleState.AWAITING_PAYMENT else None

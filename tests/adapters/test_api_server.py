@@ -10,7 +10,7 @@ import pytest
 from terminald.adapters.api_app import Shutdown
 from terminald.adapters.api_limits import ApiLimits
 from terminald.adapters.api_routes import Request
-from terminald.core.sale import SaleOrder
+from terminald.core.sale_table import SaleOrder
 from terminald.errors import ApiError, IllegalTransition, JournalUnavailable
 from terminald.wire.api import MAX_BODY
 from terminald.wire.api_calls import CALLS

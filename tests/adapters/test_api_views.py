@@ -5,7 +5,7 @@ import pytest
 from terminald.adapters.api_views import decode_filter, device_event, queried_json, status_json
 from terminald.adapters.ports import DeviceReport, DeviceState, OrderLook, SaleFilter
 from terminald.core.ids import WallTime
-from terminald.core.sale import SaleState
+from terminald.core.sale_table import SaleState
 from terminald.errors import ApiError
 from terminald.wire.openapi import openapi_json
 from tests.adapters.api_desk import STATUS

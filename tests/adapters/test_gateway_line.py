@@ -13,14 +13,7 @@ from hypothesis import strategies as st
 
 from terminald.adapters.ports import LinkState
 from terminald.core.commands import GatewayCommand, OrderText, SubmitPayment
-from terminald.core.events import (
-    Answer,
-    OutcomeUnknown,
-    PayConfirmed,
-    QueryFailed,
-    RequestNotSent,
-    RequestRefused,
-)
+from terminald.core.events import Answer, OutcomeUnknown, PayConfirmed, QueryFailed, RequestNotSent, RequestRefused
 from terminald.core.ids import ClientSn
 from terminald.core.money import Fen
 from terminald.wire import upay

@@ -16,7 +16,7 @@ from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch, Entry, SaleFilter
 from terminald.core.events import PayConfirmed
 from terminald.core.ids import SaleId
-from terminald.core.ledger import Record
+from terminald.core.stimuli import Record
 from terminald.errors import JournalCorrupt, JournalError, JournalTooNew, JournalUnavailable
 from tests.adapters.journal_samples import Shop
 from tests.core.machine_builders import NOON

@@ -14,8 +14,8 @@ from terminald.adapters.journal_identity import MAX_ACTIVATIONS
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch, Entry
 from terminald.core.ids import Instant, SaleId, Secret, WallTime
-from terminald.core.ledger import Record
 from terminald.core.schedule import Now
+from terminald.core.stimuli import Record
 from terminald.core.terminal import ActivationIntent, Terminal
 from terminald.errors import JournalCorrupt, JournalError
 

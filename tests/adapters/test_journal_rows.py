@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from terminald.adapters.journal_rows import SALES, Snapshots
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch, SaleFilter
-from terminald.core import ledger
+from terminald.core import book as books
+from terminald.core.book import Book
 from terminald.core.events import (
     AnswerMismatched,
     Fault,
@@ -29,9 +30,8 @@ from terminald.core.events import (
     PrinterAbsent,
 )
 from terminald.core.ids import ClientSn, Instant, Reference, SaleId, WallTime
-from terminald.core.ledger import Book
 from terminald.core.money import Fen
-from terminald.core.sale import Sale
+from terminald.core.sale_table import Sale
 from terminald.core.schedule import CODE_LIFE
 from terminald.errors import JournalCorrupt, JournalError
 from tests.adapters.journal_samples import CODE_TEXT, Shop
@@ -270,7 +270,7 @@ def test_the_book_holds_what_is_open_and_codes_that_live(journal: SqliteJournal,
 
 def _act(shop: Shop, data: st.DataObject) -> None:
     match data.draw(st.integers(0, 7)):
-        case 0 if ledger.sale_with_customer(shop.book) is None:
+        case 0 if books.sale_with_customer(shop.book) is None:
             shop.open_sale()
         case 1 if sale_id := shop.awaiting():
             shop.scan(sale_id)
@@ -302,7 +302,7 @@ def test_after_a_restart_the_book_is_what_the_ledger_kept(data: st.DataObject) -
                 _act(shop, data)
         with closing(SqliteJournal(file)) as journal:
             # The ledger forgets codes that have died at its next step only.
-            assert journal.load_book(shop.now.instant) == ledger.prune(shop.book, shop.now.instant)
+            assert journal.load_book(shop.now.instant) == books.prune(shop.book, shop.now.instant)
             assert journal.last_seq() == shop.seq
 
 

@@ -9,9 +9,10 @@ import pytest
 
 from terminald.adapters.journal_sqlite import MAX_PAGE, JournalThread, SqliteJournal
 from terminald.adapters.ports import Batch, Entry, Journal, SaleFilter
+from terminald.core.book import Book
 from terminald.core.events import PayConfirmed
 from terminald.core.ids import Instant, SaleId
-from terminald.core.ledger import Book, Record
+from terminald.core.stimuli import Record
 from terminald.errors import JournalUnavailable
 from tests.adapters.journal_samples import Shop
 from tests.core.machine_builders import NOON

@@ -6,14 +6,16 @@ from pathlib import Path
 from terminald.adapters.clock import new_ulid, wall_ms
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch, Entry
-from terminald.core import ledger
+from terminald.core import book as books
+from terminald.core import ledger, stimuli
+from terminald.core.book import Book, SaleView
 from terminald.core.commands import OrderText
 from terminald.core.events import CodeScanned, JobSent, OrderFacts, PayConfirmed, SendDue
 from terminald.core.ids import ClientSn, Instant, JobId, PaymentCode, Reference, SaleId, WallTime
-from terminald.core.ledger import Book, OpenSale, SaleView, Stimulus, ToAttempt, ToJob, ToSale
 from terminald.core.money import Fen
-from terminald.core.sale import SaleOrder
+from terminald.core.sale_table import SaleOrder
 from terminald.core.schedule import CODE_LIFE, MINUTE, Now, Rules
+from terminald.core.stimuli import OpenSale, Stimulus, ToAttempt, ToJob, ToSale
 from terminald.engine_entries import entries_of
 
 #: Between two old sales. All of them began so early that no code is alive any more.
@@ -57,6 +59,9 @@ def _template() -> _Template:
         poll_interval=MINUTE,
         poll_window=MINUTE,
         late_lookups=(),
+        qr_window=Duration(240_000),
+        delivery_window=Duration(180_000),
+        returns_overdue=False,
         job_lifetime=MINUTE,
         day_offset=MINUTE,
     )
@@ -82,10 +87,10 @@ def _template() -> _Template:
     now = Now(instant=Instant(0), wall=WallTime(0))
     for stimulus in told:
         done = ledger.advance(book, stimulus, now=now, rules=rules)
-        after = ledger.merge(book, done)
+        after = stimuli.merge(book, done)
         entries += entries_of(book, after, done, now)
         book = after
-    view = ledger.view(book, _SALE)
+    view = books.view(book, _SALE)
     if view is None:
         raise LookupError(_SALE)
     return _Template(view=view, entries=tuple(entries))

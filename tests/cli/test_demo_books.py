@@ -3,7 +3,7 @@
 import msgspec
 
 from terminald.cli.demo_books import compare, rows, verdict
-from terminald.core.sale import SaleState
+from terminald.core.sale_table import SaleState
 from terminald.simulator.gateway import BooksView, OrderView
 from terminald.simulator.gateway_view import Totals
 from terminald.wire import api_shapes as shapes

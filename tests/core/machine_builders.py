@@ -19,7 +19,7 @@ from terminald.core.commands import (
 from terminald.core.events import Answer, AttemptEvent, CodeScanned, Event, PrintAnswer
 from terminald.core.ids import ClientSn, Duration, Instant, PaymentCode, Reference, SaleId, WallTime
 from terminald.core.money import Fen
-from terminald.core.sale import SaleOrder
+from terminald.core.sale_table import SaleOrder
 from terminald.core.schedule import HOUR, MINUTE, SECOND, Now, Rules
 from terminald.core.tables import Wakeup
 
@@ -28,6 +28,9 @@ RULES = Rules(
     poll_interval=Duration(3 * SECOND),
     poll_window=Duration(50 * SECOND),
     late_lookups=(Duration(30 * SECOND), Duration(5 * MINUTE), Duration(HOUR)),
+    qr_window=Duration(240_000),
+    delivery_window=Duration(180_000),
+    returns_overdue=False,
     job_lifetime=Duration(2 * MINUTE),
     day_offset=Duration(8 * HOUR),
 )

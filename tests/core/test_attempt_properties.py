@@ -287,6 +287,9 @@ QUICK = Rules(
     poll_interval=Duration(2 * SECOND),
     poll_window=RULES.poll_window,
     late_lookups=(Duration(2 * SECOND), Duration(4 * SECOND)),
+    qr_window=Duration(240_000),
+    delivery_window=Duration(180_000),
+    returns_overdue=False,
     job_lifetime=RULES.job_lifetime,
     day_offset=RULES.day_offset,
 )

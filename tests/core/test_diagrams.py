@@ -5,7 +5,7 @@ import pytest
 from terminald.core.attempt_table import AttemptState
 from terminald.core.custody_table import CustodyState
 from terminald.core.events import LastLookDue, LookDue, PollDue, RetryDue, SendDue
-from terminald.core.sale import SaleState
+from terminald.core.sale_table import SaleState
 from terminald.core.spool import JobState
 from terminald.core.tables import Row, Table
 from tests.core.diagram import mermaid

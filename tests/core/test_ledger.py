@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from terminald.core.attempt_table import AttemptState
+from terminald.core.book import Book
 from terminald.core.commands import (
     ArmScanners,
     DisarmScanners,
@@ -33,19 +34,10 @@ from terminald.core.events import (
     SendDue,
 )
 from terminald.core.ids import ClientSn
-from terminald.core.ledger import (
-    Advance,
-    Book,
-    PrintCopy,
-    Record,
-    Stimulus,
-    ToAttempt,
-    ToJob,
-    ToSale,
-    advance,
-)
-from terminald.core.sale import SaleState
+from terminald.core.ledger import advance
+from terminald.core.sale_table import SaleState
 from terminald.core.schedule import HOUR
+from terminald.core.stimuli import Advance, PrintCopy, Record, Stimulus, ToAttempt, ToJob, ToSale
 from terminald.errors import IllegalTransition
 from tests.core.machine_builders import AMOUNT, CLIENT_SN, CODE, NOON, ORDER, RULES, SALE_ID, TEXT
 from tests.core.till import JOB_ID, SECOND_SN, Till, changes, selling

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from terminald.core import ledger
+from terminald.core import book as books
+from terminald.core import stimuli
+from terminald.core.book import Book, is_code_used, prune
 from terminald.core.commands import (
     QueryOrder,
 )
@@ -26,18 +28,10 @@ from terminald.core.events import (
     SendDue,
 )
 from terminald.core.ids import PaymentCode, SaleId
-from terminald.core.ledger import (
-    Book,
-    PrintCopy,
-    ToAttempt,
-    ToJob,
-    ToSale,
-    is_code_used,
-    prune,
-)
-from terminald.core.sale import SaleState
+from terminald.core.sale_table import SaleState
 from terminald.core.schedule import CODE_LIFE, HOUR, MINUTE, SECOND
 from terminald.core.spool import JobState
+from terminald.core.stimuli import PrintCopy, ToAttempt, ToJob, ToSale
 from tests.core.machine_builders import AMOUNT, CLIENT_SN, CODE, NOON, ORDER, SALE_ID, after
 from tests.core.till import JOB_ID, SECOND_SN, Till, selling
 
@@ -96,40 +90,40 @@ def test_a_sale_is_shown_with_all_that_belongs_to_it() -> None:
     till.scan(SECOND_SN, "d2")
     till.apply(ToAttempt(client_sn=SECOND_SN, event=PayConfirmed(), token=1))
     till.open(sale_id=SaleId("other"))
-    shown = ledger.view(till.book, SALE_ID)
+    shown = books.view(till.book, SALE_ID)
     assert shown is not None
     assert [attempt.client_sn for attempt in shown.attempts] == [CLIENT_SN, SECOND_SN]
     assert [job.id for job in shown.jobs] == [JOB_ID]
-    assert ledger.view(till.book, SaleId("unknown")) is None
+    assert books.view(till.book, SaleId("unknown")) is None
 
 
 def test_the_sale_with_the_customer_is_found() -> None:
     till = Till()
-    assert ledger.sale_with_customer(till.book) is None
+    assert books.sale_with_customer(till.book) is None
     till.open()
-    found = ledger.sale_with_customer(till.book)
+    found = books.sale_with_customer(till.book)
     assert found is not None
     assert found.id == SALE_ID
     till.sale(CancelRequested())
-    assert ledger.sale_with_customer(till.book) is None
+    assert books.sale_with_customer(till.book) is None
 
 
 def test_the_earliest_wakeup_is_the_next_and_says_to_whom() -> None:
     till = Till()
-    assert ledger.next_wakeup(till.book) is None
+    assert stimuli.next_wakeup(till.book) is None
     till.open()
-    due = ledger.next_wakeup(till.book)
+    due = stimuli.next_wakeup(till.book)
     assert due is not None
     assert due[1] == ToSale(sale_id=SALE_ID, event=PresentationExpired())
     till.scan()
-    assert ledger.next_wakeup(till.book) is None
+    assert stimuli.next_wakeup(till.book) is None
     till.attempt(OutcomePending(), 1)
-    due = ledger.next_wakeup(till.book)
+    due = stimuli.next_wakeup(till.book)
     assert due is not None
     assert due[1] == ToAttempt(client_sn=CLIENT_SN, event=PollDue())
     till.attempt(PollDue())
     till.attempt(OrderPaid(), 2)
-    due = ledger.next_wakeup(till.book)
+    due = stimuli.next_wakeup(till.book)
     assert due is not None
     assert due[1] == ToJob(job_id=JOB_ID, event=SendDue())
 
@@ -173,7 +167,7 @@ def test_everything_open_is_told_of_a_restart_and_money_first() -> None:
     till.apply(
         ToSale(sale_id=SaleId("other"), event=CodeScanned(client_sn=SECOND_SN, code=CODE, digest="d2")), later=SECOND
     )
-    assert ledger.recovery(till.book, Recovered()) == (
+    assert stimuli.recovery(till.book, Recovered()) == (
         ToAttempt(client_sn=SECOND_SN, event=Recovered()),
         ToSale(sale_id=SaleId("other"), event=Recovered()),
         ToJob(job_id=JOB_ID, event=Recovered()),
@@ -185,7 +179,7 @@ def test_a_submit_that_was_under_way_is_asked_about_and_paid_after_the_restart()
     till = selling()
     commands = [
         command
-        for stimulus in ledger.recovery(till.book, PowerReturned())
+        for stimulus in stimuli.recovery(till.book, PowerReturned())
         for command in till.apply(stimulus, later=MINUTE).commands
     ]
     assert commands == [QueryOrder(client_sn=CLIENT_SN, token=2, amount=AMOUNT)]

@@ -7,9 +7,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from terminald.core import attempt as attempts
-from terminald.core import events, ledger, spool
+from terminald.core import book as books
+from terminald.core import events, ledger, spool, stimuli
 from terminald.core import sale as sales
 from terminald.core.attempt_table import TABLE, Attempt, AttemptState
+from terminald.core.book import Book
 from terminald.core.commands import (
     ArmScanners,
     DisarmScanners,
@@ -22,10 +24,10 @@ from terminald.core.commands import (
 )
 from terminald.core.events import Answer, Event
 from terminald.core.ids import ClientSn, PaymentCode, SaleId
-from terminald.core.ledger import Advance, Book, OpenSale, PrintCopy, Stimulus, ToAttempt, ToJob, ToSale
-from terminald.core.sale import Sale, SaleState
+from terminald.core.sale_table import Sale, SaleState
 from terminald.core.schedule import CODE_LIFE, DAY, MINUTE, Now
 from terminald.core.spool import JobState
+from terminald.core.stimuli import Advance, OpenSale, PrintCopy, Stimulus, ToAttempt, ToJob, ToSale
 from terminald.errors import IllegalTransition
 from tests.core.machine_builders import AMOUNT, COMPLETIONS, NOON, ORDER, RULES, after, until
 
@@ -68,7 +70,7 @@ class Histories(RuleBasedStateMachine):
     def apply(self, stimulus: Stimulus) -> Advance:
         done = ledger.advance(self.book, stimulus, now=self.now, rules=RULES)
         self.check_history(done)
-        self.book = ledger.prune(ledger.merge(self.book, done), self.now.instant)
+        self.book = books.prune(stimuli.merge(self.book, done), self.now.instant)
         for command in done.commands:
             match command:
                 case SubmitPayment():
@@ -115,7 +117,7 @@ class Histories(RuleBasedStateMachine):
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
-    @precondition(lambda self: ledger.sale_with_customer(self.book) is None)
+    @precondition(lambda self: books.sale_with_customer(self.book) is None)
     @rule(wants_receipt=st.booleans())
     def a_sale_is_opened(self, *, wants_receipt: bool) -> None:
         self.opened += 1
@@ -131,10 +133,10 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.is_armed)
     @rule(code=st.sampled_from(CODES))
     def a_code_is_scanned(self, code: PaymentCode) -> None:
-        sale = ledger.sale_with_customer(self.book)
+        sale = books.sale_with_customer(self.book)
         assert sale is not None
         digest = code.digest(b"salt")
-        if ledger.is_code_used(self.book, digest, self.now.instant):
+        if books.is_code_used(self.book, digest, self.now.instant):
             return
         self.scanned += 1
         client_sn = ClientSn(f"t-{self.scanned}")
@@ -169,10 +171,10 @@ class Histories(RuleBasedStateMachine):
         self.printing.remove(command)
         self.apply(ToJob(job_id=command.job_id, event=answer, token=command.token))
 
-    @precondition(lambda self: ledger.next_wakeup(self.book) is not None)
+    @precondition(lambda self: stimuli.next_wakeup(self.book) is not None)
     @rule(delay=st.sampled_from([0, 0, 0, 1, MINUTE, DAY]))
     def a_wakeup_comes(self, delay: int) -> None:
-        due = ledger.next_wakeup(self.book)
+        due = stimuli.next_wakeup(self.book)
         assert due is not None
         self.now = after(until(self.now, due[0].at), delay)
         assert self.apply(due[1]).records
@@ -192,10 +194,10 @@ class Histories(RuleBasedStateMachine):
         else:
             assert self.all_sales[sale.id].state in (SaleState.CANCELING, SaleState.CANCELED)
 
-    @precondition(lambda self: ledger.sale_with_customer(self.book) is not None)
+    @precondition(lambda self: books.sale_with_customer(self.book) is not None)
     @rule()
     def the_daemon_drains(self) -> None:
-        sale = ledger.sale_with_customer(self.book)
+        sale = books.sale_with_customer(self.book)
         assert sale is not None
         if sale.state is SaleState.AWAITING_PAYMENT:
             self.apply(ToSale(sale_id=sale.id, event=events.ShutdownRequested()))
@@ -210,7 +212,7 @@ class Histories(RuleBasedStateMachine):
         """Whatever was asked for and not answered is lost with the process; the book is what was committed."""
         self.in_flight, self.printing, self.is_armed = [], [], False
         self.now = after(self.now, was_off)
-        for stimulus in ledger.recovery(self.book, event):
+        for stimulus in stimuli.recovery(self.book, event):
             self.apply(stimulus)
 
     # --- what always holds -------------------------------------------------------------------------------------------
@@ -255,7 +257,7 @@ class Histories(RuleBasedStateMachine):
 
     @invariant()
     def scanners_listen_while_a_code_is_wanted(self) -> None:
-        sale = ledger.sale_with_customer(self.book)
+        sale = books.sale_with_customer(self.book)
         assert self.is_armed == (sale is not None and sale.state is SaleState.AWAITING_PAYMENT)
 
     @invariant()
@@ -271,13 +273,13 @@ class Histories(RuleBasedStateMachine):
             elif self.printing:
                 sent = self.printing.pop()
                 self.apply(ToJob(job_id=sent.job_id, event=events.JobSent(), token=sent.token))
-            elif due := ledger.next_wakeup(self.book):
+            elif due := stimuli.next_wakeup(self.book):
                 self.now = until(self.now, due[0].at)
                 self.apply(due[1])
         assert all(sale.state.is_final for sale in self.all_sales.values())
         assert all(attempt.state.is_final for attempt in self.all_attempts.values())
         assert all(job.state in JobState and job.state.is_final for job in self.book.jobs.values())
-        assert ledger.prune(self.book, after(self.now, CODE_LIFE).instant) == Book()
+        assert books.prune(self.book, after(self.now, CODE_LIFE).instant) == Book()
 
 
 TestHistories = Histories.TestCase

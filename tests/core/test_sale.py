@@ -22,7 +22,6 @@ from terminald.core.events import (
     AttemptUnpaid,
     CancelRequested,
     CodeScanned,
-    DeliveryWaived,
     Event,
     PowerReturned,
     PresentationExpired,
@@ -31,7 +30,8 @@ from terminald.core.events import (
 )
 from terminald.core.ids import ClientSn, Instant
 from terminald.core.money import Fen
-from terminald.core.sale import TABLE, Sale, SaleState
+from terminald.core.return_events import DeliveryWaived
+from terminald.core.sale_table import TABLE, Sale, SaleState
 from terminald.core.schedule import HOUR, SECOND, Now
 from terminald.core.tables import Wakeup
 from terminald.errors import IllegalTransition

@@ -1,25 +1,14 @@
 """A book and its clock, moved the way the engine moves them."""
 
-from terminald.core import ledger
+from terminald.core import stimuli
 from terminald.core.attempt_table import AttemptState
-from terminald.core.events import (
-    CodeScanned,
-    Event,
-)
+from terminald.core.book import Book, prune
+from terminald.core.events import CodeScanned, Event
 from terminald.core.ids import ClientSn, JobId, SaleId
-from terminald.core.ledger import (
-    Advance,
-    Book,
-    OpenSale,
-    Stimulus,
-    ToAttempt,
-    ToSale,
-    advance,
-    merge,
-    prune,
-)
-from terminald.core.sale import SaleOrder, SaleState
+from terminald.core.ledger import advance
+from terminald.core.sale_table import SaleOrder, SaleState
 from terminald.core.schedule import Now
+from terminald.core.stimuli import Advance, OpenSale, Stimulus, ToAttempt, ToSale, merge
 from tests.core.machine_builders import CLIENT_SN, CODE, NOON, ORDER, RULES, SALE_ID, after
 
 JOB_ID = JobId(f"{SALE_ID}-1")
@@ -59,7 +48,7 @@ class Till:
 
     def wake(self) -> Advance:
         """Let the next wake-up come."""
-        due = ledger.next_wakeup(self.book)
+        due = stimuli.next_wakeup(self.book)
         assert due is not None
         return self.apply(due[1], later=max(0, due[0].at - self.now.instant))
 

@@ -8,7 +8,7 @@ import terminald
 from terminald.core import attempt_table, custody_table, sale, spool
 from terminald.core.attempt_table import AttemptState
 from terminald.core.custody_table import CustodyState
-from terminald.core.sale import SaleState
+from terminald.core.sale_table import SaleState
 from terminald.core.spool import JobState
 from tests.core.diagram import mermaid
 

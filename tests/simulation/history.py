@@ -19,11 +19,11 @@ from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch, SaleFilter
 from terminald.core import custody as custodies
 from terminald.core.attempt_table import AttemptState
+from terminald.core.book import SaleView
 from terminald.core.commands import OrderText
 from terminald.core.ids import Duration, Instant, Reference, Secret, WallTime
-from terminald.core.ledger import SaleView
 from terminald.core.money import Fen
-from terminald.core.sale import SaleOrder, SaleState
+from terminald.core.sale_table import SaleOrder, SaleState
 from terminald.core.schedule import Now, Rules
 from terminald.core.terminal import Terminal
 from terminald.engine import Engine, World
@@ -41,6 +41,9 @@ RULES = Rules(
     poll_interval=Duration(3_000),
     poll_window=Duration(50_000),
     late_lookups=(Duration(30_000), Duration(300_000), Duration(3_600_000)),
+    qr_window=Duration(240_000),
+    delivery_window=Duration(180_000),
+    returns_overdue=False,
     job_lifetime=Duration(120_000),
     day_offset=Duration(8 * 3_600_000),
     checkin_at=Duration(4 * 3_600_000),

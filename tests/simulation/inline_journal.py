@@ -2,8 +2,8 @@
 
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch, LoggedEvent, SaleFilter
+from terminald.core.book import Book, SaleView
 from terminald.core.ids import Instant
-from terminald.core.ledger import Book, SaleView
 
 
 class InlineJournal:

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from terminald.core.attempt_table import Attempt, AttemptState
+from terminald.core.book import SaleView
 from terminald.core.commands import OrderText
 from terminald.core.events import Fault, OrderFacts
 from terminald.core.ids import ClientSn, Instant, JobId, Reference, SaleId, WallTime
-from terminald.core.ledger import SaleView
 from terminald.core.money import Fen
-from terminald.core.sale import Sale, SaleOrder, SaleState
+from terminald.core.sale_table import Sale, SaleOrder, SaleState
 from terminald.core.schedule import Now
 from terminald.core.spool import JobState, PrintJob
 from terminald.core.tables import Attention

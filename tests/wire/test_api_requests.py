@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from terminald.core.commands import Goods, OrderText
 from terminald.core.ids import Reference, WallTime
 from terminald.core.money import Fen
-from terminald.core.sale import SaleOrder
+from terminald.core.sale_table import SaleOrder
 from terminald.errors import ApiError
 from terminald.wire.api import (
     decode_code_request,

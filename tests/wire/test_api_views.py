@@ -4,10 +4,10 @@ from dataclasses import replace
 import pytest
 
 from terminald.core.attempt_table import AttemptState
+from terminald.core.book import SaleView
 from terminald.core.events import Fault, OrderFacts
 from terminald.core.ids import Instant, SaleId, WallTime
-from terminald.core.ledger import SaleView
-from terminald.core.sale import SaleState
+from terminald.core.sale_table import SaleState
 from terminald.core.spool import JobState
 from terminald.core.tables import Attention
 from terminald.wire import api_shapes as shapes
