@@ -29,7 +29,8 @@ from terminald.config import Config, ScannerConfig
 from terminald.core.custody import begin
 from terminald.core.ids import Duration
 from terminald.core.schedule import MINUTE, Rules
-from terminald.engine import Engine, World
+from terminald.engine import Engine
+from terminald.engine_commands import World
 from terminald.engine_desk import EngineDesk
 from terminald.errors import ConfigError
 from terminald.logs import protect
@@ -226,6 +227,8 @@ def sale_defaults(config: Config) -> SaleDefaults:
         operator=config.terminal.operator,
         max_amount=config.sale.max_amount,
         receipt=config.printer.driver != "none" and config.receipt.print_when != "never",
+        qr_payway=config.sale.qr_payway,
+        delivery=config.sale.delivery,
     )
 
 

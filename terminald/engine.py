@@ -6,33 +6,27 @@ only after its commit (write-ahead), each request as a task of its own whose com
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from terminald.adapters.api_views import device_event
 from terminald.adapters.ports import (
     Batch,
-    Clock,
     DeviceReport,
     DeviceState,
     Entry,
-    Journal,
-    KeyGateway,
-    ReceiptSender,
-    Scanner,
 )
 from terminald.core import book as books
 from terminald.core import ledger, stimuli
 from terminald.core.book import Book
-from terminald.core.commands import ArmScanners, Command, DisarmScanners, GatewayCommand, SendJob
 from terminald.core.custody_table import Custody
-from terminald.core.events import Event, PowerReturned, PrintAnswer, PrinterAbsent, Recovered, ShutdownRequested
-from terminald.core.ids import ClientSn, WallTime
+from terminald.core.events import Event, PowerReturned, Recovered, ShutdownRequested
+from terminald.core.ids import ClientSn
 from terminald.core.readiness import Condition, Reason, reasons
 from terminald.core.sale_table import SaleState
 from terminald.core.schedule import Rules
-from terminald.core.stimuli import Advance, Record, Stimulus, ToAttempt, ToJob, ToRefund, ToSale
+from terminald.core.stimuli import Advance, Record, Stimulus, ToSale
+from terminald.engine_commands import Performer, World
 from terminald.engine_custody import CustodyKeeper, Hands
 from terminald.engine_entries import entries_of, reason_words
 from terminald.engine_link import LinkMonitor
@@ -51,25 +45,6 @@ MAX_WAITING = 256
 COMMIT_RETRY_S = 1.0
 #: How often the free disk space is looked at.
 WATCH_INTERVAL_S = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class World:
-    """Everything outside that the engine uses."""
-
-    journal: Journal
-    gateway: KeyGateway
-    clock: Clock
-    scanners: Sequence[Scanner]
-    receipts: ReceiptSender | None
-    #: Salt of the digests by which a payment code is recognised again.
-    salt: bytes
-    #: Gives a new identifier that was never used before: 26 letters and digits, sortable by time.
-    new_id: Callable[[WallTime], str]
-    #: 0 ≤ jitter < 1.
-    jitter: Callable[[], float]
-    #: Whether the disk has the configured free space.
-    has_disk_space: Callable[[], bool]
 
 
 class Engine:
@@ -100,7 +75,13 @@ class Engine:
         self._required = required
         self._inbox: asyncio.Queue[Work] = asyncio.Queue()
         self._tasks = asyncio.TaskGroup()
-        self._asked = 0  # requests about orders that have no answer yet
+        self._performer = Performer(
+            world,
+            self.link,
+            spawn=self._tasks.create_task,
+            complete=self._complete,
+            view=lambda sale_id: books.view(self.book, sale_id),
+        )
         self._alarm: asyncio.TimerHandle | None = None
         self._news = asyncio.Event()
         self._told_reasons: tuple[Reason, ...] | None = None
@@ -228,7 +209,7 @@ class Engine:
         for record in done.records:
             log.info("%s %s: %s → %s on %s", record.kind, record.subject, record.before, record.after, record.cause)
         for command in done.commands:
-            self._perform(command)
+            self._performer.perform(command)
         return done
 
     async def publish(self, record: Record, topic: str, body: bytes) -> None:
@@ -272,43 +253,7 @@ class Engine:
         while self.last_seq <= seq:
             await self._news.wait()
 
-    def _perform(self, command: Command) -> None:
-        match command:
-            case GatewayCommand():
-                self._tasks.create_task(self._ask_gateway(command))
-            case SendJob():
-                self._tasks.create_task(self._send_job(command))
-            case ArmScanners():
-                for scanner in self.world.scanners:
-                    scanner.arm()
-                self.link.prove()
-            case DisarmScanners():
-                for scanner in self.world.scanners:
-                    scanner.disarm()
-            case _:
-                raise TypeError(f"nobody performs {type(command).__name__}")
-
-    async def _ask_gateway(self, command: GatewayCommand) -> None:
-        self._asked += 1
-        try:
-            answer = await self.world.gateway.perform(command)
-        finally:
-            self._asked -= 1
-        self.link.note(answer)
-        completion: Stimulus = ToAttempt(client_sn=command.client_sn, event=answer, token=command.token)
-        if command.refund_id is not None:
-            completion = ToRefund(refund_id=command.refund_id, event=answer, token=command.token)
-        self._inbox.put_nowait(lambda: self._apply_surely(completion))
-
-    async def _send_job(self, command: SendJob) -> None:
-        job = self.book.jobs[command.job_id]
-        view = books.view(self.book, job.sale_id)
-        if view is None:
-            raise LookupError(f"{command.job_id} has no sale")
-        answer: PrintAnswer = PrinterAbsent(evidence="no printer is configured")
-        if self.world.receipts is not None:
-            answer = await self.world.receipts.send(view, job)
-        completion = ToJob(job_id=command.job_id, event=answer, token=command.token)
+    def _complete(self, completion: Stimulus) -> None:
         self._inbox.put_nowait(lambda: self._apply_surely(completion))
 
     # --- time --------------------------------------------------------------------------------------------------------
@@ -339,7 +284,7 @@ class Engine:
 
     def _is_quiet(self) -> bool:
         """Whether nobody is being served: the moment to look after the key."""
-        is_busy = self._asked or self.is_draining or not self.is_journal_writable
+        is_busy = self._performer.asked or self.is_draining or not self.is_journal_writable
         return not is_busy and books.sale_with_customer(self.book) is None
 
     def _note_link(self) -> None:

@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import logging
 import re
+from collections.abc import Awaitable, Callable
 
 from terminald.adapters.ports import KeyStatus, LoggedEvent, OrderLook, SaleFilter, Status
 from terminald.core import book as books
 from terminald.core.attempt_table import Attempt, AttemptState
-from terminald.core.book import Book, SaleView
+from terminald.core.book import SaleView, with_view
 from terminald.core.commands import QueryOrder
 from terminald.core.custody_events import CheckinRequested
 from terminald.core.events import (
@@ -20,10 +21,14 @@ from terminald.core.events import (
     OrderPartlyReturned,
     OrderPending,
 )
-from terminald.core.ids import ClientSn, PaymentCode, SaleId
+from terminald.core.ids import ClientSn, PaymentCode, RefundId, SaleId
+from terminald.core.money import Fen
+from terminald.core.readiness import Reason
+from terminald.core.refund_table import Refund
 from terminald.core.sale_table import Sale, SaleOrder, SaleState
 from terminald.core.stimuli import OpenSale, PrintCopy, Record, ToAttempt, ToSale
 from terminald.engine import Engine
+from terminald.engine_returns import Returns
 from terminald.errors import ApiError, IllegalTransition, JournalUnavailable
 from terminald.wire.api_views import scan_event
 from terminald.wire.barcode import NotPaymentCode, classify
@@ -38,6 +43,7 @@ MAX_WAITING_RECEIPTS = 3
 _QUERYABLE = frozenset(
     {
         AttemptState.POLLING,
+        AttemptState.OFFERED,
         AttemptState.PROVING,
         AttemptState.SETTLING,
         AttemptState.WATCHING,
@@ -58,6 +64,7 @@ class EngineDesk:
         self._world = engine.world
         self._device_id = device_id
         self._code_pattern = code_pattern
+        self._returns = Returns(engine)
         self._started = engine.world.clock.now().instant
 
     # --- sales -------------------------------------------------------------------------------------------------------
@@ -73,7 +80,7 @@ class EngineDesk:
             return self._newest(known), False
         if order.wants_receipt and self._world.receipts is None:
             raise ApiError("printer_off", "a receipt is wanted, and no printer is configured", field="receipt")
-        if against := self._engine.reasons():
+        if against := self._against(order):
             words = tuple(reason.value for reason in against)
             raise ApiError("not_ready", "no sale can be opened now: " + ", ".join(words), reasons=words)
         if busy := books.sale_with_customer(self._engine.book):
@@ -81,6 +88,11 @@ class EngineDesk:
         sale_id = SaleId(self._world.new_id(self._world.clock.now().wall))
         await self._engine.apply(OpenSale(sale_id=sale_id, order=order))
         return self._in_book(sale_id), True
+
+    def _against(self, order: SaleOrder) -> tuple[Reason, ...]:
+        """Return every reason against this sale; one that takes no codes needs no scanner."""
+        judged = self._engine.reasons()
+        return tuple(one for one in judged if order.takes_codes or one is not Reason.SCANNER_ABSENT)
 
     async def get_sale(self, name: str) -> SaleView:
         """Return one sale by its id, the host's reference, the gateway's ``sn`` or a ``client_sn``."""
@@ -104,7 +116,7 @@ class EngineDesk:
         if sale.id in self._engine.book.sales:
             await self._engine.apply(ToSale(sale_id=sale.id, event=CancelRequested()))
         elif sale.state is not SaleState.CANCELED:
-            raise IllegalTransition(sale.state.value, "CancelRequested")
+            raise IllegalTransition(sale.state.shown, "CancelRequested")
         return await self.get_sale(sale.id)
 
     # --- payment codes -----------------------------------------------------------------------------------------------
@@ -115,11 +127,13 @@ class EngineDesk:
 
     async def _present_code(self, name: str, text: str) -> SaleView:
         sale = (await self.get_sale(name)).sale
+        if not sale.order.takes_codes:
+            raise ApiError("method_not_offered", f"sale {sale.id} is paid by QR only", field="code")
         judged = classify(text, self._code_pattern)
         if isinstance(judged, NotPaymentCode):
             raise ApiError("not_a_payment_code", judged.detail, field="code")
         if sale.state is not SaleState.AWAITING_PAYMENT:
-            raise IllegalTransition(sale.state.value, "CodeScanned")
+            raise IllegalTransition(sale.state.shown, "CodeScanned")
         if not await self._submit(sale, judged):
             raise ApiError("code_reused", "this code has been presented before; ask for a fresh one", field="code")
         return self._in_book(sale.id)
@@ -159,6 +173,45 @@ class EngineDesk:
         record = Record(kind="scan", subject=scanner, sale_id=sale.id, cause="CodeRejected", before="", after=reason)
         await self._engine.publish(record, "scan", scan_event(sale.id, scanner, reason, detail))
 
+    # --- the goods, and money that goes back -------------------------------------------------------------------------
+
+    async def deliver(self, name: str) -> SaleView:
+        """Take the host's report that the goods came out."""
+        return await self._change(name, self._returns.deliver)
+
+    async def undeliver(self, name: str, amount: Fen | None) -> SaleView:
+        """Take the report that nothing came out, or goods of this worth did not: the money goes back."""
+        return await self._change(name, lambda found: self._returns.undeliver(found, amount))
+
+    async def close_attention(self, name: str, reason: str) -> SaleView:
+        """Note that a person has looked, and why it is settled."""
+        return await self._change(name, lambda found: self._returns.close_attention(found, reason))
+
+    async def refund(self, name: str, reference: str, amount: Fen | None) -> Refund:
+        """Give an amount back, or all that is left. One reference is carried out once (I9)."""
+        return await self._give_back(name, lambda found: self._returns.refund(found, reference, amount))
+
+    async def revoke(self, name: str) -> Refund:
+        """Give the whole payment back on the day on which it was made."""
+        return await self._give_back(name, self._returns.revoke)
+
+    async def _change(self, name: str, change: Callable[[SaleView], Awaitable[None]]) -> SaleView:
+        async def work() -> SaleView:
+            found = await self.get_sale(name)
+            await change(found)
+            return await self.get_sale(found.sale.id)
+
+        return await self._engine.request(work)
+
+    async def _give_back(self, name: str, ask: Callable[[SaleView], Awaitable[RefundId]]) -> Refund:
+        async def work() -> Refund:
+            found = await self.get_sale(name)
+            refund_id = await ask(found)
+            after = await self.get_sale(found.sale.id)
+            return next(one for one in after.refunds if one.id == refund_id)
+
+        return await self._engine.request(work)
+
     # --- questions and copies ----------------------------------------------------------------------------------------
 
     async def query(self, name: str) -> tuple[SaleView, tuple[OrderLook, ...]]:
@@ -186,7 +239,7 @@ class EngineDesk:
         if now.state in _QUERYABLE:
             await self._engine.apply(ToAttempt(client_sn=now.client_sn, event=answer, token=now.token))
         elif now.state in _CLOSED_UNPAID and isinstance(answer, _NOT_CLOSED):
-            self._engine.book = _with(self._engine.book, found)
+            self._engine.book = with_view(self._engine.book, found)
             await self._engine.apply(ToAttempt(client_sn=now.client_sn, event=answer))
 
     async def print_copy(self, name: str) -> SaleView:
@@ -201,7 +254,7 @@ class EngineDesk:
             raise ApiError("nothing_to_print", f"sale {found.sale.id} is not paid")
         if sum(not job.state.is_final for job in found.jobs) >= MAX_WAITING_RECEIPTS:
             raise ApiError("overloaded", "enough receipts of this sale wait for the printer already")
-        self._engine.book = _with(self._engine.book, found)
+        self._engine.book = with_view(self._engine.book, found)
         await self._engine.apply(PrintCopy(sale_id=found.sale.id))
         return self._in_book(found.sale.id)
 
@@ -242,8 +295,9 @@ class EngineDesk:
             last_answer_at=engine.link.last_answer_at,
             devices=tuple(engine.devices.values()),
             sale=customer.id if customer else None,
-            unresolved=sum(one.client_sn not in with_customer for one in open_attempts),
-            attention=sum(one.attention is not None for one in book.attempts.values()),
+            unresolved=sum(one.client_sn not in with_customer for one in open_attempts)
+            + sum(not one.state.is_final for one in book.refunds.values()),
+            attention=sum(found.attention is not None for found in books.views(book)),
             print_queue=sum(not job.state.is_final for job in book.jobs.values()),
             is_clock_synchronized=now.is_trusted,
             is_draining=engine.is_draining,
@@ -272,12 +326,3 @@ class EngineDesk:
 
     def _newest(self, found: SaleView) -> SaleView:
         return books.view(self._engine.book, found.sale.id) or found
-
-
-def _with(book: Book, found: SaleView) -> Book:
-    """Return the book with an old sale in it, so that the machines can work on it."""
-    return Book(
-        sales={found.sale.id: found.sale, **book.sales},
-        attempts={**{one.client_sn: one for one in found.attempts}, **book.attempts},
-        jobs={**{job.id: job for job in found.jobs}, **book.jobs},
-    )

@@ -3,13 +3,16 @@
 from dataclasses import replace
 
 from terminald.adapters.ports import Entry
+from terminald.core.attempt_table import Attempt
 from terminald.core.book import Book, view
-from terminald.core.ids import ClientSn, JobId
+from terminald.core.ids import ClientSn, JobId, RefundId, SaleId
 from terminald.core.readiness import Reason
-from terminald.core.sale_table import SaleState
+from terminald.core.refund_table import Refund
+from terminald.core.sale_table import Sale, SaleState
 from terminald.core.schedule import Now
 from terminald.core.stimuli import Advance, Record
-from terminald.wire.api_views import attention_event, print_event, sale_event
+from terminald.core.tables import Attention
+from terminald.wire.api_views import attention_event, print_event, refund_event, sale_event
 
 
 def entries_of(before: Book, after: Book, done: Advance, now: Now) -> tuple[Entry, ...]:
@@ -28,6 +31,8 @@ def entries_of(before: Book, after: Book, done: Advance, now: Now) -> tuple[Entr
 def _entry(record: Record, after: Book, now: Now, *, is_sale_told: bool) -> Entry:
     if record.kind == "print":
         return Entry(record=record, topic="print", body=print_event(after.jobs[JobId(record.subject)]))
+    if record.kind == "refund":
+        return Entry(record=record, topic="refund", body=refund_event(after.refunds[RefundId(record.subject)]))
     is_shown = record.kind == "sale" or (not is_sale_told and record.before != record.after)
     shown = view(after, record.sale_id)
     if not is_shown or shown is None:
@@ -40,14 +45,26 @@ def _entry(record: Record, after: Book, now: Now, *, is_sale_told: bool) -> Entr
 
 
 def _attention(record: Record, before: Book, after: Book, now: Now) -> list[Entry]:
-    if record.kind != "attempt":
+    """Return the row of an attention that this record raised."""
+    new = _raised(record, after)
+    if new is None or _raised(record, before) is not None:
         return []
-    client_sn = ClientSn(record.subject)
-    old, new = before.attempts.get(client_sn), after.attempts[client_sn]
-    if new.attention is None or (old is not None and old.attention is not None):
-        return []
-    raised = replace(record, kind="attention", before="", after=new.attention.code)
-    return [Entry(record=raised, topic="attention", body=attention_event(new, new.attention, now))]
+    about = replace(record, kind="attention", before="", after=new.code)
+    client_sn = ClientSn(record.subject) if record.kind == "attempt" else None
+    return [Entry(record=about, topic="attention", body=attention_event(record.sale_id, client_sn, new, now))]
+
+
+def _raised(record: Record, book: Book) -> Attention | None:
+    match record.kind:
+        case "attempt":
+            holder: Attempt | Refund | Sale | None = book.attempts.get(ClientSn(record.subject))
+        case "refund":
+            holder = book.refunds.get(RefundId(record.subject))
+        case "sale":
+            holder = book.sales.get(SaleId(record.subject))
+        case _:
+            return None
+    return None if holder is None else holder.attention
 
 
 def reason_words(judged: tuple[Reason, ...]) -> str:

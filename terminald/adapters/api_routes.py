@@ -14,11 +14,14 @@ from terminald.core.book import SaleView
 from terminald.core.schedule import Now
 from terminald.wire.api import (
     SaleDefaults,
+    decode_closing_request,
     decode_code_request,
     decode_empty_request,
+    decode_refund_request,
     decode_sale_request,
+    decode_undelivered_request,
 )
-from terminald.wire.api_views import sale_json, sales_json
+from terminald.wire.api_views import refund_json, sale_json, sales_json
 from terminald.wire.openapi import openapi_json
 
 #: Answers are of this moment.
@@ -70,6 +73,11 @@ class Routes:
             "get_sale": self._get_sale,
             "present_code": self._present_code,
             "cancel": self._cancel,
+            "delivered": self._delivered,
+            "undelivered": self._undelivered,
+            "refund": self._refund,
+            "revoke": self._revoke,
+            "close_attention": self._close_attention,
             "query": self._query,
             "print_copy": self._print_copy,
             "get_status": self._get_status,
@@ -98,6 +106,26 @@ class Routes:
     async def _cancel(self, request: Request) -> Response:
         decode_empty_request(request.body)
         return self._show(await self._desk.cancel(request.name))
+
+    async def _delivered(self, request: Request) -> Response:
+        decode_empty_request(request.body)
+        return self._show(await self._desk.deliver(request.name))
+
+    async def _undelivered(self, request: Request) -> Response:
+        amount = decode_undelivered_request(request.body)
+        return self._show(await self._desk.undeliver(request.name, amount))
+
+    async def _refund(self, request: Request) -> Response:
+        reference, amount = decode_refund_request(request.body)
+        return json_answer(refund_json(await self._desk.refund(request.name, reference, amount)), 202)
+
+    async def _revoke(self, request: Request) -> Response:
+        decode_empty_request(request.body)
+        return json_answer(refund_json(await self._desk.revoke(request.name)), 202)
+
+    async def _close_attention(self, request: Request) -> Response:
+        reason = decode_closing_request(request.body)
+        return self._show(await self._desk.close_attention(request.name, reason))
 
     async def _query(self, request: Request) -> Response:
         decode_empty_request(request.body)

@@ -12,6 +12,7 @@ from terminald.adapters.ports import Batch, LoggedEvent, SaleFilter
 from terminald.core.attempt_table import Attempt
 from terminald.core.book import Book, SaleView
 from terminald.core.ids import ClientSn, Instant, SaleId
+from terminald.core.refund_table import Refund
 from terminald.core.sale_table import Sale, SaleState
 from terminald.core.schedule import CODE_LIFE
 from terminald.core.spool import PrintJob
@@ -56,18 +57,21 @@ class Snapshots(Generic[T]):
 
 SALES: Final = Snapshots(Sale)
 ATTEMPTS: Final = Snapshots(Attempt)
+REFUNDS: Final = Snapshots(Refund)
 JOBS: Final = Snapshots(PrintJob)
 
 #: The greatest integer that SQLite knows.
 _NO_END: Final = 2**63 - 1
-_OPEN_STATES: Final = frozenset(state.value for state in SaleState if not state.is_final)
+_OPEN_STATES: Final = frozenset(state.shown for state in SaleState if not state.is_final)
 
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 #: What makes a row the same one never changes. An update that would change it finds no row.
 _PUT_SALE: Final = """
-    INSERT INTO sales (id, reference, state, is_open, created_at, snapshot) VALUES (?, ?, ?, ?, ?, ?)
-    ON CONFLICT (id) DO UPDATE SET state = excluded.state, is_open = excluded.is_open, snapshot = excluded.snapshot
+    INSERT INTO sales (id, reference, state, is_open, needs_attention, created_at, snapshot)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET state = excluded.state, is_open = excluded.is_open,
+    needs_attention = excluded.needs_attention, snapshot = excluded.snapshot
     WHERE reference = excluded.reference AND created_at = excluded.created_at
 """
 _PUT_ATTEMPT: Final = """
@@ -76,6 +80,12 @@ _PUT_ATTEMPT: Final = """
     ON CONFLICT (client_sn) DO UPDATE SET is_open = excluded.is_open, needs_attention = excluded.needs_attention,
     sn = excluded.sn, snapshot = excluded.snapshot
     WHERE sale_id = excluded.sale_id AND started = excluded.started
+"""
+_PUT_REFUND: Final = """
+    INSERT INTO refunds (id, sale_id, is_open, needs_attention, opened, snapshot) VALUES (?, ?, ?, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET is_open = excluded.is_open, needs_attention = excluded.needs_attention,
+    snapshot = excluded.snapshot
+    WHERE sale_id = excluded.sale_id AND opened = excluded.opened
 """
 _PUT_JOB: Final = """
     INSERT INTO jobs (sale_id, id, is_open, snapshot) VALUES (?, ?, ?, ?)
@@ -94,11 +104,37 @@ def write(connection: sqlite3.Connection, batch: Batch) -> None:
         JournalError: it would give a sale's id or a ``client_sn`` a second meaning (I2).
         sqlite3.Error: it can not be written.
     """
-    sales = [
-        (one.id, one.order.reference, one.state.value, not one.state.is_final, one.created_at, SALES.encode(one))
+    for what, statement, rows in (
+        ("a sale", _PUT_SALE, _sale_rows(batch)),
+        ("an attempt", _PUT_ATTEMPT, _attempt_rows(batch)),
+        ("a refund", _PUT_REFUND, _refund_rows(batch)),
+        ("a print job", _PUT_JOB, _job_rows(batch)),
+    ):
+        if rows and connection.executemany(statement, rows).rowcount != len(rows):
+            raise JournalError(f"{what} was to be written under the name of another; nothing was changed")
+    connection.executemany(_ADD_EVENT, _event_rows(batch))
+
+
+_Rows = list[tuple[int | str | bytes, ...]]
+
+
+def _sale_rows(batch: Batch) -> _Rows:
+    return [
+        (
+            one.id,
+            one.order.reference,
+            one.state.shown,
+            not one.state.is_final,
+            one.attention is not None,
+            one.created_at,
+            SALES.encode(one),
+        )
         for one in batch.sales
     ]
-    attempts = [
+
+
+def _attempt_rows(batch: Batch) -> _Rows:
+    return [
         (
             one.client_sn,
             one.sale_id,
@@ -110,18 +146,20 @@ def write(connection: sqlite3.Connection, batch: Batch) -> None:
         )
         for one in batch.attempts
     ]
-    jobs = [(one.sale_id, one.id, not one.state.is_final, JOBS.encode(one)) for one in batch.jobs]
-    for what, statement, rows in (
-        ("a sale", _PUT_SALE, sales),
-        ("an attempt", _PUT_ATTEMPT, attempts),
-        ("a print job", _PUT_JOB, jobs),
-    ):
-        if rows and connection.executemany(statement, rows).rowcount != len(rows):
-            raise JournalError(f"{what} was to be written under the name of another; nothing was changed")
-    connection.executemany(_ADD_EVENT, list(_event_rows(batch)))
 
 
-def _event_rows(batch: Batch) -> list[tuple[int | str | bytes, ...]]:
+def _refund_rows(batch: Batch) -> _Rows:
+    return [
+        (one.id, one.sale_id, not one.state.is_final, one.attention is not None, one.opened, REFUNDS.encode(one))
+        for one in batch.refunds
+    ]
+
+
+def _job_rows(batch: Batch) -> _Rows:
+    return [(one.sale_id, one.id, not one.state.is_final, JOBS.encode(one)) for one in batch.jobs]
+
+
+def _event_rows(batch: Batch) -> _Rows:
     return [
         (
             batch.now.instant,
@@ -175,6 +213,12 @@ def find_sale(connection: sqlite3.Connection, name: str) -> SaleView | None:
     return None
 
 
+_IN_ATTENTION: Final = """id IN (
+    SELECT sale_id FROM attempts WHERE needs_attention
+    UNION SELECT sale_id FROM refunds WHERE needs_attention
+    UNION SELECT id FROM sales WHERE needs_attention)"""
+
+
 def list_sales(connection: sqlite3.Connection, wanted: SaleFilter) -> tuple[SaleView, ...]:
     """List sales, newest first. Since is included, until is not."""
     conditions = ["TRUE"]
@@ -190,7 +234,7 @@ def list_sales(connection: sqlite3.Connection, wanted: SaleFilter) -> tuple[Sale
     if wanted.until is not None or wanted.since is not None:
         conditions.append("created_at < :until")
     if wanted.needs_attention:
-        conditions.append("id IN (SELECT sale_id FROM attempts WHERE needs_attention)")
+        conditions.append(_IN_ATTENTION)
     if wanted.cursor:
         conditions.append("id < :cursor")
     where = " AND ".join(conditions)
@@ -214,6 +258,7 @@ def load_book(connection: sqlite3.Connection, now: Instant) -> Book:
     return Book(
         sales={view.sale.id: view.sale for view in views},
         attempts={one.client_sn: one for view in views for one in view.attempts},
+        refunds={one.id: one for view in views for one in view.refunds},
         jobs={job.id: job for view in views for job in view.jobs},
     )
 
@@ -222,7 +267,9 @@ def _kept(connection: sqlite3.Connection, now: Instant) -> list[Sale]:
     kept: set[SaleId] = set()
     for statement in (
         "SELECT id FROM sales WHERE is_open",
+        "SELECT id FROM sales WHERE needs_attention",
         "SELECT sale_id FROM attempts WHERE is_open",
+        "SELECT sale_id FROM refunds WHERE is_open",
         "SELECT sale_id FROM jobs WHERE is_open",
     ):
         kept.update(sale_id for (sale_id,) in connection.execute(statement))
@@ -242,10 +289,12 @@ def _sale(connection: sqlite3.Connection, sale_id: SaleId) -> Sale:
 
 
 def _view(connection: sqlite3.Connection, sale: Sale) -> SaleView:
+    refunds = connection.execute("SELECT snapshot FROM refunds WHERE sale_id = ? ORDER BY number", (sale.id,))
     jobs = connection.execute("SELECT snapshot FROM jobs WHERE sale_id = ? ORDER BY number", (sale.id,))
     return SaleView(
         sale=sale,
         attempts=tuple(_attempt(connection, client_sn) for client_sn in sale.attempts),
+        refunds=tuple(REFUNDS.decode(text) for (text,) in refunds),
         jobs=tuple(JOBS.decode(text) for (text,) in jobs),
     )
 

@@ -109,8 +109,28 @@ _SECOND: Final[Step] = (
     """,
 )
 
+#: Money that goes back from paid sales, and what a person should look at beside orders.
+_THIRD: Final[Step] = (
+    """
+    CREATE TABLE refunds (
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        sale_id TEXT NOT NULL REFERENCES sales (id),
+        is_open INTEGER NOT NULL,
+        needs_attention INTEGER NOT NULL,
+        opened INTEGER NOT NULL,
+        snapshot TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX refunds_sale ON refunds (sale_id)",
+    "CREATE INDEX refunds_open ON refunds (sale_id) WHERE is_open",
+    "CREATE INDEX refunds_attention ON refunds (sale_id) WHERE needs_attention",
+    "ALTER TABLE sales ADD COLUMN needs_attention INTEGER NOT NULL DEFAULT 0",
+    "CREATE INDEX sales_attention ON sales (id) WHERE needs_attention",
+)
+
 #: One step for each version: step n makes version n of version n - 1.
-MIGRATIONS: Final[tuple[Step, ...]] = (_FIRST, _SECOND)
+MIGRATIONS: Final[tuple[Step, ...]] = (_FIRST, _SECOND, _THIRD)
 VERSION: Final = len(MIGRATIONS)
 
 

@@ -12,6 +12,7 @@ from terminald.core.custody_events import CustodyAnswer
 from terminald.core.custody_table import Custody
 from terminald.core.events import Answer, Fault, PrintAnswer
 from terminald.core.ids import Instant, SaleId, WallTime
+from terminald.core.money import Fen
 from terminald.core.refund_table import Refund
 from terminald.core.sale_table import Sale, SaleOrder
 from terminald.core.schedule import Now
@@ -279,6 +280,24 @@ class Desk(Protocol):
 
     async def cancel(self, name: str) -> SaleView:
         """Cancel before payment: nothing is kept; ApiError illegal_transition when it is paid."""
+
+    async def deliver(self, name: str) -> SaleView:
+        """Take the host's report that the goods came out; ApiError or IllegalTransition where none is expected."""
+
+    async def undeliver(self, name: str, amount: Fen | None) -> SaleView:
+        """Take the report that nothing came out, or goods of this worth did not: the money goes back."""
+
+    async def refund(self, name: str, reference: str, amount: Fen | None) -> Refund:
+        """Give an amount back, or all that is left. One reference is carried out once (I9).
+
+        ApiError not_paid, nothing_left, refund_too_much, refund_conflict.
+        """
+
+    async def revoke(self, name: str) -> Refund:
+        """Give the whole payment back on the day on which it was made; ApiError not_paid, revoke_impossible."""
+
+    async def close_attention(self, name: str, reason: str) -> SaleView:
+        """Note that a person has looked, and why it is settled; ApiError no_attention."""
 
     async def query(self, name: str) -> tuple[SaleView, tuple[OrderLook, ...]]:
         """Ask the gateway about every attempt that may have reached it."""

@@ -18,7 +18,6 @@ from terminald.cli import demo_books
 from terminald.cli.demo_processes import CALL_LIMIT_S, Gateway, Service, process, run_once
 from terminald.cli.outcome import DONE, FAILED, CommandFailed
 from terminald.cli.words import error_words, money, state_words, table
-from terminald.core.sale_table import SaleState
 from terminald.simulator.printer import SimulatedPrinter
 from terminald.simulator.printer_paper import font_note
 from terminald.simulator.scanner import SimulatedScanner
@@ -203,7 +202,7 @@ class _Demo:
         sale = await self._open("demo-4", "Umbrella", 2990)
         seen = len(self._gateway.lines)
         code = _wechat_code("10")
-        await self._scan(sale, code, lambda news: news.state is SaleState.PROCESSING)
+        await self._scan(sale, code, lambda news: news.state is shapes.ShownState.PROCESSING)
         await self._gateway.wait_line(lambda line: "PAY_IN_PROGRESS" in line, since=seen)
         daemon.kill()
         await daemon.wait()
@@ -245,7 +244,7 @@ class _Demo:
 
     async def _decline(self, sale: shapes.Sale, code: str) -> None:
         def is_reached(news: shapes.Sale) -> bool:
-            return news.state is SaleState.AWAITING_PAYMENT and len(news.attempts) > len(sale.attempts)
+            return news.state is shapes.ShownState.AWAITING_PAYMENT and len(news.attempts) > len(sale.attempts)
 
         after = await self._scan(sale, code, is_reached)
         error = after.attempts[-1].error
@@ -261,7 +260,7 @@ class _Demo:
     async def _take_receipt(self, sale: shapes.Sale) -> shapes.Sale:
         words = state_words(sale)
         self._say(f"{words[:1].upper()}{words[1:]}.")
-        if sale.state is SaleState.COMPLETED:
+        if sale.state is shapes.ShownState.COMPLETED:
             self._receipts += 1
             async with asyncio.timeout(CALL_LIMIT_S):
                 printed = await self._printer.wait_receipt(self._receipts)

@@ -10,7 +10,6 @@ from terminald.cli.event_stream import StreamEvent
 from terminald.cli.outcome import DONE, FAILED, REFUSED, CommandFailed, say_error
 from terminald.cli.words import error_words, money, reason_words, receipt_words, state_words
 from terminald.core.ids import WallTime
-from terminald.core.sale_table import SaleState
 from terminald.logs import escape
 from terminald.wire import api_shapes as shapes
 
@@ -19,7 +18,7 @@ PATIENCE_S = 60.0
 #: How long a receipt is followed after the sale is over; then it is the printer's affair.
 RECEIPT_WAIT_S = 15.0
 
-_PAID = frozenset({SaleState.PAID, SaleState.COMPLETED})
+_PAID = frozenset({shapes.ShownState.PAID, shapes.ShownState.COMPLETED})
 _PRINTING = frozenset({"queued", "printing"})
 
 
@@ -95,10 +94,10 @@ class _Selling:
     def _tell(self, sale: shapes.Sale) -> None:
         self._receipt = sale.receipt
         last = sale.attempts[-1] if sale.attempts else None
-        if sale.state is SaleState.AWAITING_PAYMENT and last is not None:
+        if sale.state is shapes.ShownState.AWAITING_PAYMENT and last is not None:
             why = error_words(last.error) if last.error else reason_words("declined")
             words = f"Not paid with {escape(last.code or 'this code')}: {why}. Another code may be presented."
-        elif sale.state is SaleState.AWAITING_PAYMENT:
+        elif sale.state is shapes.ShownState.AWAITING_PAYMENT:
             words = "Now the customer shows a payment code to the scanner."
         else:
             words = state_words(sale)
@@ -109,7 +108,7 @@ class _Selling:
 
     def _present(self, sale: shapes.Sale) -> None:
         """Present the next line of standard input while a code is wanted; at its end the scanners go on alone."""
-        is_wanted = sale.state is SaleState.AWAITING_PAYMENT and len(sale.attempts) != self._presented
+        is_wanted = sale.state is shapes.ShownState.AWAITING_PAYMENT and len(sale.attempts) != self._presented
         while is_wanted and self._reads_codes:
             line = sys.stdin.readline()
             self._reads_codes = line != ""

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 from terminald.core.money import format_yuan
 from terminald.core.receipt import display_width, provider_name
-from terminald.core.sale_table import SaleState
 from terminald.logs import escape
 from terminald.wire import api_shapes as shapes
 
@@ -28,6 +27,8 @@ _RECEIPTS = {
     "failed": "not printed: the printer failed",
 }
 _OUTCOMES = {
+    shapes.Outcome.HELD: "waiting until the QR is undone",
+    shapes.Outcome.OFFERED: "shown as a QR",
     shapes.Outcome.PROCESSING: "with the gateway",
     shapes.Outcome.PAID: "paid",
     shapes.Outcome.DECLINED: "declined",
@@ -78,17 +79,21 @@ def state_words(sale: shapes.Sale) -> str:
     """Say how a sale stands, and what it means for the money, in one line."""
     attempt = paid_attempt(sale)
     match sale.state:
-        case SaleState.AWAITING_PAYMENT:
+        case shapes.ShownState.AWAITING_PAYMENT:
             return "waiting for the customer's payment code"
-        case SaleState.PROCESSING:
+        case shapes.ShownState.PROCESSING:
             return "with the gateway; the customer may have to confirm on the phone"
-        case SaleState.PAID | SaleState.COMPLETED:
+        case shapes.ShownState.PAID | shapes.ShownState.COMPLETED:
             name = provider(attempt.payway) if attempt else ""
             number = f", transaction {escape(attempt.sn)}" if attempt and attempt.sn else ""
             return f"paid {money(sale.paid)}{f' with {name}' if name else ''}{number}"
-        case SaleState.CANCELING:
+        case shapes.ShownState.CANCELING:
             return f"being canceled: {reason_words(sale.reason)}; if the customer was charged, it goes back by itself"
-        case _:
+        case shapes.ShownState.RETURNING:
+            return f"paid {money(sale.paid)}, and the money is on its way back"
+        case shapes.ShownState.RETURNED:
+            return f"paid {money(sale.paid)}, and all of it has gone back"
+        case shapes.ShownState.CANCELED:
             return f"canceled, no money is kept: {reason_words(sale.reason)}"
 
 

@@ -10,6 +10,7 @@ from terminald.core.refund_table import Refund
 from terminald.core.sale_table import Sale
 from terminald.core.schedule import CODE_LIFE
 from terminald.core.spool import PrintJob
+from terminald.core.tables import Attention
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +40,16 @@ class SaleView:
         return next((one for one in self.attempts if one.state is AttemptState.PAID), None)
 
     @property
+    def attention(self) -> Attention | None:
+        """What a person should look at first: the goods, the money that goes back, then the orders."""
+        raised = (
+            self.sale.attention,
+            *(one.attention for one in self.refunds),
+            *(one.attention for one in self.attempts),
+        )
+        return next((each for each in raised if each is not None), None)
+
+    @property
     def returnable(self) -> Fen:
         """What is left of the payment and on no way back: no refund may be of more."""
         open_ = sum(one.amount for one in self.refunds if not one.state.is_final)
@@ -47,7 +58,7 @@ class SaleView:
 
 def prune(book: Book, instant: Instant) -> Book:
     """Return the book without the sales of which nothing is open and whose codes are no longer alive."""
-    kept = {sale.id for sale in book.sales.values() if not sale.state.is_final}
+    kept = {sale.id for sale in book.sales.values() if not sale.state.is_final or sale.attention is not None}
     kept |= {one.sale_id for one in book.attempts.values() if not one.state.is_final or is_code_alive(one, instant)}
     kept |= {one.sale_id for one in book.refunds.values() if not one.state.is_final}
     kept |= {job.sale_id for job in book.jobs.values() if not job.state.is_final}
@@ -105,3 +116,8 @@ def view(book: Book, sale_id: SaleId) -> SaleView | None:
 def sale_with_customer(book: Book) -> Sale | None:
     """Return the sale that a customer stands before; there is at most one."""
     return next((sale for sale in book.sales.values() if sale.state.is_with_customer), None)
+
+
+def views(book: Book) -> tuple[SaleView, ...]:
+    """Return every sale of the book."""
+    return tuple(found for sale_id in book.sales if (found := view(book, sale_id)) is not None)

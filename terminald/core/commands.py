@@ -106,6 +106,7 @@ class DisarmScanners(Command):
 class SendJob(Command):
     """Send a print job to the printer."""
 
+    sale_id: SaleId
     job_id: JobId
     token: int
 

@@ -56,7 +56,7 @@ class PrintJob:
 
 
 def _send(job: PrintJob) -> Command:
-    return SendJob(job_id=job.id, token=job.token)
+    return SendJob(sale_id=job.sale_id, job_id=job.id, token=job.token)
 
 
 _S = JobState

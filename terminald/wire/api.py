@@ -21,7 +21,8 @@ MAX_BODY: Final = 65_536
 _MAX_FIELD: Final = 64
 
 _METHODS: Final = ("scan", "qr")
-_SUPPORTED_METHODS: Final = frozenset({"scan"})
+#: Alipay, WeChat Pay, Baidu, JD, UnionPay (Web API documents, precreate).
+_QR_PAYWAYS: Final = frozenset({"1", "2", "3", "4", "5", "17"})
 #: Joiners inside words of some scripts and inside emoji: invisible, and harmless to wallets and printers.
 _JOINERS: Final = frozenset("\u200c\u200d")
 #: In a query string an unescaped ``+`` arrives as a blank.
@@ -38,12 +39,14 @@ R = TypeVar("R", bound=shapes.Request)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaleDefaults:
-    """What holds where a caller says nothing. Methods are those that this version can serve; max_amount is in fen."""
+    """What holds where a caller says nothing. Max_amount is in fen."""
 
     methods: tuple[str, ...]
     operator: str
     max_amount: int
     receipt: bool
+    qr_payway: str
+    delivery: str  # "none" | "confirm"
 
 
 # --- bodies ----------------------------------------------------------------------------------------------------------
@@ -69,12 +72,11 @@ def decode_sale_request(body: bytes, defaults: SaleDefaults) -> SaleOrder:
         _check_text(field, text or "")
     if not wanted.subject.strip():
         raise _wrong("subject", "expected more than blanks")
-    if wanted.delivery == "confirm":
-        raise ApiError("not_supported", 'delivery: "confirm" is not supported by this version', field="delivery")
+    methods = defaults.methods if wanted.methods is None else _methods(wanted.methods)
     return SaleOrder(
         reference=Reference(wanted.reference),
         amount=Fen(wanted.amount),
-        methods=defaults.methods if wanted.methods is None else _methods(wanted.methods),
+        methods=methods,
         text=OrderText(
             subject=wanted.subject,
             operator=wanted.operator or defaults.operator,
@@ -84,7 +86,44 @@ def decode_sale_request(body: bytes, defaults: SaleDefaults) -> SaleOrder:
             goods=tuple(_goods(place, line) for place, line in enumerate(wanted.goods or ())),
         ),
         wants_receipt=defaults.receipt if wanted.receipt is None else wanted.receipt,
+        qr_payway=_qr_payway(wanted.payway, defaults) if "qr" in methods else "",
+        reports_delivery=(wanted.delivery or defaults.delivery) == "confirm",
     )
+
+
+def decode_undelivered_request(body: bytes) -> Fen | None:
+    """Read the body of ``POST /v1/sales/{id}/undelivered``: what is to go back, or None for all of it.
+
+    Raises:
+        ApiError: invalid_json or invalid_request.
+    """
+    amount = _decode(body, shapes.UndeliveredRequest).amount if body else None
+    return None if amount is None else Fen(amount)
+
+
+def decode_refund_request(body: bytes) -> tuple[str, Fen | None]:
+    """Read the body of ``POST /v1/sales/{id}/refunds``: the reference, and the amount or None for all that is left.
+
+    Raises:
+        ApiError: invalid_json or invalid_request.
+    """
+    wanted = _decode(body, shapes.RefundRequest)
+    if not is_name(wanted.reference):
+        raise _wrong("reference", "expected printable characters, without blanks at either end")
+    return wanted.reference, None if wanted.amount is None else Fen(wanted.amount)
+
+
+def decode_closing_request(body: bytes) -> str:
+    """Read the body of ``POST /v1/sales/{id}/attention``: why a person closes it.
+
+    Raises:
+        ApiError: invalid_json or invalid_request.
+    """
+    reason = _decode(body, shapes.ClosingRequest).reason
+    _check_text("reason", reason)
+    if not reason.strip():
+        raise _wrong("reason", "expected more than blanks")
+    return reason
 
 
 def decode_code_request(body: bytes) -> PaymentCode:
@@ -164,10 +203,15 @@ def _methods(wanted: tuple[str, ...]) -> tuple[str, ...]:
     """Return the methods in a fixed order, so that equal requests are equal."""
     if len(set(wanted)) != len(wanted):
         raise _wrong("methods", "expected each method once")
-    for method in wanted:
-        if method not in _SUPPORTED_METHODS:
-            raise ApiError("not_supported", f'methods: "{method}" is not supported by this version', field="methods")
     return tuple(method for method in _METHODS if method in wanted)
+
+
+def _qr_payway(wanted: str | None, defaults: SaleDefaults) -> str:
+    """Return with whose app the QR is scanned. "QQ 6 does not support it" (Web API documents, precreate)."""
+    payway = wanted or defaults.qr_payway
+    if payway not in _QR_PAYWAYS:
+        raise _wrong("payway", f"no QR can be made for {payway}; expected one of {', '.join(sorted(_QR_PAYWAYS))}")
+    return payway
 
 
 def _goods(place: int, line: shapes.GoodsRequest) -> Goods:

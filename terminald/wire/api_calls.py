@@ -6,7 +6,6 @@ from typing import Final, Literal
 
 import msgspec
 
-from terminald.core.sale_table import SaleState
 from terminald.wire import api_shapes as shapes
 
 #: Sales on one page: a full page stays under 1 MiB, and is built between two scans.
@@ -45,6 +44,8 @@ COMMON_PROBLEMS: Final = ("invalid_request", "internal_error", "overloaded", "st
 
 _TIME: Final = "RFC 3339 with offset, for the sale's creation"
 
+_STATES: Final = tuple(state.value for state in shapes.ShownState)
+
 CALLS: Final = (
     ApiCall(
         id="open_sale",
@@ -63,7 +64,9 @@ CALLS: Final = (
         gives={200: shapes.SaleList},
         parameters=(
             Parameter(name="reference", description="your own name of the sale"),
-            Parameter(name="state", description="the sale's state", values=tuple(state.value for state in SaleState)),
+            Parameter(
+                name="state", description="the sale's state", values=tuple(state.value for state in shapes.ShownState)
+            ),
             Parameter(name="since", description=f"{_TIME}; included"),
             Parameter(name="until", description=f"{_TIME}; not included"),
             Parameter(name="attention", description="true: those that a person must look at", type="boolean"),
@@ -91,6 +94,7 @@ CALLS: Final = (
             *_BODY_PROBLEMS,
             "not_found",
             "not_a_payment_code",
+            "method_not_offered",
             "code_reused",
             "illegal_transition",
             "journal_failed",
@@ -104,6 +108,59 @@ CALLS: Final = (
         takes=shapes.EmptyRequest,
         gives={200: shapes.Sale},
         problems=(*_BODY_PROBLEMS, "not_found", "illegal_transition", "journal_failed"),
+    ),
+    ApiCall(
+        id="delivered",
+        method="POST",
+        path="/v1/sales/{id}/delivered",
+        summary="Report that the goods came out: the sale is complete. For sales with delivery: confirm.",
+        takes=shapes.EmptyRequest,
+        gives={200: shapes.Sale},
+        problems=(*_BODY_PROBLEMS, "not_found", "illegal_transition", "journal_failed"),
+    ),
+    ApiCall(
+        id="undelivered",
+        method="POST",
+        path="/v1/sales/{id}/undelivered",
+        summary="Report that the goods, or goods of some worth, did not come out: the money goes back by itself.",
+        takes=shapes.UndeliveredRequest,
+        gives={200: shapes.Sale},
+        problems=(*_BODY_PROBLEMS, "not_found", "refund_too_much", "illegal_transition", "journal_failed"),
+    ),
+    ApiCall(
+        id="refund",
+        method="POST",
+        path="/v1/sales/{id}/refunds",
+        summary="Give money back, in parts or all that is left. One reference is carried out once; follow its state.",
+        takes=shapes.RefundRequest,
+        gives={202: shapes.Refund},
+        problems=(
+            *_BODY_PROBLEMS,
+            "not_found",
+            "not_paid",
+            "nothing_left",
+            "refund_too_much",
+            "refund_conflict",
+            "journal_failed",
+        ),
+    ),
+    ApiCall(
+        id="revoke",
+        method="POST",
+        path="/v1/sales/{id}/revoke",
+        summary="Give the whole payment back without a fee, on the gateway's business day and before any refund.",
+        takes=shapes.EmptyRequest,
+        gives={202: shapes.Refund},
+        problems=(*_BODY_PROBLEMS, "not_found", "not_paid", "revoke_impossible", "journal_failed"),
+    ),
+    ApiCall(
+        id="close_attention",
+        method="POST",
+        path="/v1/sales/{id}/attention",
+        summary="Note that a person has looked, and how it was settled. What goes on by itself goes on.",
+        takes=shapes.ClosingRequest,
+        gives={200: shapes.Sale},
+        problems=(*_BODY_PROBLEMS, "not_found", "no_attention", "illegal_transition", "journal_failed"),
     ),
     ApiCall(
         id="query",

@@ -55,6 +55,30 @@ ATTENTION_ADVICE: Mapping[str, str] = {
         "The gateway refused to give the money back. Look for the order by its sn in the merchant's console (is the "
         "balance enough?) and refund it there, or wait: terminald tries again."
     ),
+    "refund_open": (
+        "Giving money back takes unusually long. Check the network of the terminal; terminald goes on by itself, under "
+        "the same number, so that nothing goes back twice."
+    ),
+    "merchant_balance": (
+        "The merchant's balance at the gateway is not enough to give the money back. Top it up; terminald tries again "
+        "every hour. Tell the customer that the money will come."
+    ),
+    "not_refundable": (
+        "The gateway does not give this payment back, as it took part in a promotion. Return the money by other means, "
+        "or ask the gateway's customer service with the sn; then close this attention with the reason."
+    ),
+    "order_lost": (
+        "The gateway does not know an order any more that it had confirmed. Ask the gateway's customer service with "
+        "the sn. terminald goes on asking."
+    ),
+    "delivery_overdue": (
+        "The sale is paid, and nobody has said whether the goods came out. Look into the machine: then report "
+        "delivered, or undelivered, which gives the money back."
+    ),
+    "delivered_and_returned": (
+        "The goods were reported as delivered after their money had been sent back. Look whether the host's report "
+        "comes too late; delivery_window may be too short."
+    ),
     "reversal_open": (
         "Giving the money back takes unusually long. Check the network of the terminal; terminald goes on by itself. "
         "Tell the customer that a charge, if there was one, is being returned."
@@ -100,6 +124,17 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     ),
     "busy": _kind(409, "Another sale is open", "Wait for the open sale to end, or cancel it."),
     "illegal_transition": _kind(409, "Not possible in this state", "GET the sale: its state has moved on."),
+    "not_paid": _kind(409, "The sale is not paid", "Only what was paid can go back; GET the sale for its state."),
+    "nothing_left": _kind(409, "Nothing is left of the payment", "GET the sale: its refunds say where the money is."),
+    "refund_too_much": _kind(422, "More than what is left", "GET the sale: paid, less what went or goes back."),
+    "refund_conflict": _kind(
+        409, "The reference names another refund", "Use a new reference, or repeat the very same request."
+    ),
+    "revoke_impossible": _kind(409, "The payment can not be revoked any more", "Refund it: POST …/refunds."),
+    "no_attention": _kind(409, "Nothing waits for a person", "GET the sale: its attention is null."),
+    "method_not_offered": _kind(
+        409, "This sale takes no payment codes", 'Show its QR, or open sales with "scan" among their methods.'
+    ),
     "code_reused": _kind(
         409, "The payment code was used already", "Let the customer open a fresh payment code and scan that."
     ),

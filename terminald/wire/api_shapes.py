@@ -10,7 +10,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from terminald.core.attempt_table import AttemptState
 from terminald.core.money import MAX_AMOUNT
-from terminald.core.sale_table import SaleState
+from terminald.core.refund_table import RefundKind, RefundState
+from terminald.core.sale_table import DeliveryState
 
 #: As many lines of goods as a receipt shows.
 MAX_GOODS = 50
@@ -67,6 +68,25 @@ class CodeRequest(Request, frozen=True, kw_only=True):
         return "CodeRequest(***)"
 
 
+class UndeliveredRequest(Request, frozen=True, kw_only=True):
+    """Goods did not come out: all of them, or goods of this worth."""
+
+    amount: Annotated[int, Meta(ge=1, le=MAX_AMOUNT, description="in fen; all when missing")] | None = None
+
+
+class RefundRequest(Request, frozen=True, kw_only=True):
+    """Gives money back. The same reference is carried out once, whoever repeats it."""
+
+    reference: Annotated[str, Meta(min_length=1, max_length=64, description="your own name of the refund")]
+    amount: Annotated[int, Meta(ge=1, le=MAX_AMOUNT, description="in fen; all that is left when missing")] | None = None
+
+
+class ClosingRequest(Request, frozen=True, kw_only=True):
+    """A person has looked."""
+
+    reason: Annotated[str, Meta(min_length=1, max_length=200, description="how it was settled, for the record")]
+
+
 class EmptyRequest(Request, frozen=True, kw_only=True):
     """The body of a call that needs none."""
 
@@ -77,6 +97,8 @@ class EmptyRequest(Request, frozen=True, kw_only=True):
 class Outcome(Enum):
     """How an attempt stands, in public words."""
 
+    HELD = "held"  # none: waits until another order is proven unpaid
+    OFFERED = "offered"  # unknown: the QR can be paid at any time
     PROCESSING = "processing"  # with the gateway
     PAID = "paid"  # taken, proven
     DECLINED = "declined"  # none, proven
@@ -88,7 +110,10 @@ class Outcome(Enum):
 
 _S = AttemptState
 OUTCOMES: dict[AttemptState, Outcome] = {
+    _S.HELD: Outcome.HELD,
     _S.SUBMITTING: Outcome.PROCESSING,
+    _S.OFFERING: Outcome.PROCESSING,
+    _S.OFFERED: Outcome.OFFERED,
     _S.ABANDONING: Outcome.REVERSING,
     _S.POLLING: Outcome.PROCESSING,
     _S.REVERSING: Outcome.REVERSING,
@@ -102,6 +127,24 @@ OUTCOMES: dict[AttemptState, Outcome] = {
     _S.REVERSED: Outcome.REVERSED,
     _S.UNSENT: Outcome.UNSENT,
 }
+
+
+class ShownState(Enum):
+    """A sale's state, in public words."""
+
+    AWAITING_PAYMENT = "awaiting_payment"
+    PROCESSING = "processing"
+    PAID = "paid"
+    COMPLETED = "completed"
+    CANCELING = "canceling"
+    CANCELED = "canceled"
+    RETURNING = "returning"
+    RETURNED = "returned"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will happen by itself."""
+        return self in (ShownState.COMPLETED, ShownState.CANCELED, ShownState.RETURNED)
 
 
 class Error(Struct, frozen=True, kw_only=True):
@@ -135,19 +178,23 @@ class Qr(Struct, frozen=True, kw_only=True):
 
 
 class Refund(Struct, frozen=True, kw_only=True):
-    """A part of the money that was given back."""
+    """Money that goes back. Reference is null where terminald gives back by itself; error is the gateway's last one."""
 
     id: str
-    reference: str
+    reference: str | None
+    kind: RefundKind
     amount: Amount
-    state: str
+    state: RefundState
+    error: Error | None
+    started_at: Time
+    ended_at: Time | None
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
     """Whether the goods were handed over, where the host reports that."""
 
     required: bool
-    state: str
+    state: DeliveryState
     deadline: Time | None
 
 
@@ -164,7 +211,7 @@ class Sale(Struct, frozen=True, kw_only=True):
 
     id: str
     reference: str
-    state: SaleState
+    state: ShownState
     amount: Amount
     subject: str
     methods: tuple[str, ...]
@@ -277,6 +324,13 @@ class PrintEvent(Struct, frozen=True, kw_only=True):
     detail: str
 
 
+class RefundEvent(Struct, frozen=True, kw_only=True):
+    """Money is on its way back, or is back."""
+
+    sale: str
+    refund: Refund
+
+
 class ScanEvent(Struct, frozen=True, kw_only=True):
     """A scan was not taken as a payment. What was scanned is not told."""
 
@@ -301,10 +355,10 @@ class KeyEvent(Struct, frozen=True, kw_only=True):
 
 
 class AttentionEvent(Struct, frozen=True, kw_only=True):
-    """A person should look at one payment; whatever can be put right without one goes on."""
+    """A person should look at a sale; whatever can be put right without one goes on. Client_sn: of one order only."""
 
     sale: str
-    client_sn: str
+    client_sn: str | None
     code: str
     since: Time
     advice: str

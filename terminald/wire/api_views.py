@@ -5,10 +5,11 @@ from typing import Final
 
 import msgspec
 
-from terminald.core.attempt_table import Attempt
+from terminald.core.attempt_table import Attempt, AttemptState
 from terminald.core.book import SaleView
-from terminald.core.ids import Instant, SaleId, WallTime
-from terminald.core.sale_table import SaleState
+from terminald.core.ids import ClientSn, Instant, SaleId, WallTime
+from terminald.core.refund_table import Refund
+from terminald.core.sale_table import Sale, SaleState
 from terminald.core.schedule import Now
 from terminald.core.spool import PrintJob
 from terminald.core.tables import Attention
@@ -19,7 +20,6 @@ _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 #: 9999-12-31, the last day that RFC 3339 can name: a board whose clock is wrong still shows its sales.
 _LAST_TIME: Final = 253_402_214_400_000
 _WITH_REASON: Final = frozenset({SaleState.CANCELING, SaleState.CANCELED})
-_NO_DELIVERY: Final = shapes.Delivery(required=False, state="none", deadline=None)
 _RECEIPT_STATES: Final[dict[str, shapes.ReceiptState]] = {
     "queued": "queued",
     "printing": "printing",
@@ -50,16 +50,16 @@ def sale_shape(view: SaleView, now: Now) -> shapes.Sale:
     return shapes.Sale(
         id=sale.id,
         reference=sale.order.reference,
-        state=sale.state,
+        state=shapes.ShownState(sale.state.shown),
         amount=sale.order.amount,
         subject=sale.order.text.subject,
         methods=sale.order.methods,
-        qr=None,
+        qr=_qr(view, now),
         attempts=tuple(_attempt(attempt) for attempt in view.attempts),
         paid=sale.paid,
-        returned=0,
-        refunds=(),
-        delivery=_NO_DELIVERY,
+        returned=sale.returned,
+        refunds=tuple(refund_shape(refund) for refund in view.refunds),
+        delivery=_delivery(sale, now),
         receipt=_receipt_state(view.jobs[-1]) if view.jobs else "off",
         reason=(sale.reason or None) if sale.state in _WITH_REASON else None,
         attention=_attention(view, now),
@@ -72,6 +72,11 @@ def sale_shape(view: SaleView, now: Now) -> shapes.Sale:
 def sale_json(view: SaleView, now: Now) -> bytes:
     """Write one sale; see :func:`sale_shape`."""
     return msgspec.json.encode(sale_shape(view, now))
+
+
+def refund_json(refund: Refund) -> bytes:
+    """Write one refund; see :func:`refund_shape`."""
+    return msgspec.json.encode(refund_shape(refund))
 
 
 def sales_json(views: tuple[SaleView, ...], now: Now, *, limit: int) -> bytes:
@@ -97,12 +102,47 @@ def _attempt(attempt: Attempt) -> shapes.Attempt:
     )
 
 
-def _attention(view: SaleView, now: Now) -> shapes.Attention | None:
-    """Return what has waited longest for a person."""
-    open_ones = [attempt.attention for attempt in view.attempts if attempt.attention]
-    if not open_ones:
+def _qr(view: SaleView, now: Now) -> shapes.Qr | None:
+    """Return the QR that can be paid now; None as soon as it is not to be shown any more."""
+    offered = next((one for one in view.attempts if one.state is AttemptState.OFFERED), None)
+    if offered is None or offered.window_ends <= now.instant:
         return None
-    first = min(open_ones, key=lambda attention: attention.since)
+    return shapes.Qr(
+        content=offered.qr_content,
+        payway=view.sale.order.qr_payway,
+        expires_at=rfc3339(_wall(offered.window_ends, now)),
+    )
+
+
+def refund_shape(refund: Refund) -> shapes.Refund:
+    """Return a refund as the host sees it."""
+    fault = refund.fault
+    return shapes.Refund(
+        id=refund.id,
+        reference=refund.reference or None,
+        kind=refund.kind,
+        amount=refund.amount,
+        state=refund.state,
+        error=None if fault is None else shapes.Error(code=fault.code, message=fault.message),
+        started_at=rfc3339(refund.opened_at),
+        ended_at=rfc3339_or_none(refund.ended_at),
+    )
+
+
+def _delivery(sale: Sale, now: Now) -> shapes.Delivery:
+    ends = sale.delivery_ends
+    return shapes.Delivery(
+        required=sale.order.reports_delivery,
+        state=sale.delivery,
+        deadline=None if ends is None else rfc3339(_wall(ends, now)),
+    )
+
+
+def _attention(view: SaleView, now: Now) -> shapes.Attention | None:
+    """Return what a person should look at first."""
+    first = view.attention
+    if first is None:
+        return None
     return shapes.Attention(code=first.code, since=rfc3339(_wall(first.since, now)), advice=advice(first.code))
 
 
@@ -141,12 +181,17 @@ def readiness_event(reasons: tuple[str, ...]) -> bytes:
     return msgspec.json.encode(shapes.ReadinessEvent(ready=not reasons, reasons=reasons))
 
 
-def attention_event(attempt: Attempt, attention: Attention, now: Now) -> bytes:
-    """Write the body of an ``attention`` event: which payment a person should look at, and why."""
+def refund_event(refund: Refund) -> bytes:
+    """Write the body of a ``refund`` event: the refund as its sale shows it, with the sale's id."""
+    return msgspec.json.encode(shapes.RefundEvent(sale=refund.sale_id, refund=refund_shape(refund)))
+
+
+def attention_event(sale_id: SaleId, client_sn: ClientSn | None, attention: Attention, now: Now) -> bytes:
+    """Write the body of an ``attention`` event: which sale a person should look at, and why."""
     return msgspec.json.encode(
         shapes.AttentionEvent(
-            sale=attempt.sale_id,
-            client_sn=attempt.client_sn,
+            sale=sale_id,
+            client_sn=client_sn,
             code=attention.code,
             since=rfc3339(_wall(attention.since, now)),
             advice=advice(attention.code),

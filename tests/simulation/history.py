@@ -26,7 +26,8 @@ from terminald.core.money import Fen
 from terminald.core.sale_table import SaleOrder, SaleState
 from terminald.core.schedule import Now, Rules
 from terminald.core.terminal import Terminal
-from terminald.engine import Engine, World
+from terminald.engine import Engine
+from terminald.engine_commands import World
 from terminald.engine_desk import EngineDesk
 from terminald.errors import ApiError, IllegalTransition, JournalUnavailable
 from terminald.simulator.gateway import Fault, GatewayWorld

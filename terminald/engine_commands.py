@@ -1,0 +1,96 @@
+"""What a step asks for is performed here, after its commit: each request as a task of its own."""
+
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+
+from terminald.adapters.ports import Clock, Journal, KeyGateway, ReceiptSender, Scanner
+from terminald.core.book import SaleView
+from terminald.core.commands import ArmScanners, Command, DisarmScanners, GatewayCommand, SendJob
+from terminald.core.events import PrintAnswer, PrinterAbsent
+from terminald.core.ids import SaleId, WallTime
+from terminald.core.spool import PrintJob
+from terminald.core.stimuli import Stimulus, ToAttempt, ToJob, ToRefund
+from terminald.engine_link import LinkMonitor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Everything outside that the engine uses."""
+
+    journal: Journal
+    gateway: KeyGateway
+    clock: Clock
+    scanners: Sequence[Scanner]
+    receipts: ReceiptSender | None
+    #: Salt of the digests by which a payment code is recognised again.
+    salt: bytes
+    #: Gives a new identifier that was never used before: 26 letters and digits, sortable by time.
+    new_id: Callable[[WallTime], str]
+    #: 0 ≤ jitter < 1.
+    jitter: Callable[[], float]
+    #: Whether the disk has the configured free space.
+    has_disk_space: Callable[[], bool]
+
+
+class Performer:
+    """Performs commands, and tells of each completion once."""
+
+    def __init__(
+        self,
+        world: World,
+        link: LinkMonitor,
+        *,
+        spawn: Callable[[Coroutine[None, None, None]], object],
+        complete: Callable[[Stimulus], None],
+        view: Callable[[SaleId], SaleView | None],
+    ) -> None:
+        """Spawn carries a request out as a task of its own; complete takes what came of it; view shows a sale."""
+        self._world = world
+        self._link = link
+        self._spawn = spawn
+        self._complete = complete
+        self._view = view
+        #: Requests about orders that have no answer yet.
+        self.asked = 0
+
+    def perform(self, command: Command) -> None:
+        """Begin to perform one command."""
+        match command:
+            case GatewayCommand():
+                self._spawn(self._ask_gateway(command))
+            case SendJob():
+                self._spawn(self._send_job(command))
+            case ArmScanners():
+                for scanner in self._world.scanners:
+                    scanner.arm()
+                self._link.prove()
+            case DisarmScanners():
+                for scanner in self._world.scanners:
+                    scanner.disarm()
+            case _:
+                raise TypeError(f"nobody performs {type(command).__name__}")
+
+    async def _ask_gateway(self, command: GatewayCommand) -> None:
+        self.asked += 1
+        try:
+            answer = await self._world.gateway.perform(command)
+        finally:
+            self.asked -= 1
+        self._link.note(answer)
+        if command.refund_id is not None:
+            self._complete(ToRefund(refund_id=command.refund_id, event=answer, token=command.token))
+        else:
+            self._complete(ToAttempt(client_sn=command.client_sn, event=answer, token=command.token))
+
+    async def _send_job(self, command: SendJob) -> None:
+        shown = self._view(command.sale_id)
+        if shown is None:
+            raise LookupError(f"{command.job_id} has no sale")
+        answer: PrintAnswer = PrinterAbsent(evidence="no printer is configured")
+        if self._world.receipts is not None:
+            answer = await self._world.receipts.send(shown, _job(shown, command))
+        self._complete(ToJob(job_id=command.job_id, event=answer, token=command.token))
+
+
+def _job(shown: SaleView, command: SendJob) -> PrintJob:
+    return next(job for job in shown.jobs if job.id == command.job_id)

@@ -1,0 +1,136 @@
+"""What the engine does for callers with the money and the goods of a paid sale."""
+
+from terminald.core.book import SaleView, with_view
+from terminald.core.events import Event
+from terminald.core.ids import RefundId
+from terminald.core.ledger import paid_order
+from terminald.core.money import Fen
+from terminald.core.refund import Asked, may_revoke
+from terminald.core.refund_table import TABLE as REFUND_TABLE
+from terminald.core.refund_table import RefundKind, RefundState
+from terminald.core.return_events import ClosedByHand, Delivered, PartUndelivered, Undelivered
+from terminald.core.sale_table import DeliveryState, SaleState
+from terminald.core.stimuli import AskRefund, CloseAttention, ToSale
+from terminald.engine import Engine
+from terminald.errors import ApiError, IllegalTransition
+
+_GOING_BACK = frozenset({SaleState.RETURNING, SaleState.RETURNED})
+_VOID = frozenset({RefundState.REFUSED, RefundState.CLOSED})
+
+
+class Returns:
+    """Every method is called within the engine's loop, with the sale as it is known there."""
+
+    def __init__(self, engine: Engine) -> None:
+        """Engine owns the book."""
+        self._engine = engine
+
+    async def deliver(self, found: SaleView) -> None:
+        """Take the report that the goods came out. Repeated, it changes nothing.
+
+        Raises:
+            IllegalTransition: none is expected of this sale.
+        """
+        if found.sale.delivery is not DeliveryState.DELIVERED:
+            _expect_report(found, "Delivered")
+            await self._tell(found, Delivered())
+
+    async def undeliver(self, found: SaleView, amount: Fen | None) -> None:
+        """Take the report that nothing came out, or goods of this worth did not. Repeated, it changes nothing.
+
+        Raises:
+            IllegalTransition: none is expected of this sale.
+            ApiError: refund_too_much.
+        """
+        if _is_known(found, amount):
+            return
+        _expect_report(found, "Undelivered")
+        if amount is not None and amount > found.returnable:
+            raise _too_much(found)
+        is_part = amount is not None and amount < found.returnable
+        event: Event = PartUndelivered(amount=amount) if amount is not None and is_part else Undelivered()
+        await self._tell(found, event)
+
+    async def refund(self, found: SaleView, reference: str, amount: Fen | None) -> RefundId:
+        """Give an amount back, or all that is left.
+
+        Raises:
+            ApiError: not_paid, nothing_left, refund_too_much, refund_conflict.
+        """
+        for known in found.refunds:
+            if known.reference == reference:
+                if amount not in (None, known.amount):
+                    raise ApiError("refund_conflict", f"refund {known.id} has this reference and another amount")
+                return known.id
+        _expect_paid(found)
+        if not found.returnable:
+            raise ApiError("nothing_left", "all of the payment has gone back, or is on its way back")
+        if amount is not None and amount > found.returnable:
+            raise _too_much(found)
+        asked = Asked(kind=RefundKind.REFUND, amount=amount or found.returnable, reference=reference)
+        return await self._ask(found, asked)
+
+    async def revoke(self, found: SaleView) -> RefundId:
+        """Give the whole payment back, on the day on which it was made and before any refund. Repeated: the same one.
+
+        Raises:
+            ApiError: not_paid, revoke_impossible.
+        """
+        for known in found.refunds:
+            if known.kind is RefundKind.REVOKE and known.state not in _VOID:
+                return known.id
+        _expect_paid(found)
+        if found.returnable != found.sale.paid:
+            raise ApiError("revoke_impossible", "money of this sale has gone back already: refund the rest")
+        if not may_revoke(paid_order(found), found.returnable, self._engine.world.clock.now(), self._engine.rules):
+            raise ApiError("revoke_impossible", "the business day of this payment is over: refund it")
+        return await self._ask(found, Asked(kind=RefundKind.REVOKE, amount=found.sale.paid))
+
+    async def close_attention(self, found: SaleView, reason: str) -> None:
+        """Note that a person has looked, and why it is settled.
+
+        Raises:
+            ApiError: no_attention.
+            IllegalTransition: a request about this money is under way; it is not known yet what to close.
+        """
+        if found.attention is None:
+            raise ApiError("no_attention", f"nothing about sale {found.sale.id} waits for a person")
+        for one in found.refunds:
+            if one.attention is not None and ClosedByHand not in REFUND_TABLE[one.state]:
+                raise IllegalTransition(one.state.value, "ClosedByHand")
+        self._engine.book = with_view(self._engine.book, found)
+        await self._engine.apply(CloseAttention(sale_id=found.sale.id, reason=reason))
+
+    async def _tell(self, found: SaleView, event: Event) -> None:
+        self._engine.book = with_view(self._engine.book, found)
+        await self._engine.apply(ToSale(sale_id=found.sale.id, event=event))
+
+    async def _ask(self, found: SaleView, asked: Asked) -> RefundId:
+        self._engine.book = with_view(self._engine.book, found)
+        done = await self._engine.apply(AskRefund(sale_id=found.sale.id, asked=asked))
+        return done.refunds[0].id
+
+
+def _is_known(found: SaleView, amount: Fen | None) -> bool:
+    """Whether this has been reported already, or all of the money goes back anyway."""
+    sale = found.sale
+    if sale.state in _GOING_BACK and sale.order.reports_delivery and amount in (None, sale.paid):
+        return True
+    is_reported = sale.delivery is DeliveryState.UNDELIVERED
+    return is_reported and any(one.is_owed and one.amount == amount for one in found.refunds)
+
+
+def _expect_report(found: SaleView, report: str) -> None:
+    sale = found.sale
+    is_late = sale.state in _GOING_BACK and report == "Delivered"
+    if not sale.order.reports_delivery or (sale.state is not SaleState.PAID and not is_late):
+        raise IllegalTransition(sale.state.shown, report)
+
+
+def _expect_paid(found: SaleView) -> None:
+    if not found.sale.paid:
+        raise ApiError("not_paid", f"sale {found.sale.id} is {found.sale.state.shown}: there is nothing to give back")
+
+
+def _too_much(found: SaleView) -> ApiError:
+    return ApiError("refund_too_much", f"at most {found.returnable} fen can go back", field="amount")
