@@ -17,7 +17,15 @@ import httpx
 
 from terminald.adapters.gateway_line import GatewaySettings, Line, Reply, Signature
 from terminald.adapters.ports import LinkReport, LinkState
-from terminald.core.commands import GatewayCommand, QueryOrder, RefundOrder, ReverseOrder, SubmitPayment
+from terminald.core.commands import (
+    GatewayCommand,
+    OfferOrder,
+    QueryOrder,
+    RefundOrder,
+    ReverseOrder,
+    RevokeOrder,
+    SubmitPayment,
+)
 from terminald.core.custody_events import (
     CheckinNotSent,
     CheckinRefused,
@@ -275,10 +283,15 @@ def _request_of(command: GatewayCommand, credentials: Credentials) -> tuple[str,
         case SubmitPayment():
             body = upay.encode_pay(command, terminal_sn=sn, device_id=credentials.device_id)
             return upay.PAY_PATH, body, upay.decode_submit
+        case OfferOrder():
+            body = upay.encode_precreate(command, terminal_sn=sn, device_id=credentials.device_id)
+            return upay.PRECREATE_PATH, body, upay.decode_offer
         case QueryOrder():
             return upay.QUERY_PATH, upay.encode_query(command.client_sn, terminal_sn=sn), upay.decode_query
         case ReverseOrder():
             return upay.CANCEL_PATH, upay.encode_cancel(command.client_sn, terminal_sn=sn), upay.decode_reverse
+        case RevokeOrder():
+            return upay.REVOKE_PATH, upay.encode_revoke(command.client_sn, terminal_sn=sn), upay.decode_revoke
         case RefundOrder():
             return upay.REFUND_PATH, upay.encode_refund(command, terminal_sn=sn), upay.decode_refund
         case _:

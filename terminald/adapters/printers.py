@@ -47,5 +47,9 @@ def make_profile(settings: PrinterConfig) -> Profile:
     if settings.encoding == "raster":
         raise ConfigError(['printer.encoding: "raster" is not supported; allowed: "gbk", "gb18030", "utf-8"'])
     return Profile(
-        columns=settings.columns, width_dots=settings.width_dots, encoding=settings.encoding, cut=settings.cut
+        columns=settings.columns,
+        width_dots=settings.width_dots,
+        encoding=settings.encoding,
+        cut=settings.cut,
+        qr=settings.qr,
     )

@@ -1,12 +1,13 @@
-"""From a paid sale to paper: what the receipt says, its bytes, and an honest word about the outcome."""
+"""From a sale to paper: what a slip says, its bytes, and an honest word about the outcome."""
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from terminald.adapters.ports import Printer
 from terminald.core.attempt_table import AttemptState
 from terminald.core.book import SaleView
-from terminald.core.events import JobBroken, JobSent, PrintAnswer, PrinterAbsent
+from terminald.core.events import JobBroken, JobSent, PrintAnswer, PrinterAbsent, SlipOutdated
 from terminald.core.receipt import Goods, Language, Receipt, layout
 from terminald.core.spool import PrintJob
 from terminald.errors import DeviceAbsent, DeviceError
@@ -35,30 +36,72 @@ class ReceiptSender:
 
     async def send(self, view: SaleView, job: PrintJob) -> PrintAnswer:
         """Send one job once, and return what is known about the paper."""
-        lines = layout(receipt_of(view, job, self._stationery), columns=self._profile.columns)
+        slip = slip_of(view, job, self._stationery)
+        if slip is None:
+            return SlipOutdated(evidence="the QR is not to be paid any more; it was not printed")
+        marks = layout(slip, columns=self._profile.columns)
         try:
-            await self._printer.write(encode(lines, self._profile))
+            # In a thread: drawing the first QR code imports a library.
+            data = await asyncio.to_thread(encode, marks, self._profile)
+            await self._printer.write(data)
         except DeviceAbsent as error:
             return PrinterAbsent(evidence=error.detail)
         except DeviceError as error:
             return JobBroken(evidence=error.detail)
+        except (OSError, ValueError) as error:
+            return JobBroken(evidence=f"nothing was printed: {error}")
         return JobSent(evidence="the printer took every byte; it was not asked whether it printed them")
 
 
-def receipt_of(view: SaleView, job: PrintJob, stationery: Stationery) -> Receipt:
-    """Say what the receipt of a paid sale says.
+def slip_of(view: SaleView, job: PrintJob, stationery: Stationery) -> Receipt | None:
+    """Say what a slip says; None for a QR that can not be paid any more.
 
     Raises:
-        LookupError: the sale is not paid: there is nothing to print.
+        LookupError: there is nothing of the kind in this sale.
     """
+    match job.slip:
+        case "qr":
+            return _qr_of(view, job, stationery)
+        case "refund":
+            return _refund_of(view, job, stationery)
+        case _:
+            return receipt_of(view, job, stationery)
+
+
+def _qr_of(view: SaleView, job: PrintJob, stationery: Stationery) -> Receipt | None:
+    attempt = next(one for one in view.attempts if one.client_sn == job.about)
+    if attempt.state is not AttemptState.OFFERED:
+        return None
     order = view.sale.order
-    attempt = next((one for one in view.attempts if one.state is AttemptState.PAID), None)
-    if attempt is None:
-        raise LookupError(f"sale {view.sale.id} is not paid")
-    facts = attempt.facts
-    paid_ms = (
-        int(facts.finish_time) if facts.finish_time.isascii() and facts.finish_time.isdigit() else attempt.started_at
+    # Ends on the time line as far from its start as on the calendar.
+    ends_ms = attempt.started_at + (attempt.window_ends - attempt.started)
+    return replace(
+        _common(view, job, stationery),
+        kind="qr",
+        amount=order.amount,
+        payway=order.qr_payway,
+        time="",
+        qr_content=attempt.qr_content,
+        pay_before=_written(ends_ms, stationery.zone)[-8:],
     )
+
+
+def _refund_of(view: SaleView, job: PrintJob, stationery: Stationery) -> Receipt:
+    refund = next(one for one in view.refunds if one.id == job.about)
+    done_ms = refund.ended_at or refund.opened_at
+    return replace(
+        receipt_of(view, job, stationery),
+        kind="refund",
+        amount=refund.amount,
+        goods=(),
+        code_masked="",
+        refund_no=refund.request_no,
+        time=_written(done_ms, stationery.zone),
+    )
+
+
+def _common(view: SaleView, job: PrintJob, stationery: Stationery) -> Receipt:
+    order = view.sale.order
     return Receipt(
         kind="sale",
         language=stationery.language,
@@ -68,22 +111,45 @@ def receipt_of(view: SaleView, job: PrintJob, stationery: Stationery) -> Receipt
         subject=order.text.subject,
         goods=tuple(Goods(name=one.name, quantity=one.quantity, price=one.price) for one in order.text.goods),
         amount=order.amount,
+        payway="",
+        operator=order.text.operator,
+        reference=order.reference,
+        time="",
+        copy=job.is_copy,
+    )
+
+
+def receipt_of(view: SaleView, job: PrintJob, stationery: Stationery) -> Receipt:
+    """Say what the receipt of a paid sale says.
+
+    Raises:
+        LookupError: the sale is not paid: there is nothing to print.
+    """
+    attempt = view.paid_by
+    if attempt is None:
+        raise LookupError(f"sale {view.sale.id} is not paid")
+    facts = attempt.facts
+    paid_ms = (
+        int(facts.finish_time) if facts.finish_time.isascii() and facts.finish_time.isdigit() else attempt.started_at
+    )
+    return replace(
+        _common(view, job, stationery),
         payway=facts.payway,
         sn=facts.sn,
         trade_no=facts.trade_no,
         client_sn=attempt.client_sn,
         code_masked=attempt.code_masked,
-        operator=order.text.operator,
-        reference=order.reference,
         time=_local_time(paid_ms, attempt.started_at, stationery.zone),
-        copy=job.is_copy,
     )
 
 
 def _local_time(paid_ms: int, started_ms: int, zone: timezone) -> str:
     """Write the gateway's time of the payment; ours where the gateway's can not be a date."""
     try:
-        moment = datetime.fromtimestamp(paid_ms / 1000, zone)
+        return _written(paid_ms, zone)
     except (OverflowError, ValueError, OSError):
-        moment = datetime.fromtimestamp(started_ms / 1000, zone)
-    return moment.strftime("%Y-%m-%d %H:%M:%S")
+        return _written(started_ms, zone)
+
+
+def _written(wall_ms: int, zone: timezone) -> str:
+    return datetime.fromtimestamp(wall_ms / 1000, zone).strftime("%Y-%m-%d %H:%M:%S")

@@ -294,3 +294,7 @@ class PrinterAbsent(PrintAnswer):
 
 class JobBroken(PrintAnswer):
     """Some bytes were sent, then the printer was lost or took no more."""
+
+
+class SlipOutdated(PrintAnswer):
+    """What it says is not true any more; nothing was sent."""

@@ -12,7 +12,8 @@ from typing import Literal
 
 from terminald.core.money import format_yuan
 
-Kind = Literal["sale"]
+#: The receipt of a paid sale, the proof of a refund, and the QR that a customer is to pay.
+Kind = Literal["sale", "refund", "qr"]
 Language = Literal["zh", "en"]
 Align = Literal["left", "center", "right"]
 
@@ -57,6 +58,9 @@ class Receipt:
     operator: str = ""
     reference: str = ""
     copy: bool = False
+    refund_no: str = ""  # of a refund
+    qr_content: str = ""  # of a QR
+    pay_before: str = ""  # of a QR, ready to print
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +73,27 @@ class Line:
     double: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QrMark:
+    """A QR code, centred, with its quiet zone."""
+
+    content: str
+
+
+Mark = Line | QrMark
+
 _WORDS: dict[Language, dict[str, str]] = {
     "zh": {
         "sale": "支付凭证",
+        "refund": "退款凭证",
+        "qr": "扫码支付",
         "copy": "*** 补打 ***",
-        "success": "{} 支付成功",
+        "sale_outcome": "{} 支付成功",
+        "refund_outcome": "已原路退回 {}",
+        "qr_outcome": "请用{}扫一扫付款",
+        "pay_before": "请在 {} 前付款",
+        "no_proof": "本单不是付款凭证",
+        "refund_no": "退款单号",
         "subject": "商品",
         "more_goods": "…另有 {} 项",
         "time": "交易时间",
@@ -88,8 +108,15 @@ _WORDS: dict[Language, dict[str, str]] = {
     },
     "en": {
         "sale": "Payment receipt",
+        "refund": "Refund receipt",
+        "qr": "Scan to pay",
         "copy": "*** COPY ***",
-        "success": "Paid with {}",
+        "sale_outcome": "Paid with {}",
+        "refund_outcome": "Returned to {}",
+        "qr_outcome": "Scan with {}",
+        "pay_before": "Pay before {}",
+        "no_proof": "This is no proof of payment",
+        "refund_no": "Refund no.",
         "subject": "Item",
         "more_goods": "... and {} more",
         "time": "Time",
@@ -180,8 +207,8 @@ def _units(text: str, columns: int) -> Iterator[str]:
         yield from (joined[start : start + size] for start in range(0, len(joined), size))
 
 
-def layout(receipt: Receipt, *, columns: int) -> tuple[Line, ...]:
-    """Lay a receipt out for paper of ``columns``. No line is wider; a copy says so twice.
+def layout(receipt: Receipt, *, columns: int) -> tuple[Mark, ...]:
+    """Lay a slip out for paper of ``columns``. No line is wider; a copy says so twice.
 
     Raises:
         ValueError: fewer than MIN_COLUMNS columns.
@@ -197,6 +224,7 @@ def layout(receipt: Receipt, *, columns: int) -> tuple[Line, ...]:
         *copy,
         rule,
         *_amount(receipt, columns),
+        *_qr(receipt, columns),
         rule,
         *_goods(receipt, columns),
         *_details(receipt, columns),
@@ -206,8 +234,12 @@ def layout(receipt: Receipt, *, columns: int) -> tuple[Line, ...]:
     )
 
 
-def render_text(lines: Iterable[Line], columns: int) -> str:
-    """Write the lines as plain text for a screen or a message, each ending in a line feed; nothing is enlarged."""
+def render_text(marks: Iterable[Mark], columns: int) -> str:
+    """Write a slip as plain text for a screen or a message, each line ending in a line feed; nothing is enlarged.
+
+    A QR code is written as its content.
+    """
+    lines = (Line(text=sanitize(mark.content)) if isinstance(mark, QrMark) else mark for mark in marks)
     return "".join(_aligned(line, columns) + "\n" for line in lines)
 
 
@@ -242,9 +274,18 @@ def _centered(texts: tuple[str, ...], columns: int) -> tuple[Line, ...]:
 def _amount(receipt: Receipt, columns: int) -> tuple[Line, ...]:
     """Set the amount apart: it is what a customer looks for."""
     words = _WORDS[receipt.language]
-    outcome = words["success"].format(provider_name(_field(receipt.payway), receipt.language))
+    outcome = words[f"{receipt.kind}_outcome"].format(provider_name(_field(receipt.payway), receipt.language))
     amount = _large(f"￥{format_yuan(receipt.amount)}", columns)
     return (Line(text=""), *amount, *_centered((outcome,), columns), Line(text=""))
+
+
+def _qr(receipt: Receipt, columns: int) -> tuple[Mark, ...]:
+    """Show the code, until when it can be paid, and that holding it proves nothing."""
+    if receipt.kind != "qr":
+        return ()
+    words = _WORDS[receipt.language]
+    below = (words["pay_before"].format(receipt.pay_before), words["no_proof"])
+    return (QrMark(content=receipt.qr_content), Line(text=""), *_centered(below, columns))
 
 
 def _goods(receipt: Receipt, columns: int) -> tuple[Line, ...]:
@@ -279,6 +320,7 @@ def _details(receipt: Receipt, columns: int) -> tuple[Line, ...]:
         (words["sn"], receipt.sn),
         (words["trade_no"], receipt.trade_no),
         (words["client_sn"], receipt.client_sn),
+        (words["refund_no"], receipt.refund_no),
         (words["reference"], receipt.reference),
         (words["code"], receipt.code_masked),
         (words["terminal"], receipt.terminal_name),

@@ -15,7 +15,7 @@ Rules that the table obeys:
 from dataclasses import dataclass
 from enum import Enum
 
-from terminald.core.commands import Command, QueryOrder, RefundOrder, RevokeOrder, TellSale
+from terminald.core.commands import Command, EnqueuePrint, QueryOrder, RefundOrder, RevokeOrder, TellSale
 from terminald.core.events import (
     AnswerMismatched,
     AttentionDue,
@@ -156,6 +156,10 @@ def _done(refund: Refund) -> Command:
     return _tell(refund, RefundDone)
 
 
+def _print(refund: Refund) -> Command:
+    return EnqueuePrint(sale_id=refund.sale_id, slip="refund", about=refund.id)
+
+
 def _failed(refund: Refund) -> Command:
     return _tell(refund, RefundFailed)
 
@@ -175,7 +179,7 @@ TABLE: Table[RefundState, Refund] = {
         PowerReturned: Row(_S.QUEUED),
     },
     _S.REVOKING: {
-        ReversalConfirmed: Row(_S.DONE, (_done,)),
+        ReversalConfirmed: Row(_S.DONE, (_done, _print)),
         ReversalRefused: Row(_S.REFUNDING, (_refund,)),
         RevokeRefused: Row(_S.CHECKING, (_query,)),
         ReversalPending: Row(_S.CHECKING),
@@ -190,7 +194,7 @@ TABLE: Table[RefundState, Refund] = {
     },
     _S.CHECKING: {
         RetryDue: Row(_S.CHECKING, (_query,)),
-        RefundAccounted: Row(_S.DONE, (_done,)),
+        RefundAccounted: Row(_S.DONE, (_done, _print)),
         RefundMissing: Row(_S.REVOKING, (_revoke,)),
         RefundTurn: Row(_S.REFUNDING, (_refund,)),
         RefundDenied: Row(_S.REFUSED, (_failed,)),
@@ -205,7 +209,7 @@ TABLE: Table[RefundState, Refund] = {
         PowerReturned: Row(_S.CHECKING, (_query,)),
     },
     _S.REFUNDING: {
-        RefundConfirmed: Row(_S.DONE, (_done,)),
+        RefundConfirmed: Row(_S.DONE, (_done, _print)),
         RefundPending: Row(_S.PROVING),
         RefundRefused: Row(_S.PROVING, (_query,)),
         OutcomeUnknown: Row(_S.PROVING),
@@ -219,7 +223,7 @@ TABLE: Table[RefundState, Refund] = {
     },
     _S.PROVING: {
         RetryDue: Row(_S.PROVING, (_query,)),
-        RefundAccounted: Row(_S.DONE, (_done,)),
+        RefundAccounted: Row(_S.DONE, (_done, _print)),
         RefundMissing: Row(_S.REFUNDING, (_refund,)),
         RefundDenied: Row(_S.REFUSED, (_failed,)),
         RefundHeldUp: Row(_S.BLOCKED),

@@ -14,6 +14,7 @@ from terminald.core.events import (
     PrinterAbsent,
     Recovered,
     SendDue,
+    SlipOutdated,
 )
 from terminald.core.ids import Instant, JobId, SaleId, WallTime
 from terminald.core.schedule import Now, Rules, later, retry_delay
@@ -73,6 +74,7 @@ TABLE: Table[JobState, PrintJob] = {
         JobSent: Row(_S.UNVERIFIED),
         PrinterAbsent: Row(_S.QUEUED),
         JobBroken: Row(_S.FAILED),
+        SlipOutdated: Row(_S.EXPIRED),
         Recovered: Row(_S.UNVERIFIED),
         PowerReturned: Row(_S.UNVERIFIED),
     },

@@ -22,7 +22,7 @@ _MAX_FIELD: Final = 64
 
 _METHODS: Final = ("scan", "qr")
 #: Alipay, WeChat Pay, Baidu, JD, UnionPay (Web API documents, precreate).
-_QR_PAYWAYS: Final = frozenset({"1", "2", "3", "4", "5", "17"})
+_QR_PAYWAYS: Final = ("1", "2", "3", "4", "5", "17")
 #: Joiners inside words of some scripts and inside emoji: invisible, and harmless to wallets and printers.
 _JOINERS: Final = frozenset("\u200c\u200d")
 #: In a query string an unescaped ``+`` arrives as a blank.
@@ -56,7 +56,7 @@ def decode_sale_request(body: bytes, defaults: SaleDefaults) -> SaleOrder:
     """Read the body of ``POST /v1/sales``. Orders that mean the same are equal.
 
     Raises:
-        ApiError: invalid_json, invalid_request or not_supported, the latter two naming the field.
+        ApiError: invalid_json, or invalid_request naming the field.
     """
     wanted = _decode(body, shapes.SaleRequest)
     if wanted.amount > defaults.max_amount:
@@ -73,6 +73,7 @@ def decode_sale_request(body: bytes, defaults: SaleDefaults) -> SaleOrder:
     if not wanted.subject.strip():
         raise _wrong("subject", "expected more than blanks")
     methods = defaults.methods if wanted.methods is None else _methods(wanted.methods)
+    qr_payway = _qr_payway(wanted.payway, defaults) if "qr" in methods else ""
     return SaleOrder(
         reference=Reference(wanted.reference),
         amount=Fen(wanted.amount),
@@ -80,13 +81,14 @@ def decode_sale_request(body: bytes, defaults: SaleDefaults) -> SaleOrder:
         text=OrderText(
             subject=wanted.subject,
             operator=wanted.operator or defaults.operator,
-            payway=wanted.payway or "",
+            # Beside a QR it says whose app the QR is for; the gateway knows the wallet of a scanned code.
+            payway="" if qr_payway else wanted.payway or "",
             description=wanted.description or "",
             reflect=wanted.reflect or "",
             goods=tuple(_goods(place, line) for place, line in enumerate(wanted.goods or ())),
         ),
         wants_receipt=defaults.receipt if wanted.receipt is None else wanted.receipt,
-        qr_payway=_qr_payway(wanted.payway, defaults) if "qr" in methods else "",
+        qr_payway=qr_payway,
         reports_delivery=(wanted.delivery or defaults.delivery) == "confirm",
     )
 
@@ -210,7 +212,7 @@ def _qr_payway(wanted: str | None, defaults: SaleDefaults) -> str:
     """Return with whose app the QR is scanned. "QQ 6 does not support it" (Web API documents, precreate)."""
     payway = wanted or defaults.qr_payway
     if payway not in _QR_PAYWAYS:
-        raise _wrong("payway", f"no QR can be made for {payway}; expected one of {', '.join(sorted(_QR_PAYWAYS))}")
+        raise _wrong("payway", f"no QR can be made for {payway}; expected one of {', '.join(_QR_PAYWAYS)}")
     return payway
 
 

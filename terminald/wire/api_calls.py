@@ -44,8 +44,6 @@ COMMON_PROBLEMS: Final = ("invalid_request", "internal_error", "overloaded", "st
 
 _TIME: Final = "RFC 3339 with offset, for the sale's creation"
 
-_STATES: Final = tuple(state.value for state in shapes.ShownState)
-
 CALLS: Final = (
     ApiCall(
         id="open_sale",
@@ -54,7 +52,7 @@ CALLS: Final = (
         summary="Open a sale. The same request with the same reference gives the sale that is there already (200).",
         takes=shapes.SaleRequest,
         gives={201: shapes.Sale, 200: shapes.Sale},
-        problems=(*_BODY_PROBLEMS, "not_supported", "reference_conflict", "busy", "not_ready", "journal_failed"),
+        problems=(*_BODY_PROBLEMS, "reference_conflict", "busy", "not_ready", "printer_off", "journal_failed"),
     ),
     ApiCall(
         id="list_sales",
@@ -141,6 +139,7 @@ CALLS: Final = (
             "nothing_left",
             "refund_too_much",
             "refund_conflict",
+            "illegal_transition",
             "journal_failed",
         ),
     ),
@@ -151,7 +150,14 @@ CALLS: Final = (
         summary="Give the whole payment back without a fee, on the gateway's business day and before any refund.",
         takes=shapes.EmptyRequest,
         gives={202: shapes.Refund},
-        problems=(*_BODY_PROBLEMS, "not_found", "not_paid", "revoke_impossible", "journal_failed"),
+        problems=(
+            *_BODY_PROBLEMS,
+            "not_found",
+            "not_paid",
+            "revoke_impossible",
+            "illegal_transition",
+            "journal_failed",
+        ),
     ),
     ApiCall(
         id="close_attention",

@@ -23,6 +23,7 @@ MAX_CODE = 64
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Amount = Annotated[int, Meta(description="in fen")]
 ReceiptState = Literal["off", "queued", "printing", "printed", "unverified", "expired", "failed"]
+Slip = Literal["receipt", "qr", "refund"]
 Payway = Literal["1", "2", "3", "4", "5", "6", "7", "8", "15", "16", "17", "18"]
 
 
@@ -170,7 +171,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
 
 
 class Qr(Struct, frozen=True, kw_only=True):
-    """A QR code for the customer to scan."""
+    """A QR code that the customer can pay now. Not to be shown any more from expires_at on, and once it is null."""
 
     content: str
     payway: str
@@ -178,7 +179,10 @@ class Qr(Struct, frozen=True, kw_only=True):
 
 
 class Refund(Struct, frozen=True, kw_only=True):
-    """Money that goes back. Reference is null where terminald gives back by itself; error is the gateway's last one."""
+    """Money that goes back. Reference is null where you gave it none; error is the gateway's last one.
+
+    Kind: an amount (refund), the whole payment (revoke), or all that is left (return).
+    """
 
     id: str
     reference: str | None
@@ -191,7 +195,7 @@ class Refund(Struct, frozen=True, kw_only=True):
 
 
 class Delivery(Struct, frozen=True, kw_only=True):
-    """Whether the goods were handed over, where the host reports that."""
+    """Whether the goods were handed over, where the host reports that; until when it is to."""
 
     required: bool
     state: DeliveryState
@@ -207,7 +211,7 @@ class Attention(Struct, frozen=True, kw_only=True):
 
 
 class Sale(Struct, frozen=True, kw_only=True):
-    """One sale. Reason is given while it is being, or was, canceled."""
+    """One sale. Reason is given while it is being, or was, canceled; receipt is the state of the latest receipt."""
 
     id: str
     reference: str
@@ -319,6 +323,7 @@ class PrintEvent(Struct, frozen=True, kw_only=True):
 
     job: str
     sale: str
+    slip: Slip
     copy: bool
     state: ReceiptState
     detail: str

@@ -11,7 +11,7 @@ from terminald.core.ids import ClientSn, Instant, SaleId, WallTime
 from terminald.core.refund_table import Refund
 from terminald.core.sale_table import Sale, SaleState
 from terminald.core.schedule import Now
-from terminald.core.spool import PrintJob
+from terminald.core.spool import JobState, PrintJob
 from terminald.core.tables import Attention
 from terminald.wire import api_shapes as shapes
 from terminald.wire.api_problems import advice
@@ -20,14 +20,14 @@ _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 #: 9999-12-31, the last day that RFC 3339 can name: a board whose clock is wrong still shows its sales.
 _LAST_TIME: Final = 253_402_214_400_000
 _WITH_REASON: Final = frozenset({SaleState.CANCELING, SaleState.CANCELED})
-_RECEIPT_STATES: Final[dict[str, shapes.ReceiptState]] = {
-    "queued": "queued",
-    "printing": "printing",
-    "printed": "printed",
-    "unverified": "unverified",
-    "expired": "expired",
-    "failed": "failed",
+_RECEIPT_STATES: Final[dict[JobState, shapes.ReceiptState]] = {
+    JobState.QUEUED: "queued",
+    JobState.PRINTING: "printing",
+    JobState.UNVERIFIED: "unverified",
+    JobState.EXPIRED: "expired",
+    JobState.FAILED: "failed",
 }
+_SLIPS: Final[dict[str, shapes.Slip]] = {"receipt": "receipt", "qr": "qr", "refund": "refund"}
 
 
 def rfc3339(wall: WallTime) -> str:
@@ -60,7 +60,7 @@ def sale_shape(view: SaleView, now: Now) -> shapes.Sale:
         returned=sale.returned,
         refunds=tuple(refund_shape(refund) for refund in view.refunds),
         delivery=_delivery(sale, now),
-        receipt=_receipt_state(view.jobs[-1]) if view.jobs else "off",
+        receipt=_receipt(view.jobs),
         reason=(sale.reason or None) if sale.state in _WITH_REASON else None,
         attention=_attention(view, now),
         created_at=rfc3339(sale.created_at),
@@ -105,7 +105,8 @@ def _attempt(attempt: Attempt) -> shapes.Attempt:
 def _qr(view: SaleView, now: Now) -> shapes.Qr | None:
     """Return the QR that can be paid now; None as soon as it is not to be shown any more."""
     offered = next((one for one in view.attempts if one.state is AttemptState.OFFERED), None)
-    if offered is None or offered.window_ends <= now.instant:
+    is_wanted = view.sale.state is SaleState.AWAITING_PAYMENT
+    if offered is None or not is_wanted or offered.window_ends <= now.instant:
         return None
     return shapes.Qr(
         content=offered.qr_content,
@@ -150,8 +151,10 @@ def _wall(instant: Instant, now: Now) -> WallTime:
     return WallTime(now.wall - (now.instant - instant))
 
 
-def _receipt_state(job: PrintJob) -> shapes.ReceiptState:
-    return _RECEIPT_STATES[job.state.value]
+def _receipt(jobs: tuple[PrintJob, ...]) -> shapes.ReceiptState:
+    """Return how the latest receipt is doing; other slips are told as events only."""
+    receipts = [job for job in jobs if job.slip == "receipt"]
+    return _RECEIPT_STATES[receipts[-1].state] if receipts else "off"
 
 
 # --- bodies of events ------------------------------------------------------------------------------------------------
@@ -166,7 +169,12 @@ def print_event(job: PrintJob) -> bytes:
     """Write the body of a ``print`` event."""
     return msgspec.json.encode(
         shapes.PrintEvent(
-            job=job.id, sale=job.sale_id, copy=job.is_copy, state=_receipt_state(job), detail=job.evidence
+            job=job.id,
+            sale=job.sale_id,
+            slip=_SLIPS[job.slip],
+            copy=job.is_copy,
+            state=_RECEIPT_STATES[job.state],
+            detail=job.evidence,
         )
     )
 

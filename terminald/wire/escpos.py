@@ -13,17 +13,22 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from terminald.core.receipt import Line, display_width, sanitize
+from terminald.core.receipt import Line, Mark, QrMark, display_width, sanitize
 
 Encoding = Literal["gbk", "gb18030", "utf-8"]
 Cut = Literal["full", "partial", "none"]
 
 #: From the print head to the cutter or the tear bar are 15 to 22 mm: six lines of 30 dots at 8 dots/mm.
 FEED_LINES = 6
-#: What a QR code of version 11 holds at level M; it is 61 modules wide, 366 of the 384 dots of the narrowest paper.
-MAX_QR_BYTES = 251
+#: What a QR code of version 9 holds at level M; with its quiet zone it is 61 modules wide, 366 of the 384 dots of the
+#: narrowest paper. The gateway's contents have 128 characters at most (Web API documents, precreate).
+MAX_QR_BYTES = 180
 #: Dots of one QR module on paper of 384 dots, and on wider paper: a phone reads 0.75 mm from a hand's distance.
 QR_MODULE, QR_MODULE_WIDE = 6, 8
+
+#: Modules of white around a code (ISO/IEC 18004). A code that the printer draws has it from the paper: it is centred
+#: with that much room at either side, and has a blank line above and below.
+QUIET_ZONE = 4
 
 _WIDE_PAPER = 512
 _LEVEL_M = 1
@@ -34,6 +39,7 @@ _CHINESE_OFF = b"\x1c."
 _ALIGN = {"left": b"\x1ba\x00", "center": b"\x1ba\x01", "right": b"\x1ba\x02"}
 _BOLD = {False: b"\x1bE\x00", True: b"\x1bE\x01"}
 _SIZE = {False: b"\x1d!\x00", True: b"\x1d!\x11"}
+_RASTER_DOUBLED = b"\x1dv0\x03"
 _FEED = b"\x1bd"
 _CUT = {"full": b"\x1dV\x00", "partial": b"\x1dV\x01", "none": b""}
 
@@ -46,6 +52,7 @@ class Profile:
     width_dots: int
     encoding: Encoding
     cut: Cut
+    qr: Literal["native", "raster"] = "native"
     feed_lines: int = FEED_LINES
 
 
@@ -57,16 +64,22 @@ class _Builder(Protocol):
     def qr(self, content: str, *, ec: int, size: int, native: bool) -> None: ...
 
 
-def encode(lines: Iterable[Line], profile: Profile) -> bytes:
+def encode(marks: Iterable[Mark], profile: Profile) -> bytes:
     """Encode one whole job: initialised, printed, fed and cut.
 
-    Whatever the lines contain, the only control bytes are the commands written here. A character that the printer's
-    character set has no glyph of becomes ``?``.
+    Whatever the texts contain, the only control bytes are the commands written here. A character that the printer's
+    character set has no glyph of becomes ``?``. Blocks for the import of python-escpos at the first QR code: call it
+    in a thread for a job that has one.
+
+    Raises:
+        ValueError: a QR code is empty or too long; see :data:`MAX_QR_BYTES`.
+        OSError: python-escpos found no writable temporary directory for it.
     """
     job = bytearray(_INITIALIZE)
     job += _CHINESE_OFF if profile.encoding == "utf-8" else _CHINESE_ON
     align, bold, double = "left", False, False
-    for line in lines:
+    for mark in marks:
+        line = Line(text="", align="center") if isinstance(mark, QrMark) else mark
         if line.align != align:
             align = line.align
             job += _ALIGN[line.align]
@@ -76,7 +89,10 @@ def encode(lines: Iterable[Line], profile: Profile) -> bytes:
         if line.double is not double:
             double = line.double
             job += _SIZE[double]
-        job += encode_text(line.text, profile.encoding) + b"\n"
+        job += (
+            encode_qr(mark.content, profile) if isinstance(mark, QrMark) else encode_text(line.text, profile.encoding)
+        )
+        job += b"\n"
     job += _SIZE[False] * double + _BOLD[False] * bold
     job += _FEED + bytes((profile.feed_lines,)) + _CUT[profile.cut]
     if profile.encoding != "utf-8":
@@ -106,9 +122,7 @@ def _encode_char(char: str, encoding: Encoding) -> bytes:
 
 
 def encode_qr(content: str, profile: Profile) -> bytes:
-    """Encode a QR code for the printer to draw: level M, centred, to be sent before an :func:`encode` job or alone.
-
-    Blocks for the import of python-escpos at the first call: call it in a thread.
+    """Encode a QR code at level M for the current alignment, drawn by the printer or by us.
 
     Raises:
         ValueError: nothing to encode, or more than MAX_QR_BYTES in UTF-8.
@@ -117,10 +131,29 @@ def encode_qr(content: str, profile: Profile) -> bytes:
     size = len(content.encode())
     if not 0 < size <= MAX_QR_BYTES:
         raise ValueError(f"a QR code holds 1 to {MAX_QR_BYTES} bytes, not {size}")
-    builder = _load_dummy()()
     module = QR_MODULE if profile.width_dots < _WIDE_PAPER else QR_MODULE_WIDE
+    if profile.qr == "raster":
+        return _raster_qr(content, module)
+    builder = _load_dummy()()
     builder.qr(content, ec=_LEVEL_M, size=module, native=True)
-    return _INITIALIZE + _ALIGN["center"] + builder.output + b"\n" + _ALIGN["left"]
+    return builder.output
+
+
+def _raster_qr(content: str, module: int) -> bytes:
+    """Draw a QR code with its quiet zone at half its size, and have the printer double it: a quarter of the bytes."""
+    import qrcode  # type: ignore[import-untyped] # noqa: PLC0415 - comes with python-escpos, untyped; costs 60 ms
+
+    code = qrcode.QRCode(error_correction=qrcode.ERROR_CORRECT_M, border=QUIET_ZONE)
+    code.add_data(content)
+    dots = module // 2
+    matrix: list[list[bool]] = code.get_matrix()
+    width = (len(matrix) * dots + 7) // 8
+    rows = bytearray()
+    for line in matrix:
+        bits = "".join(("1" if dark else "0") * dots for dark in line).ljust(width * 8, "0")
+        rows += int(bits, 2).to_bytes(width) * dots
+    height = len(matrix) * dots
+    return _RASTER_DOUBLED + width.to_bytes(2, "little") + height.to_bytes(2, "little") + bytes(rows)
 
 
 def _load_dummy() -> Callable[[], _Builder]:

@@ -14,6 +14,7 @@ Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 #: The public kinds of event, each with the shape of its data.
 EVENTS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "sale": shapes.Sale,
+    "refund": shapes.RefundEvent,
     "print": shapes.PrintEvent,
     "scan": shapes.ScanEvent,
     "device": shapes.Device,

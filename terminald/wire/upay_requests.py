@@ -10,15 +10,17 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from terminald.core.commands import Goods, RefundOrder, SubmitPayment
+from terminald.core.commands import Goods, OfferOrder, RefundOrder, SubmitPayment
 from terminald.core.ids import Secret
 from terminald.core.money import MAX_AMOUNT
 
 ACTIVATE_PATH = "/terminal/activate"
 CHECKIN_PATH = "/terminal/checkin"
 PAY_PATH = "/upay/v2/pay"
+PRECREATE_PATH = "/upay/v2/precreate"
 QUERY_PATH = "/upay/v2/query"
 CANCEL_PATH = "/upay/v2/cancel"
+REVOKE_PATH = "/upay/v2/revoke"
 REFUND_PATH = "/upay/v2/refund"
 
 #: An order number that is never submitted: a query for it proves link and key, and finds nothing.
@@ -41,21 +43,22 @@ def encode_pay(command: SubmitPayment, *, terminal_sn: str, device_id: str) -> b
     Raises:
         ValueError: a field is not within the limits of the documents.
     """
-    text = command.text
-    body: dict[str, str | Sequence[Mapping[str, str]]] = {
-        **_order(terminal_sn, command.client_sn),
-        "total_amount": _amount("total_amount", command.amount),
-        "dynamic_id": _required("dynamic_id", command.code.reveal(), 32),
-        "subject": _required("subject", text.subject, 64),
-        "operator": _required("operator", text.operator, 32),
-        **_optional("payway", text.payway, 2),
-        **_optional("description", text.description, 256),
-        **_optional("device_id", device_id, 32),
-        **_optional("reflect", text.reflect, 64),
-    }
-    if text.goods:
-        body["goods_details"] = _goods(text.goods)
-    return _write(body)
+    return _write(
+        {
+            **_sale(command, terminal_sn, device_id),
+            "dynamic_id": _required("dynamic_id", command.code.reveal(), 32),
+            **_optional("payway", command.text.payway, 2),
+        }
+    )
+
+
+def encode_precreate(command: OfferOrder, *, terminal_sn: str, device_id: str) -> bytes:
+    """Write the body of ``/upay/v2/precreate``: a QR, which is what an order without sub_payway is paid with.
+
+    Raises:
+        ValueError: a field is not within the limits of the documents.
+    """
+    return _write({**_sale(command, terminal_sn, device_id), "payway": _required("payway", command.payway, 2)})
 
 
 def encode_query(client_sn: str, *, terminal_sn: str) -> bytes:
@@ -69,6 +72,15 @@ def encode_query(client_sn: str, *, terminal_sn: str) -> bytes:
 
 def encode_cancel(client_sn: str, *, terminal_sn: str) -> bytes:
     """Write the body of ``/upay/v2/cancel``.
+
+    Raises:
+        ValueError: a field is not within the limits of the documents.
+    """
+    return _write(_order(terminal_sn, client_sn))
+
+
+def encode_revoke(client_sn: str, *, terminal_sn: str) -> bytes:
+    """Write the body of ``/upay/v2/revoke``.
 
     Raises:
         ValueError: a field is not within the limits of the documents.
@@ -134,6 +146,21 @@ def encode_checkin(*, terminal_sn: str, device_id: str, os_info: str = "", sdk_v
             **_optional("sdk_version", sdk_version, 45),
         }
     )
+
+
+def _sale(command: SubmitPayment | OfferOrder, terminal_sn: str, device_id: str) -> Body:
+    """Return what pay and pre-create say alike."""
+    text = command.text
+    return {
+        **_order(terminal_sn, command.client_sn),
+        "total_amount": _amount("total_amount", command.amount),
+        "subject": _required("subject", text.subject, 64),
+        "operator": _required("operator", text.operator, 32),
+        **_optional("description", text.description, 256),
+        **_optional("device_id", device_id, 32),
+        **_optional("reflect", text.reflect, 64),
+        **({"goods_details": _goods(text.goods)} if text.goods else {}),
+    }
 
 
 def _order(terminal_sn: str, client_sn: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terminald.core.commands import Goods, OrderText, RefundOrder, SubmitPayment
+from terminald.core.commands import Goods, OfferOrder, OrderText, RefundOrder, SubmitPayment
 from terminald.core.ids import ClientSn, PaymentCode, Secret
 from terminald.core.money import MAX_AMOUNT, Fen
 from terminald.simulator.gateway_protocol import decode
@@ -20,6 +20,7 @@ TEXT = OrderText(subject="Cola", operator="kiosk")
 PAY = SubmitPayment(
     client_sn=ClientSn("c-1"), token=1, amount=Fen(350), code=PaymentCode("130818341921441147"), text=TEXT
 )
+OFFER = OfferOrder(client_sn=ClientSn("c-1"), token=1, amount=Fen(350), payway="3", text=TEXT)
 REFUND = RefundOrder(
     client_sn=ClientSn("c-1"), token=2, amount=Fen(350), request_no="undo", refund_amount=Fen(100), operator="kiosk"
 )
@@ -28,6 +29,10 @@ GOODS = Goods(id="g1", name="可乐", quantity=2, price=Fen(175))
 
 def pay(command: SubmitPayment = PAY, terminal_sn: str = SN, device_id: str = "") -> bytes:
     return upay.encode_pay(command, terminal_sn=terminal_sn, device_id=device_id)
+
+
+def precreate(command: OfferOrder = OFFER, terminal_sn: str = SN, device_id: str = "") -> bytes:
+    return upay.encode_precreate(command, terminal_sn=terminal_sn, device_id=device_id)
 
 
 def test_pay_without_options_has_the_required_fields_only() -> None:
@@ -58,14 +63,35 @@ def test_pay_with_everything() -> None:
     ]
 
 
+def test_precreate_names_its_provider_and_is_for_a_qr() -> None:
+    """What a basket prefers for scanned codes does not matter: the provider is the order's own."""
+    assert json.loads(precreate(replace(OFFER, text=replace(TEXT, payway="2")))) == {
+        "terminal_sn": SN,
+        "client_sn": "c-1",
+        "total_amount": "350",
+        "payway": "3",
+        "subject": "Cola",
+        "operator": "kiosk",
+    }
+
+
+def test_precreate_and_pay_describe_a_sale_alike() -> None:
+    text = replace(TEXT, description="d", reflect="r", goods=(GOODS,))
+    paid = json.loads(pay(replace(PAY, text=text), device_id="dev-1"))
+    offered = json.loads(precreate(replace(OFFER, text=text), device_id="dev-1"))
+    assert {name: value for name, value in paid.items() if name != "dynamic_id"} == {
+        name: value for name, value in offered.items() if name != "payway"
+    }
+
+
 def test_bodies_are_compact_and_utf8() -> None:
     body = pay(replace(PAY, text=replace(TEXT, subject="可乐")))
     assert '"subject":"可乐"'.encode() in body
     assert b": " not in body
 
 
-def test_query_and_cancel_name_the_order() -> None:
-    for encode in (upay.encode_query, upay.encode_cancel):
+def test_query_cancel_and_revoke_name_the_order() -> None:
+    for encode in (upay.encode_query, upay.encode_cancel, upay.encode_revoke):
         assert json.loads(encode("c-1", terminal_sn=SN)) == {"terminal_sn": SN, "client_sn": "c-1"}
 
 
@@ -97,12 +123,20 @@ def test_an_independent_reader_of_the_documents_accepts_every_request() -> None:
     for path, body in {
         upay.PAY_PATH: pay(replace(PAY, text=full), device_id="d" * 32),
         upay.QUERY_PATH: upay.encode_query("c-1", terminal_sn=SN),
+        upay.PRECREATE_PATH: precreate(replace(OFFER, text=full), device_id="d" * 32),
         upay.CANCEL_PATH: upay.encode_cancel("c-1", terminal_sn=SN),
+        upay.REVOKE_PATH: upay.encode_revoke("c-1", terminal_sn=SN),
         upay.REFUND_PATH: upay.encode_refund(REFUND, terminal_sn=SN),
         upay.ACTIVATE_PATH: upay.encode_activate(app_id="a", code=Secret("1"), device_id="d"),
         upay.CHECKIN_PATH: upay.encode_checkin(terminal_sn=SN, device_id="d"),
     }.items():
         assert decode(path, body)
+
+
+def test_a_refund_number_may_have_20_characters() -> None:
+    """Documents, refund_request_no: the simulated gateway, which was written from them, takes it."""
+    body = upay.encode_refund(replace(REFUND, request_no="n" * 20, operator="o" * 32), terminal_sn=SN)
+    assert decode(upay.REFUND_PATH, body)["refund_request_no"] == "n" * 20
 
 
 FAULTY: dict[str, Callable[[], bytes]] = {
@@ -123,6 +157,27 @@ FAULTY: dict[str, Callable[[], bytes]] = {
     "refund_amount": lambda: upay.encode_refund(replace(REFUND, refund_amount=Fen(0)), terminal_sn=SN),
     "code": lambda: upay.encode_activate(app_id="a", code=Secret(""), device_id="d"),
 }
+
+
+FAULTY_OFFERS: dict[str, Callable[[], bytes]] = {
+    "terminal_sn": lambda: precreate(terminal_sn=""),
+    "client_sn": lambda: precreate(replace(OFFER, client_sn=ClientSn("c" * 33))),
+    "total_amount": lambda: precreate(replace(OFFER, amount=Fen(0))),
+    "payway": lambda: precreate(replace(OFFER, payway="")),
+    "subject": lambda: precreate(replace(OFFER, text=replace(TEXT, subject="s" * 65))),
+    "operator": lambda: precreate(replace(OFFER, text=replace(TEXT, operator=""))),
+    "description": lambda: precreate(replace(OFFER, text=replace(TEXT, description="d" * 257))),
+    "reflect": lambda: precreate(replace(OFFER, text=replace(TEXT, reflect="r" * 65))),
+    "device_id": lambda: precreate(device_id="d" * 33),
+    "goods_id": lambda: precreate(replace(OFFER, text=replace(TEXT, goods=(replace(GOODS, id="i" * 33),)))),
+    "goods_details": lambda: precreate(replace(OFFER, text=replace(TEXT, goods=(GOODS,) * (MAX_GOODS + 1)))),
+}
+
+
+@pytest.mark.parametrize("field", FAULTY_OFFERS)
+def test_a_precreate_beyond_the_limits_is_refused_by_its_field(field: str) -> None:
+    with pytest.raises(ValueError, match=f"^{field}: "):
+        FAULTY_OFFERS[field]()
 
 
 @pytest.mark.parametrize("field", FAULTY)
