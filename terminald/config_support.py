@@ -17,8 +17,6 @@ class NotYet:
 #: To support something is to delete its line.
 NOT_YET = (
     NotYet(key="api.listen", allowed="leave it empty and use api.socket"),
-    NotYet(key="sale.methods", form="qr", allowed='["scan"]'),
-    NotYet(key="sale.delivery", form="confirm", allowed='"none"'),
     NotYet(
         key="scanner.driver", form="hid", allowed='"serial" (set the scanner to USB serial, also called CDC or VCOM)'
     ),

@@ -126,7 +126,7 @@ class Engine:
         self._inbox.put_nowait(self._close_waiting_sale)
         try:
             async with asyncio.timeout(grace_s):
-                while books.sale_with_customer(self.book) or self._is_printing() or self.keeper.is_asking:
+                while self._is_serving() or self._is_printing() or self.keeper.is_asking:
                     await self._news.wait()
         except TimeoutError:
             log.warning("stopping with a payment or a receipt still open; it goes on at the next start")
@@ -136,6 +136,13 @@ class Engine:
         sale = books.sale_with_customer(self.book)
         if sale and sale.state is SaleState.AWAITING_PAYMENT:
             await self._apply_surely(ToSale(sale_id=sale.id, event=ShutdownRequested()))
+
+    def _is_serving(self) -> bool:
+        """Whether a customer is being served, or what is open can be put right at once: a QR must not outlive us."""
+        undoing = (one for one in self.book.attempts.values() if one.undoing_since is not None)
+        returning = (one for one in self.book.refunds.values() if one.state.is_asking)
+        can_end = any(not one.is_unanswered for one in undoing) or any(not one.tries for one in returning)
+        return can_end or books.sale_with_customer(self.book) is not None
 
     def _is_printing(self) -> bool:
         """Whether a receipt is on its way; one that waits for an absent printer is not waited for."""

@@ -290,8 +290,6 @@ def test_values_are_typed(load_text: Loader) -> None:
 
 REFUSED = {
     "api.listen": 'api.listen = "127.0.0.1:8765"\napi.token_file = "/nonexistent"',
-    "sale.methods": 'sale.methods = ["scan", "qr"]',
-    "sale.delivery": 'sale.delivery = "confirm"',
     "scanner.driver": 'scanner = [{name = "a", device = "/dev/a", driver = "hid"}]',
     "scanner.trigger_on": 'scanner = [{name = "a", device = "/dev/a", trigger_on = "16 54 0D"}]',
     "scanner.trigger_off": 'scanner = [{name = "a", device = "/dev/a", trigger_off = "16550d"}]',

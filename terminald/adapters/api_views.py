@@ -8,7 +8,6 @@ import msgspec
 from terminald.adapters.ports import DeviceReport, KeyStatus, OrderLook, SaleFilter, Status
 from terminald.core.book import SaleView
 from terminald.core.ids import WallTime
-from terminald.core.sale_table import SaleState
 from terminald.core.schedule import Now
 from terminald.core.tables import Attention
 from terminald.errors import ApiError
@@ -21,7 +20,7 @@ from terminald.wire.api_views import rfc3339, rfc3339_or_none, sale_shape
 #: References, ids, ``sn`` and ``client_sn`` are all this short.
 MAX_NAME: Final = 64
 
-_STATES: Final = frozenset(state.value for state in SaleState)
+_STATES: Final = frozenset(state.value for state in shapes.ShownState)
 #: Events by their public words; whatever else is heard of an order says nothing about it.
 _ANSWERS: Final = {
     "OrderPaid": "paid",

@@ -29,36 +29,53 @@ _CODE = {
     "query": "sales.query",
     "sales": "sales.sales",
     "show": "sales.show",
+    "attention": "sales.attention",
+    "delivered": "returns.delivered",
+    "undelivered": "returns.undelivered",
+    "refund": "returns.refund",
+    "revoke": "returns.revoke",
     "receipt": "receipts.receipt",
     "events": "events.events",
     "demo": "demo.demo",
     "simulate": "simulate.simulate",
 }
-_STATES = ("awaiting_payment", "processing", "paid", "completed", "canceling", "canceled")
-_TOPICS = ("sale", "print", "scan", "device", "readiness", "key", "attention")
+_STATES = (
+    *("awaiting_payment", "processing", "paid", "completed"),
+    *("canceling", "canceled", "returning", "returned"),
+)
+_TOPICS = ("sale", "refund", "print", "scan", "device", "readiness", "key", "attention")
 _PARTS = ("gateway", "scanner", "printer")
 _SALE_HELP = "the sale's id, your reference, the gateway's sn, or a client_sn"
 
+_AMOUNT_HELP = "in yuan (3.50) or fen (350fen)"
+_RETURN_HELP = "Ctrl-C leaves it under way. Exit code 0 when it has gone back."
+
 _DESCRIPTION = """\
-Takes payments by scanned payment codes, for a host application or by hand.
+Takes payments by scanned payment codes and by QR codes, for a host application or by hand.
 
 the terminal:
-  run        the daemon: serve sales until it is told to stop
-  check      find every fault in the configuration
-  activate   give this terminal its identity at the gateway, once
-  status     is it ready, and if not, what to do
-  checkin    renew the terminal's key now
+  run          the daemon: serve sales until it is told to stop
+  check        find every fault in the configuration
+  activate     give this terminal its identity at the gateway, once
+  status       is it ready, and if not, what to do
+  checkin      renew the terminal's key now
 sales:
-  sell       begin a sale and follow it to its end
-  cancel     cancel a sale, and undo what may have happened
-  query      ask the gateway how a sale stands
-  sales      list sales
-  show       one sale with its attempts
-  receipt    print a receipt again, or draw it
-  events     follow what happens
+  sell         begin a sale and follow it to its end
+  cancel       cancel a sale, and undo what may have happened
+  query        ask the gateway how a sale stands
+  sales        list sales
+  show         one sale with its attempts and refunds
+  attention    what a person should look at in a sale; closes it
+  receipt      print a receipt again, or draw it
+  events       follow what happens
+paid sales:
+  delivered    report that the goods came out
+  undelivered  report that they did not: the money goes back
+  refund       give money back: an amount, or all that is left
+  revoke       give the whole payment back without a fee, on its day
 to try it out:
-  demo       everything simulated, from end to end, in a few seconds
-  simulate   one simulated part: gateway, scanner or printer
+  demo         everything simulated, from end to end, in a few seconds
+  simulate     one simulated part: gateway, scanner or printer
 
 "terminald COMMAND --help" says more about each."""
 _EPILOG = """\
@@ -132,7 +149,9 @@ def _parser() -> argparse.ArgumentParser:
         return made
 
     _terminal_commands(command)
+    _sell_command(command)
     _sale_commands(command)
+    _paid_sale_commands(command)
     _trial_commands(command)
     return parser
 
@@ -150,24 +169,44 @@ def _terminal_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     command("checkin", "Renew the terminal's key now. terminald does so by itself once a day. Exit code 3: it is not.")
 
 
-def _sale_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
+def _sell_command(command: Callable[..., argparse.ArgumentParser]) -> None:
     sell = command("sell", "Begin a sale and follow it to its end. Ctrl-C cancels it. Exit code 0 when it is paid.")
-    sell.add_argument("amount", type=_amount, metavar="AMOUNT", help="in yuan (3.50) or fen (350fen)")
+    sell.add_argument("amount", type=_amount, metavar="AMOUNT", help=_AMOUNT_HELP)
     sell.add_argument("--subject", default="Sale", help="what the customer's wallet shows (default: %(default)s)")
-    sell.add_argument("--method", action="append", choices=("scan", "qr"), help="how to pay; may be repeated")
-    sell.add_argument("--payway", metavar="N", help="the provider's number; normally told from the code")
+    sell.add_argument(
+        "--method",
+        action="append",
+        choices=("scan", "qr"),
+        help="how to pay: by a code that is scanned, or by a QR that is shown; repeat it for both at once",
+    )
+    sell.add_argument(
+        "--payway",
+        metavar="N",
+        help="with whose app the QR is scanned: 1 Alipay, 3 WeChat Pay, 17 UnionPay, …; a scanned code tells it itself",
+    )
+    sell.add_argument(
+        "--delivery",
+        choices=("none", "confirm"),
+        help="confirm: afterwards it is to be reported whether the goods came out",
+    )
     sell.add_argument("--reference", metavar="R", help="your own name for the sale (default: a new one)")
     sell.add_argument(
         "--code", choices=("-",), metavar="-", help='"-": read payment codes from standard input, one a line'
     )
+
+
+def _sale_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     for name, what in (
         ("cancel", "Cancel a sale before it is paid, and undo what may have happened at the gateway."),
         ("query", "Ask the gateway about every attempt of a sale."),
-        ("show", "Show one sale with its attempts."),
+        ("show", "Show one sale with its attempts and refunds."),
+        ("attention", "Show what a person should look at in a sale; with --reason: note that it is settled."),
         ("receipt", "Print a receipt again, marked as a copy; or draw it."),
     ):
         made = command(name, what)
         made.add_argument("sale", metavar="SALE", help=_SALE_HELP)
+        if name == "attention":
+            made.add_argument("--reason", metavar="TEXT", help="how it was settled, for the record")
         if name == "receipt":
             made.add_argument("--png", type=Path, metavar="FILE", help="draw it into this file instead")
     listing = command("sales", "List sales, newest first.")
@@ -178,6 +217,32 @@ def _sale_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     events = command("events", "Follow what happens until Ctrl-C. Nothing is lost while the daemon restarts.")
     events.add_argument("--since", type=_position, metavar="N", help="begin after this event; 0: from the beginning")
     events.add_argument("--topic", action="append", choices=_TOPICS, help="only this kind; may be repeated")
+
+
+def _paid_sale_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
+    for name, what, amount in (
+        ("delivered", "Report that the goods of a sale came out, where that is to be reported.", ""),
+        (
+            "undelivered",
+            "Report that goods of a sale did not come out: their money goes back.",
+            "what they were worth",
+        ),
+        ("refund", f"Give money of a paid sale back. {_RETURN_HELP}", "how much"),
+        ("revoke", f"Give a whole payment back without a fee, on its business day. {_RETURN_HELP}", ""),
+    ):
+        made = command(name, what)
+        made.add_argument("sale", metavar="SALE", help=_SALE_HELP)
+        if amount:
+            every = "all that is left when missing"
+            made.add_argument(
+                "amount", nargs="?", type=_amount, metavar="AMOUNT", help=f"{amount}, {_AMOUNT_HELP}; {every}"
+            )
+        if name == "refund":
+            made.add_argument(
+                "--reference",
+                metavar="R",
+                help="your own name for the refund, under which it is carried out once (default: a new one)",
+            )
 
 
 def _trial_commands(command: Callable[..., argparse.ArgumentParser]) -> None:

@@ -31,6 +31,8 @@ ANSWER_LIMIT_S = 180.0
 CONNECT_LIMIT_S = 5.0
 #: The daemon sends a sign of life every 10 s; three in a row are not missed by chance.
 SILENCE_LIMIT_S = 30.0
+#: How long a daemon that went away in the middle of something is waited for: a restart by systemd, on a slow board.
+PATIENCE_S = 60.0
 #: How soon a lost event stream is opened again.
 RECONNECT_S = 0.5
 

@@ -1,15 +1,18 @@
 """``terminald events``: what happens, as it happens."""
 
 import argparse
+from collections.abc import Callable, Mapping
 
 import msgspec
 
 from terminald.cli.client import connect, decode
 from terminald.cli.event_stream import StreamEvent
 from terminald.cli.outcome import DONE
-from terminald.cli.words import money, receipt_words, state_words
+from terminald.cli.words import key_words, money, receipt_words, refund_words, span, state_words
 from terminald.logs import escape
 from terminald.wire import api_shapes as shapes
+
+_SLIPS = {"receipt": "receipt", "qr": "QR", "refund": "refund receipt"}
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -41,21 +44,58 @@ def _human_line(event: StreamEvent) -> str:
 
 
 def _summary(event: StreamEvent) -> str:
-    match event.topic:
-        case "sale":
-            sale = decode(event.data, shapes.Sale)
-            return f"{sale.id} ({escape(sale.reference)}) {money(sale.amount)}: {state_words(sale)}"
-        case "print":
-            job = decode(event.data, shapes.PrintEvent)
-            return f"receipt{' (copy)' if job.copy else ''} of {job.sale}: {receipt_words(job.state)}"
-        case "scan":
-            scan = decode(event.data, shapes.ScanEvent)
-            return f"scan on {escape(scan.device)} not taken: {escape(scan.detail or scan.reason)}"
-        case "device":
-            device = decode(event.data, shapes.Device)
-            return f"{escape(device.name)}: {escape(device.state)} {escape(device.detail)}".rstrip()
-        case "readiness":
-            readiness = decode(event.data, shapes.ReadinessEvent)
-            return "ready" if readiness.ready else f"not ready: {', '.join(map(escape, readiness.reasons))}"
-        case _:
-            return escape(event.data.decode(errors="replace"))
+    summarise = _SUMMARIES.get(event.topic)
+    return escape(event.data.decode(errors="replace")) if summarise is None else summarise(event.data)
+
+
+def _sale(data: bytes) -> str:
+    sale = decode(data, shapes.Sale)
+    return f"{sale.id} ({escape(sale.reference)}) {money(sale.amount)}: {state_words(sale)}"
+
+
+def _refund(data: bytes) -> str:
+    told = decode(data, shapes.RefundEvent)
+    return f"{money(told.refund.amount)} of sale {told.sale}: {refund_words(told.refund)}"
+
+
+def _print(data: bytes) -> str:
+    job = decode(data, shapes.PrintEvent)
+    return f"{_SLIPS[job.slip]}{' (copy)' if job.copy else ''} of {job.sale}: {receipt_words(job.state)}"
+
+
+def _scan(data: bytes) -> str:
+    scan = decode(data, shapes.ScanEvent)
+    return f"scan on {escape(scan.device)} not taken: {escape(scan.detail or scan.reason)}"
+
+
+def _device(data: bytes) -> str:
+    device = decode(data, shapes.Device)
+    return f"{escape(device.name)}: {escape(device.state)} {escape(device.detail)}".rstrip()
+
+
+def _readiness(data: bytes) -> str:
+    readiness = decode(data, shapes.ReadinessEvent)
+    return "ready" if readiness.ready else f"not ready: {', '.join(map(escape, readiness.reasons))}"
+
+
+def _key(data: bytes) -> str:
+    told = decode(data, shapes.KeyEvent)
+    alarm = f"; {escape(told.attention.code)}: {escape(told.attention.advice)}" if told.attention else ""
+    return f"{key_words(told.key.state)}, {span(told.key.age_s)} old{alarm}"
+
+
+def _attention(data: bytes) -> str:
+    told = decode(data, shapes.AttentionEvent)
+    return f"sale {told.sale}: {escape(told.code)}: {escape(told.advice)}"
+
+
+_SUMMARIES: Mapping[str, Callable[[bytes], str]] = {
+    "sale": _sale,
+    "refund": _refund,
+    "print": _print,
+    "scan": _scan,
+    "device": _device,
+    "readiness": _readiness,
+    "key": _key,
+    "attention": _attention,
+}

@@ -1,4 +1,4 @@
-"""``terminald cancel``, ``query``, ``sales`` and ``show``: sales by any of their names."""
+"""``terminald cancel``, ``query``, ``sales``, ``show`` and ``attention``: sales by any of their names."""
 
 import argparse
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 from terminald.cli.client import connect, decode
 from terminald.cli.outcome import DONE, WRONG_USAGE, CommandFailed
 from terminald.cli.words import (
+    delivery_words,
     fields,
     local_time,
     money,
@@ -14,10 +15,13 @@ from terminald.cli.words import (
     provider,
     reason_words,
     receipt_words,
+    refund_words,
+    since,
     state_words,
     table,
 )
 from terminald.core.money import format_yuan
+from terminald.core.refund_table import RefundKind
 from terminald.logs import escape
 from terminald.wire import api_shapes as shapes
 
@@ -32,6 +36,12 @@ _ANSWERS = {
     "mismatched": "an answer about another order, terminal or amount: a person must look",
     "unanswered": "no usable answer",
 }
+_KINDS = {
+    RefundKind.REFUND: "an amount",
+    RefundKind.REVOKE: "the whole payment, revoked without a fee",
+    RefundKind.RETURN: "all that is left",
+}
+_ATTEMPTS = {"scan": "a scanned code", "qr": "a QR"}
 
 
 def cancel(args: argparse.Namespace) -> int:
@@ -67,6 +77,27 @@ def show(args: argparse.Namespace) -> int:
     return DONE
 
 
+def attention(args: argparse.Namespace) -> int:
+    """Show what a person should look at in a sale; or note, with a reason, that it is settled."""
+    with connect(args) as daemon:
+        path = daemon.sale_path(args.sale)
+        if args.reason is None:
+            body = daemon.get(path)
+        else:
+            body = daemon.post(f"{path}/attention", shapes.ClosingRequest(reason=args.reason))
+    sale = decode(body, shapes.Sale)
+    if args.json:
+        print(body.decode())
+    elif sale.attention is not None:
+        print("\n".join(_alarm(sale, sale.attention)))
+        print(f'Once it is settled: terminald attention {sale.id} --reason "what was done"')
+    elif args.reason is None:
+        print(f"Nothing about sale {sale.id} waits for a person: {state_words(sale)}.")
+    else:
+        print(f"Noted. Sale {sale.id}: {state_words(sale)}.")
+    return DONE
+
+
 def sales(args: argparse.Namespace) -> int:
     """List sales."""
     with connect(args) as daemon:
@@ -85,7 +116,10 @@ def sales(args: argparse.Namespace) -> int:
     if not page.sales:
         print("no sales")
         return DONE
-    print(table([("created", "state", "yuan", "reference", "id", ""), *map(_row, page.sales)], right=(2,)))
+    if args.attention:
+        print("\n\n".join("\n".join(_alarm(sale, sale.attention)) for sale in page.sales if sale.attention))
+    else:
+        print(table([("created", "state", "yuan", "reference", "id", ""), *map(_row, page.sales)], right=(2,)))
     if page.next_cursor is not None:
         print(f"(the newest {len(page.sales)}; --limit, --day or --state show others)")
     return DONE
@@ -109,9 +143,16 @@ def _row(sale: shapes.Sale) -> tuple[str, ...]:
     return local_time(sale.created_at), sale.state.value, amount, name, sale.id, note
 
 
+def _alarm(sale: shapes.Sale, raised: shapes.Attention) -> Iterator[str]:
+    """Say what a person should look at, since when, and what to do."""
+    yield f"sale {sale.id} ({escape(sale.reference)}): {state_words(sale)}"
+    yield f"  {escape(raised.code)} since {local_time(raised.since)} ({since(raised.since)})"
+    yield f"  {escape(raised.advice)}"
+
+
 def _describe(sale: shapes.Sale) -> Iterator[str]:
     yield f"sale {sale.id}: {state_words(sale)}"
-    attention = sale.attention
+    raised = sale.attention
     yield fields(
         (
             ("reference", escape(sale.reference)),
@@ -119,15 +160,39 @@ def _describe(sale: shapes.Sale) -> Iterator[str]:
             ("subject", escape(sale.subject)),
             ("created", local_time(sale.created_at)),
             ("closed", local_time(sale.closed_at)),
+            ("QR", _qr(sale.qr) if sale.qr else ""),
+            ("delivery", delivery_words(sale.delivery)),
+            ("returned", money(sale.returned) if sale.returned else ""),
             ("receipt", receipt_words(sale.receipt)),
-            ("attention", f"{escape(attention.code)}: {escape(attention.advice)}" if attention else ""),
+            ("attention", f"{escape(raised.code)}: {escape(raised.advice)}" if raised else ""),
         ),
         indent="  ",
     )
+    yield from _describe_attempts(sale)
+    for number, refund in enumerate(sale.refunds, start=1):
+        yield f"  refund {number}: {money(refund.amount)}, {refund_words(refund)}"
+        yield fields(
+            (
+                ("id", refund.id),
+                ("reference", escape(refund.reference or "")),
+                ("kind", _KINDS[refund.kind]),
+                ("started", local_time(refund.started_at)),
+                ("ended", local_time(refund.ended_at)),
+            ),
+            indent="    ",
+        )
+
+
+def _qr(qr: shapes.Qr) -> str:
+    return f"{escape(qr.content)} for {provider(qr.payway)}, until {local_time(qr.expires_at, with_date=False)}"
+
+
+def _describe_attempts(sale: shapes.Sale) -> Iterator[str]:
     for number, attempt in enumerate(sale.attempts, start=1):
         yield f"  attempt {number}: {outcome_words(attempt)}"
         yield fields(
             (
+                ("kind", _ATTEMPTS.get(attempt.kind, escape(attempt.kind))),
                 ("client_sn", attempt.client_sn),
                 ("sn", escape(attempt.sn or "")),
                 ("trade_no", escape(attempt.trade_no or "")),

@@ -5,21 +5,39 @@ import sys
 import time
 
 from terminald.adapters.clock import new_ulid, wall_ms
-from terminald.cli.client import Daemon, connect, decode
+from terminald.cli.client import PATIENCE_S, Daemon, connect, decode
 from terminald.cli.event_stream import StreamEvent
 from terminald.cli.outcome import DONE, FAILED, REFUSED, CommandFailed, say_error
-from terminald.cli.words import error_words, money, reason_words, receipt_words, state_words
+from terminald.cli.qr_code import draw
+from terminald.cli.words import (
+    error_words,
+    local_time,
+    money,
+    outcome_words,
+    provider,
+    reason_words,
+    receipt_words,
+    state_words,
+)
 from terminald.core.ids import WallTime
 from terminald.logs import escape
 from terminald.wire import api_shapes as shapes
 
-#: How long a daemon that went away in the middle of a sale is waited for: a restart by systemd, on a slow board.
-PATIENCE_S = 60.0
 #: How long a receipt is followed after the sale is over; then it is the printer's affair.
 RECEIPT_WAIT_S = 15.0
 
 _PAID = frozenset({shapes.ShownState.PAID, shapes.ShownState.COMPLETED})
 _PRINTING = frozenset({"queued", "printing"})
+#: A QR order that ended without a payment.
+_UNPAID = frozenset(
+    {
+        shapes.Outcome.DECLINED,
+        shapes.Outcome.REVERSING,
+        shapes.Outcome.REVERSED,
+        shapes.Outcome.UNSENT,
+        shapes.Outcome.WATCHING,
+    }
+)
 
 
 def sell(args: argparse.Namespace) -> int:
@@ -30,6 +48,7 @@ def sell(args: argparse.Namespace) -> int:
         subject=args.subject,
         methods=None if args.method is None else tuple(args.method),
         payway=args.payway,
+        delivery=args.delivery,
     )
     with connect(args) as daemon:
         selling = _Selling(daemon, is_quiet=args.json, reads_codes=args.code == "-")
@@ -49,9 +68,12 @@ class _Selling:
         self._daemon = daemon
         self._stream = sys.stderr if is_quiet else sys.stdout
         self._reads_codes = reads_codes
-        #: How many attempts there were when a code was presented: the same sale is not given two at once.
+        #: How many codes there were when one was presented: the same sale is not given two at once.
         self._presented = -1
         self._told = ""
+        #: The QR that is shown, and the orders of those that are not any more.
+        self._qr = ""
+        self._ended: set[str] = set()
         self._receipt = ""
 
     def run(self, request: shapes.SaleRequest) -> shapes.Sale:
@@ -65,14 +87,19 @@ class _Selling:
         while not self._is_over(sale, give_up_at):
             self._present(sale)
             sale = self._take(next(events), sale)
-            if not sale.state.is_final:
+            if not _is_sold(sale):
                 give_up_at = time.monotonic() + RECEIPT_WAIT_S
         if self._receipt not in ("", "off"):
             self._say(f"Receipt: {receipt_words(self._receipt)}.")
+        if sale.state is shapes.ShownState.PAID:
+            until = f" until {local_time(sale.delivery.deadline, with_date=False)}" if sale.delivery.deadline else ""
+            self._say(
+                f"Now report the goods{until}: terminald delivered {sale.id}, or terminald undelivered {sale.id}."
+            )
         return sale
 
     def _is_over(self, sale: shapes.Sale, give_up_at: float) -> bool:
-        return sale.state.is_final and (self._receipt not in _PRINTING or time.monotonic() > give_up_at)
+        return _is_sold(sale) and (self._receipt not in _PRINTING or time.monotonic() > give_up_at)
 
     def _take(self, event: StreamEvent, sale: shapes.Sale) -> shapes.Sale:
         match event.topic:
@@ -83,7 +110,7 @@ class _Selling:
                     return news
             case "print":
                 job = decode(event.data, shapes.PrintEvent)
-                if job.sale == sale.id:
+                if job.sale == sale.id and job.slip == "receipt":
                     self._receipt = job.state
             case "scan":
                 scan = decode(event.data, shapes.ScanEvent)
@@ -93,27 +120,44 @@ class _Selling:
 
     def _tell(self, sale: shapes.Sale) -> None:
         self._receipt = sale.receipt
-        last = sale.attempts[-1] if sale.attempts else None
-        if sale.state is shapes.ShownState.AWAITING_PAYMENT and last is not None:
-            why = error_words(last.error) if last.error else reason_words("declined")
-            words = f"Not paid with {escape(last.code or 'this code')}: {why}. Another code may be presented."
-        elif sale.state is shapes.ShownState.AWAITING_PAYMENT:
-            words = "Now the customer shows a payment code to the scanner."
-        else:
-            words = state_words(sale)
-            words = f"{words[:1].upper()}{words[1:]}."
-        if words != self._told:
+        is_waiting = sale.state is shapes.ShownState.AWAITING_PAYMENT
+        words = _invitation(sale) if is_waiting else f"{_capital(state_words(sale))}."
+        if words and words != self._told:
             self._told = words
             self._say(words)
+        if is_waiting:
+            self._tell_of_ended_qr(sale)
+        if sale.qr is not None and sale.qr.content != self._qr:
+            self._qr = sale.qr.content
+            self._show(sale.qr)
+
+    def _tell_of_ended_qr(self, sale: shapes.Sale) -> None:
+        """Say that a QR is not to be paid any more, while the sale goes on without it."""
+        ended = {one.client_sn: one for one in sale.attempts if one.kind == "qr" and one.outcome in _UNPAID}
+        for client_sn in ended.keys() - self._ended:
+            error = ended[client_sn].error
+            why = f" ({error_words(error)})" if error else ""
+            self._say(f"The QR can not be paid{why}; another one follows if there is time for it.")
+        self._ended |= ended.keys()
+
+    def _show(self, qr: shapes.Qr) -> None:
+        if drawn := draw(qr.content, self._stream):
+            self._say(drawn)
+        until = local_time(qr.expires_at, with_date=False)
+        self._say(f"The customer scans this QR with {provider(qr.payway)} until {until}: {escape(qr.content)}")
 
     def _present(self, sale: shapes.Sale) -> None:
         """Present the next line of standard input while a code is wanted; at its end the scanners go on alone."""
-        is_wanted = sale.state is shapes.ShownState.AWAITING_PAYMENT and len(sale.attempts) != self._presented
+        codes = len(_codes(sale))
+        # A QR that is being made is shown first: while a line is awaited nothing else is told.
+        is_making = any(one.kind == "qr" and one.outcome is shapes.Outcome.PROCESSING for one in sale.attempts)
+        is_wanted = _invitation(sale) != "" and not is_making and codes != self._presented
+        is_wanted = is_wanted and sale.state is shapes.ShownState.AWAITING_PAYMENT
         while is_wanted and self._reads_codes:
             line = sys.stdin.readline()
             self._reads_codes = line != ""
             if line.strip() and self._submit(sale, line.strip()):
-                self._presented, is_wanted = len(sale.attempts), False
+                self._presented, is_wanted = codes, False
 
     def _submit(self, sale: shapes.Sale, code: str) -> bool:
         """Present one code; False when it was not taken and another one may be."""
@@ -126,6 +170,30 @@ class _Selling:
 
     def _say(self, words: str) -> None:
         print(words, file=self._stream, flush=True)
+
+
+def _is_sold(sale: shapes.Sale) -> bool:
+    """Whether the customer is done with: paid, or not to be paid any more. Delivery is reported by who hands over."""
+    is_reported_later = sale.state is shapes.ShownState.PAID and sale.delivery.required
+    return sale.state.is_final or sale.state is shapes.ShownState.RETURNING or is_reported_later
+
+
+def _codes(sale: shapes.Sale) -> list[shapes.Attempt]:
+    return [one for one in sale.attempts if one.kind == "scan"]
+
+
+def _invitation(sale: shapes.Sale) -> str:
+    """Say what the customer can do, and what became of the last code; empty where there is nothing but the QR."""
+    if codes := _codes(sale):
+        last = codes[-1]
+        why = reason_words("declined") if last.outcome is shapes.Outcome.DECLINED else outcome_words(last)
+        why = error_words(last.error) if last.error else why
+        return f"Not paid with {escape(last.code or 'this code')}: {why}. Another code may be presented."
+    return "Now the customer shows a payment code to the scanner." if "scan" in sale.methods else ""
+
+
+def _capital(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}"
 
 
 def _cancel(daemon: Daemon, reference: str) -> shapes.Sale:

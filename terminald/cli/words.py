@@ -1,10 +1,12 @@
 """What the API says, in plain words."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from terminald.core.money import format_yuan
 from terminald.core.receipt import display_width, provider_name
+from terminald.core.refund_table import RefundState
+from terminald.core.sale_table import DeliveryState
 from terminald.logs import escape
 from terminald.wire import api_shapes as shapes
 
@@ -27,8 +29,8 @@ _RECEIPTS = {
     "failed": "not printed: the printer failed",
 }
 _OUTCOMES = {
-    shapes.Outcome.HELD: "waiting until the QR is undone",
-    shapes.Outcome.OFFERED: "shown as a QR",
+    shapes.Outcome.HELD: "presented; held back until the QR is undone",
+    shapes.Outcome.OFFERED: "offered as a QR, which can be paid",
     shapes.Outcome.PROCESSING: "with the gateway",
     shapes.Outcome.PAID: "paid",
     shapes.Outcome.DECLINED: "declined",
@@ -36,6 +38,31 @@ _OUTCOMES = {
     shapes.Outcome.REVERSED: "undone, no money kept",
     shapes.Outcome.UNSENT: "never sent",
     shapes.Outcome.WATCHING: "unknown to the gateway; looked up again later",
+}
+_REFUNDS = {
+    RefundState.QUEUED: "waiting for its turn",
+    RefundState.REVOKING: "being revoked",
+    RefundState.CHECKING: "revoke sent; what came of it is being looked up",
+    RefundState.REFUNDING: "being refunded",
+    RefundState.PROVING: "refund sent; what came of it is being looked up",
+    RefundState.BLOCKED: "held up: the gateway refuses it for now; tried again about every hour",
+    RefundState.DONE: "gone back",
+    RefundState.REFUSED: "refused by the gateway; the money stays where it is",
+    RefundState.CLOSED: "closed by a person, who has settled it by other means",
+}
+_DELIVERIES = {
+    DeliveryState.NONE: "to be reported once the sale is paid",
+    DeliveryState.PENDING: "not reported yet; awaited",
+    DeliveryState.OVERDUE: "not reported in time",
+    DeliveryState.DELIVERED: "the goods came out",
+    DeliveryState.UNDELIVERED: "the goods, or some of them, did not come out",
+}
+_KEYS = {
+    "fresh": "accepted",
+    "stale": "due for renewal",
+    "expired": "older than the gateway allows",
+    "doubtful": "renewal had no clear answer; still valid",
+    "locked_out": "not accepted by the gateway",
 }
 
 
@@ -77,24 +104,83 @@ def paid_attempt(sale: shapes.Sale) -> shapes.Attempt | None:
 
 def state_words(sale: shapes.Sale) -> str:
     """Say how a sale stands, and what it means for the money, in one line."""
+    return _STATES[sale.state](sale)
+
+
+def _awaiting(sale: shapes.Sale) -> str:
+    ways = {"scan": "the customer's payment code", "qr": "the customer to scan the QR"}
+    return f"waiting for {', or for '.join(ways.get(method, escape(method)) for method in sale.methods)}"
+
+
+def _processing(sale: shapes.Sale) -> str:
+    if any(attempt.outcome is shapes.Outcome.HELD for attempt in sale.attempts):
+        return "a code was presented; the QR is being undone first, so that only one of them is paid"
+    return "with the gateway; the customer may have to confirm on the phone"
+
+
+def _paid(sale: shapes.Sale) -> str:
     attempt = paid_attempt(sale)
-    match sale.state:
-        case shapes.ShownState.AWAITING_PAYMENT:
-            return "waiting for the customer's payment code"
-        case shapes.ShownState.PROCESSING:
-            return "with the gateway; the customer may have to confirm on the phone"
-        case shapes.ShownState.PAID | shapes.ShownState.COMPLETED:
-            name = provider(attempt.payway) if attempt else ""
-            number = f", transaction {escape(attempt.sn)}" if attempt and attempt.sn else ""
-            return f"paid {money(sale.paid)}{f' with {name}' if name else ''}{number}"
-        case shapes.ShownState.CANCELING:
-            return f"being canceled: {reason_words(sale.reason)}; if the customer was charged, it goes back by itself"
-        case shapes.ShownState.RETURNING:
-            return f"paid {money(sale.paid)}, and the money is on its way back"
-        case shapes.ShownState.RETURNED:
-            return f"paid {money(sale.paid)}, and all of it has gone back"
-        case shapes.ShownState.CANCELED:
-            return f"canceled, no money is kept: {reason_words(sale.reason)}"
+    name = provider(attempt.payway) if attempt else ""
+    number = f", transaction {escape(attempt.sn)}" if attempt and attempt.sn else ""
+    return "; ".join((f"paid {money(sale.paid)}{f' with {name}' if name else ''}{number}", *_beside_paid(sale)))
+
+
+def _beside_paid(sale: shapes.Sale) -> Iterator[str]:
+    """Say what else there is to know of a sale whose money is not all on its way back."""
+    if sale.returned:
+        yield f"{money(sale.returned)} of it has gone back"
+    if on_its_way := sum(one.amount for one in sale.refunds if one.ended_at is None):
+        yield f"{money(on_its_way)} of it is on its way back"
+    if sale.state is shapes.ShownState.PAID and sale.delivery.required:
+        yield "it is not reported yet whether the goods came out"
+
+
+def _canceling(sale: shapes.Sale) -> str:
+    return f"being canceled: {reason_words(sale.reason)}; if the customer was charged, it goes back by itself"
+
+
+def _canceled(sale: shapes.Sale) -> str:
+    return f"canceled, no money is kept: {reason_words(sale.reason)}"
+
+
+def _returning(sale: shapes.Sale) -> str:
+    already = f" {money(sale.returned)} has gone back," if sale.returned else ""
+    return f"paid {money(sale.paid)},{already} and {'the rest' if already else 'the money'} is on its way back"
+
+
+def _returned(sale: shapes.Sale) -> str:
+    return f"paid {money(sale.paid)}, and all of it has gone back"
+
+
+_STATES: Mapping[shapes.ShownState, Callable[[shapes.Sale], str]] = {
+    shapes.ShownState.AWAITING_PAYMENT: _awaiting,
+    shapes.ShownState.PROCESSING: _processing,
+    shapes.ShownState.PAID: _paid,
+    shapes.ShownState.COMPLETED: _paid,
+    shapes.ShownState.CANCELING: _canceling,
+    shapes.ShownState.CANCELED: _canceled,
+    shapes.ShownState.RETURNING: _returning,
+    shapes.ShownState.RETURNED: _returned,
+}
+
+
+def refund_words(refund: shapes.Refund) -> str:
+    """Say how money that goes back is doing, with the last thing that went wrong."""
+    words = _REFUNDS[refund.state]
+    return f"{words} ({error_words(refund.error)})" if refund.error and refund.state is not RefundState.DONE else words
+
+
+def delivery_words(delivery: shapes.Delivery) -> str:
+    """Say what is known about the goods; empty where nobody reports it."""
+    if not delivery.required:
+        return ""
+    until = f" until {local_time(delivery.deadline, with_date=False)}" if delivery.deadline else ""
+    return f"{_DELIVERIES[delivery.state]}{until}"
+
+
+def key_words(state: str) -> str:
+    """Say how the terminal's key is doing."""
+    return _KEYS.get(state, escape(state))
 
 
 def local_time(text: str | None, *, with_date: bool = True) -> str:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from terminald.core.attempt_table import GATEWAY_ASKS, TABLE, Attempt, AttemptState
 from terminald.core.commands import Command, OfferOrder, OpenAttempt, OpenOffer, OrderText, SubmitPayment
 from terminald.core.events import (
+    AbandonRequested,
     Answer,
     AnswerMismatched,
     AttentionDue,
@@ -12,9 +13,12 @@ from terminald.core.events import (
     HoldEnded,
     LastLookDue,
     LookDue,
+    OrderAbsent,
     OrderErrored,
     OrderFacts,
+    OrderPending,
     OutcomeUnknown,
+    PaymentNotSeen,
     PollDue,
     PollWindowClosed,
     PowerReturned,
@@ -25,6 +29,7 @@ from terminald.core.events import (
     RequestNotSent,
     RetryDue,
     WayCleared,
+    YieldRequested,
 )
 from terminald.core.ids import ClientSn, SaleId
 from terminald.core.money import Fen
@@ -43,6 +48,8 @@ from terminald.core.tables import Attention, Wakeup, find_row
 
 #: Money is on its way back, or must be found first.
 _UNDOING = frozenset({AttemptState.REVERSING, AttemptState.PROVING, AttemptState.SETTLING, AttemptState.REFUNDING})
+#: What proves neither that a QR order is paid nor that it is closed.
+_NOT_SEEN = (OrderPending, OrderErrored, OrderAbsent, AnswerMismatched, QueryFailed)
 #: With the customer: asked about regularly, until the window closes.
 _POLLED = frozenset({AttemptState.POLLING, AttemptState.OFFERED})
 OPEN_TOO_LONG = "reversal_open"
@@ -122,13 +129,30 @@ def step(attempt: Attempt, event: Event, *, now: Now, rules: Rules) -> tuple[Att
     Raises:
         IllegalTransition: the table has no such row; nothing was changed.
     """
-    row = find_row(TABLE, attempt.state, event)
+    row = find_row(TABLE, attempt.state, _judged(attempt, event))
     asks_gateway = not GATEWAY_ASKS.isdisjoint(row.ask)
     after = _learn(attempt, event, now, rules)
     after = replace(after, state=row.to, token=after.token + asks_gateway)
     after = _enter(attempt.state, after, now, rules)
     after = _arrange(after, event, now, rules, is_waiting=asks_gateway)
     return after, tuple(ask(after) for ask in row.ask)
+
+
+def _judged(attempt: Attempt, event: Event) -> Event:
+    """Tell apart what the same event means for a QR order that a presented code waits for: it is not polled on.
+
+    One that is not with the customer yet, or is being undone already, can not have been paid for the sale.
+    """
+    is_yielding = _is_yielding(attempt)
+    if isinstance(event, YieldRequested) and attempt.state is not AttemptState.OFFERED and not is_yielding:
+        return AbandonRequested()
+    if is_yielding and isinstance(event, _NOT_SEEN):
+        return PaymentNotSeen(facts=event.facts, fault=event.fault)
+    return event
+
+
+def _is_yielding(attempt: Attempt) -> bool:
+    return attempt.state is AttemptState.POLLING and attempt.kind == "qr"
 
 
 def _learn(attempt: Attempt, event: Event, now: Now, rules: Rules) -> Attempt:
@@ -204,7 +228,7 @@ def next_wakeup(attempt: Attempt) -> Wakeup | None:
     Deterministic: of equal moments the one that stands first here.
     """
     state, times = attempt.state, list[Wakeup]()
-    if state in _POLLED:
+    if state in _POLLED and not _is_yielding(attempt):
         times.append(Wakeup(at=attempt.window_ends, event=PollWindowClosed()))
     if state is AttemptState.HELD:
         times.append(Wakeup(at=attempt.window_ends, event=HoldEnded()))

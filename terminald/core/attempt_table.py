@@ -47,6 +47,7 @@ from terminald.core.events import (
     OutcomeUnknown,
     PayConfirmed,
     PayDeclined,
+    PaymentNotSeen,
     PollDue,
     PollWindowClosed,
     PowerReturned,
@@ -63,6 +64,7 @@ from terminald.core.events import (
     ReversalPending,
     ReversalRefused,
     WayCleared,
+    YieldRequested,
 )
 from terminald.core.ids import ClientSn, Instant, SaleId, WallTime
 from terminald.core.money import Fen
@@ -258,6 +260,8 @@ TABLE: Table[AttemptState, Attempt] = {
         QueryFailed: Row(_S.OFFERED),
         PollWindowClosed: Row(_S.REVERSING, (_reverse, _given_up)),
         AbandonRequested: Row(_S.REVERSING, (_reverse,)),
+        # It may have been paid since the last look: a cancel would give that money back.
+        YieldRequested: Row(_S.POLLING, (_query,)),
         Recovered: Row(_S.OFFERED, (_query,)),
         PowerReturned: Row(_S.OFFERED, (_query,)),
     },
@@ -287,6 +291,8 @@ TABLE: Table[AttemptState, Attempt] = {
         QueryFailed: Row(_S.POLLING),
         PollWindowClosed: Row(_S.REVERSING, (_reverse, _given_up)),
         AbandonRequested: Row(_S.REVERSING, (_reverse,)),
+        PaymentNotSeen: Row(_S.REVERSING, (_reverse,)),
+        YieldRequested: Row(_S.POLLING),
         Recovered: Row(_S.POLLING, (_query,)),
         PowerReturned: Row(_S.POLLING, (_query,)),
     },

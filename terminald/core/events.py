@@ -174,6 +174,14 @@ class AbandonRequested(Event):
     """The sale does not want this payment any more."""
 
 
+class YieldRequested(Event):
+    """A code was presented beside this QR order: it is undone, unless the customer has paid it already."""
+
+
+class PaymentNotSeen(Answer):
+    """Asked because of a presented code, the gateway does not say that the QR order is paid, or that it is closed."""
+
+
 class WayCleared(Event):
     """The order that stood in the way is proven unpaid: the code that was held may be submitted (I1)."""
 

@@ -29,7 +29,10 @@ from terminald.core.commands import (
 from terminald.core.events import (
     AbandonRequested,
     Event,
+    PowerReturned,
+    Recovered,
     WayCleared,
+    YieldRequested,
 )
 from terminald.core.ids import ClientSn, JobId, PaymentCode, RefundId, SaleId, WallTime
 from terminald.core.money import Fen
@@ -41,7 +44,7 @@ from terminald.core.return_events import (
     RefundBegun,
     ReturnBegun,
 )
-from terminald.core.sale_table import Sale
+from terminald.core.sale_table import Sale, YieldAttempt
 from terminald.core.schedule import Now, Rules
 from terminald.core.spool import PrintJob
 from terminald.core.stimuli import (
@@ -58,6 +61,7 @@ from terminald.core.stimuli import (
     ToSale,
 )
 from terminald.core.tables import Attention
+from terminald.errors import IllegalTransition
 
 
 def advance(book: Book, stimulus: Stimulus, *, now: Now, rules: Rules, fresh: ClientSn) -> Advance:
@@ -75,7 +79,12 @@ def advance(book: Book, stimulus: Stimulus, *, now: Now, rules: Rules, fresh: Cl
 
 
 def _is_stale(told: ToAttempt | ToRefund | ToJob, subject: Attempt | Refund | PrintJob | None) -> bool:
-    """Whether a completion comes too late: something else was asked since, or it is closed by other means."""
+    """Whether a completion comes too late: something else was asked since, or it is closed by other means.
+
+    So does a recovery of what another one's recovery has closed.
+    """
+    if isinstance(told.event, Recovered | PowerReturned):
+        return subject is None or subject.state.is_final
     return told.token is not None and (subject is None or subject.state.is_final or told.token != subject.token)
 
 
@@ -147,6 +156,8 @@ class _Draft:
             case TellSale():
                 if sales.concerns(self._sale(command.sale_id), command.event):
                     self._tell_sale(command.sale_id, command.event)
+            case YieldAttempt():
+                self._tell_attempt(command.client_sn, YieldRequested())
             case AbandonAttempt():
                 self._tell_attempt(command.client_sn, AbandonRequested())
             case OpenAttempt():
@@ -273,7 +284,9 @@ class _Draft:
 
     def _open_refund(self, sale_id: SaleId, asked: Asked) -> None:
         seen = self._seen(sale_id)
-        is_whole = asked.kind is not RefundKind.REFUND or asked.amount == seen.returnable
+        if seen.paid_by is None:
+            raise IllegalTransition(seen.sale.state.value, type(asked).__name__)
+        is_whole = asked.kind is not RefundKind.REFUND or asked.amount >= seen.sale.paid - seen.sale.returned
         refund = refunds.begin(asked, len(seen.refunds) + 1, paid_order(seen), now=self._now)
         self._refunds[refund.id] = refund
         self._note("refund", refund.id, sale_id, "RefundOpened", "", refund.state)
@@ -294,10 +307,16 @@ class _Draft:
 
     def _close_attention(self, closing: CloseAttention) -> None:
         seen = self._seen(closing.sale_id)
-        for refund in seen.refunds:
-            if refund.attention is not None and ClosedByHand in REFUND_TABLE[refund.state]:
-                self._note_closed("refund", refund.id, closing, refund.attention)
-                self._tell_refund(refund.id, ClosedByHand())
+        for refund_id in (one.id for one in seen.refunds):
+            # As it is now: the end of the one before may have been its turn.
+            refund = self._refund(refund_id)
+            if refund.attention is None:
+                continue
+            self._note_closed("refund", refund_id, closing, refund.attention)
+            if ClosedByHand in REFUND_TABLE[refund.state]:
+                self._tell_refund(refund_id, ClosedByHand())
+            else:
+                self._refunds[refund_id] = replace(refund, attention=None, attention_closed=refund.attention.code)
         for one in seen.attempts:
             if one.attention is not None:
                 self._attempts[one.client_sn] = replace(one, attention=None, attention_closed=one.attention.code)

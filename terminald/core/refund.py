@@ -24,6 +24,7 @@ from terminald.core.money import Fen
 from terminald.core.refund_table import GATEWAY_ASKS, TABLE, Refund, RefundKind, RefundState
 from terminald.core.return_events import (
     NothingLeft,
+    OrderStuck,
     RefundAccounted,
     RefundDenied,
     RefundHeldUp,
@@ -44,6 +45,7 @@ OPEN_TOO_LONG = "refund_open"
 _ATTENTION: dict[type[Event], str] = {
     AnswerMismatched: "answer_mismatch",
     OrderErrored: "order_errored",
+    OrderStuck: "order_errored",
     OrderAbsent: "order_lost",
     AttentionDue: OPEN_TOO_LONG,
 }
@@ -104,7 +106,7 @@ def begin(asked: Asked, number: int, paid: PaidOrder, *, now: Now) -> Refund:
 
 def turn(refund: Refund, paid: PaidOrder, left: Fen, *, now: Now, rules: Rules) -> Turn:
     """Return how a refund begins whose turn has come: what is left of the payment is known now."""
-    if refund.kind is not RefundKind.REFUND and left <= 0:
+    if left <= 0:
         return NothingLeft(left=left)
     if refund.kind is RefundKind.REVOKE or (refund.kind is RefundKind.RETURN and may_revoke(paid, left, now, rules)):
         return RevokeTurn(left=left)
@@ -159,8 +161,8 @@ def _checked(refund: Refund, event: Event) -> Event:
             return RefundDenied(facts=event.facts, fault=refund.fault)
         case OrderPartlyReturned():
             return RefundDenied(facts=event.facts) if _is_only_revoke(refund) else RefundTurn(left=_net(event, refund))
-        case OrderErrored() if not _is_only_revoke(refund) and refund.tries >= _MOST_REVOKES:
-            return RefundTurn(left=refund.left)
+        case OrderErrored():
+            return _errored(refund, event)
         case OrderPaid():
             return RefundMissing(facts=event.facts)
     return event
@@ -173,11 +175,11 @@ def _proved(refund: Refund, event: Event) -> Event:
     documents, refund).
     """
     match event:
-        case OrderClosed() | OrderReturned():
+        case OrderClosed() | OrderReturned() | OrderPartlyReturned() if _accounts_for(event, refund):
             return RefundAccounted(facts=event.facts, fault=event.fault)
-        case OrderPartlyReturned() if _accounts_for(event, refund):
-            return RefundAccounted(facts=event.facts)
-        case OrderPaid() | OrderPartlyReturned() if not refund.refusal:
+        case OrderErrored():
+            return _errored(refund, event)
+        case OrderPaid() | OrderPartlyReturned() if not refund.refusal or _asks_too_much(event, refund):
             return RefundMissing(facts=event.facts)
         case OrderPaid() | OrderPartlyReturned() if refund.is_owed or refund.refusal in _FOR_NOW:
             return RefundHeldUp(facts=event.facts, fault=refund.fault)
@@ -186,10 +188,25 @@ def _proved(refund: Refund, event: Event) -> Event:
     return event
 
 
+def _errored(refund: Refund, event: OrderErrored) -> Event:
+    """Judge an error of the gateway's own: the request is repeated, but not at once where it was refused (I11)."""
+    is_revoking = refund.state is RefundState.CHECKING and not _is_only_revoke(refund)
+    if is_revoking and refund.tries >= _MOST_REVOKES:
+        return RefundTurn(left=refund.left)
+    return OrderStuck(facts=event.facts, fault=event.fault) if refund.refusal else event
+
+
 def _accounts_for(event: Answer, refund: Refund) -> bool:
+    if not isinstance(event, OrderPartlyReturned):
+        return True
     if event.facts.client_tsn == f"{refund.client_sn}-{refund.request_no}":
         return True
     return event.facts.net_amount == refund.left - refund.amount
+
+
+def _asks_too_much(event: Answer, refund: Refund) -> bool:
+    """Whether all that is left was asked for, and somebody else has given back a part of it meanwhile."""
+    return refund.kind is RefundKind.RETURN and _net(event, refund) < refund.amount
 
 
 def _net(event: Answer, refund: Refund) -> Fen:
@@ -206,6 +223,9 @@ def _learn(refund: Refund, event: Event, now: Now) -> Refund:
         refund = replace(refund, fault=event.fault or refund.fault)
     if isinstance(event, _REFUSALS):
         refund = replace(refund, refusal=event.fault.code if event.fault else "refused")
+    if isinstance(event, OrderStuck):
+        # The next look decides anew: a repeat may be taken then.
+        refund = replace(refund, refusal="")
     if isinstance(event, RefundMissing | RefundHeldUp) and refund.kind is RefundKind.RETURN:
         # Somebody else gave back a part meanwhile: the return is of what is left.
         left = _net(event, refund)
@@ -231,7 +251,7 @@ def _arrange(before: RefundState, after: Refund, event: Event, now: Now, *, is_w
         return replace(after, retry=None, attention=None, ended_at=now.wall)
     if state in (RefundState.REFUNDING, RefundState.REVOKING) and is_waiting:
         return replace(after, retry=None, refusal="")
-    if is_waiting:
+    if is_waiting or state is RefundState.QUEUED:
         return replace(after, retry=None)
     if state is RefundState.BLOCKED:
         wait = int(BLOCKED_RETRY * (1 + now.jitter / 2))

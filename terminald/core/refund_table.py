@@ -40,8 +40,10 @@ from terminald.core.events import (
 from terminald.core.ids import ClientSn, Instant, RefundId, SaleId, WallTime
 from terminald.core.money import Fen
 from terminald.core.return_events import (
+    AllReturned,
     ClosedByHand,
     NothingLeft,
+    OrderStuck,
     RefundAccounted,
     RefundDenied,
     RefundDone,
@@ -153,7 +155,7 @@ def _tell(refund: Refund, kind: type[RefundEvent]) -> Command:
 
 
 def _done(refund: Refund) -> Command:
-    return _tell(refund, RefundDone)
+    return _tell(refund, RefundDone if refund.kind is RefundKind.REFUND else AllReturned)
 
 
 def _print(refund: Refund) -> Command:
@@ -199,6 +201,7 @@ TABLE: Table[RefundState, Refund] = {
         RefundTurn: Row(_S.REFUNDING, (_refund,)),
         RefundDenied: Row(_S.REFUSED, (_failed,)),
         OrderErrored: Row(_S.REVOKING, (_revoke,)),
+        OrderStuck: Row(_S.CHECKING),
         OrderPending: Row(_S.CHECKING),
         OrderAbsent: Row(_S.CHECKING),
         AnswerMismatched: Row(_S.CHECKING),
@@ -228,6 +231,7 @@ TABLE: Table[RefundState, Refund] = {
         RefundDenied: Row(_S.REFUSED, (_failed,)),
         RefundHeldUp: Row(_S.BLOCKED),
         OrderErrored: Row(_S.REFUNDING, (_refund,)),
+        OrderStuck: Row(_S.PROVING),
         OrderPending: Row(_S.PROVING),
         OrderAbsent: Row(_S.PROVING),
         AnswerMismatched: Row(_S.PROVING),

@@ -75,6 +75,10 @@ class ReturnFailed(RefundEvent):
     """The same, of the return of all that is left."""
 
 
+class ReturnDropped(ReturnFailed):
+    """The same, and the host has still to report the goods."""
+
+
 # --- of a refund -----------------------------------------------------------------------------------------------------
 
 
@@ -111,6 +115,10 @@ class RefundMissing(Answer):
 
 class RefundDenied(Answer):
     """The same, and the gateway had refused it: it was not carried out, and will not be."""
+
+
+class OrderStuck(Answer):
+    """The order is in an error of the gateway's own, and the gateway had refused the request: asked again later."""
 
 
 class RefundHeldUp(Answer):

@@ -35,6 +35,7 @@ from terminald.core.return_events import (
     RefundEvent,
     RefundFailed,
     ReturnBegun,
+    ReturnDropped,
     ReturnFailed,
     Undelivered,
 )
@@ -106,8 +107,8 @@ def step(sale: Sale, event: Event, *, now: Now, rules: Rules, fresh: ClientSn) -
         after = replace(after, attempts=(*after.attempts, judged.client_sn))
         commands = (*commands, _opening(sale, judged))
     if isinstance(judged, OfferDue):
-        after, offer = _open_offer(after, fresh, now, rules)
-        commands = (*commands, offer)
+        after, offers = _offer_again(after, fresh, now, rules)
+        commands = (*commands, *offers)
     if isinstance(judged, PartUndelivered):
         commands = (*commands, OpenReturn(sale_id=sale.id, amount=judged.amount))
     return after, commands
@@ -130,12 +131,18 @@ def _judged(sale: Sale, event: Event, rules: Rules) -> Event:
 
 
 def _returned(sale: Sale, event: RefundEvent) -> Event:
-    is_whole = event.refund_id == sale.whole
-    if isinstance(event, RefundDone) and (is_whole or sale.returned + event.amount >= sale.paid):
+    if isinstance(event, RefundDone) and sale.returned + event.amount >= sale.paid:
         return AllReturned(refund_id=event.refund_id, amount=event.amount)
-    if isinstance(event, RefundFailed) and is_whole:
-        return ReturnFailed(refund_id=event.refund_id, amount=event.amount)
+    if isinstance(event, RefundFailed) and event.refund_id == sale.whole:
+        kind = ReturnDropped if _is_awaited(sale) else ReturnFailed
+        return kind(refund_id=event.refund_id, amount=event.amount)
     return event
+
+
+def _is_awaited(sale: Sale) -> bool:
+    """Whether somebody has still to say what became of the goods."""
+    is_with_person = sale.delivery is DeliveryState.OVERDUE and sale.attention is not None
+    return sale.delivery is DeliveryState.PENDING or is_with_person
 
 
 def _is_unreported(sale: Sale) -> bool:
@@ -172,6 +179,14 @@ def _opening(sale: Sale, event: CodeScanned) -> OpenAttempt:
         digest=event.digest,
         is_held=isinstance(event, CodeBesideOffer),
     )
+
+
+def _offer_again(sale: Sale, fresh: ClientSn, now: Now, rules: Rules) -> tuple[Sale, tuple[Command, ...]]:
+    """Offer another QR order, unless the moment for it has passed while the terminal slept."""
+    if later(now.instant, OFFER_SHORTEST) > sale.window_ends:
+        return replace(sale, offer_at=None), ()
+    after, offer = _open_offer(sale, fresh, now, rules)
+    return after, (offer,)
 
 
 def _open_offer(sale: Sale, fresh: ClientSn, now: Now, rules: Rules) -> tuple[Sale, OpenOffer]:

@@ -3,7 +3,8 @@
 Rules that the table obeys:
 
 - There is one order with the customer's code at a time; the next begins only when it is proven unpaid. A code that is
-  scanned while a QR order is open is held until that order is proven unpaid (I1).
+  scanned while a QR order is open is held until that order is proven unpaid (I1), and is never sent when that turns out
+  to be paid.
 - ``paid`` is entered on the word of an order whose payment is proven (I4), and never left for ``canceled``.
 - ``canceled`` is entered only when every order is unpaid: proven, or unseen at the gateway and watched (I3).
 - The window is the customer's time to pay; it does not cut off a payment that is being confirmed.
@@ -57,10 +58,16 @@ from terminald.core.return_events import (
     RefundDone,
     RefundFailed,
     ReturnBegun,
+    ReturnDropped,
     ReturnFailed,
     Undelivered,
 )
 from terminald.core.tables import Attention, Row, Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class YieldAttempt(AbandonAttempt):
+    """Undo this QR order for the sake of a presented code, unless it turns out to be paid."""
 
 
 class SaleState(Enum):
@@ -178,6 +185,10 @@ def _abandon_offer(sale: Sale) -> Command:
     return AbandonAttempt(client_sn=_offer(sale))
 
 
+def _yield_offer(sale: Sale) -> Command:
+    return YieldAttempt(client_sn=_offer(sale))
+
+
 def _clear_way(sale: Sale) -> Command:
     return ClearWay(client_sn=sale.attempts[-1])
 
@@ -211,7 +222,7 @@ _S = SaleState
 TABLE: Table[SaleState, Sale] = {
     _S.AWAITING_PAYMENT: {
         CodeScanned: Row(_S.PROCESSING, (_disarm,)),
-        CodeBesideOffer: Row(_S.SWITCHING, (_disarm, _abandon_offer)),
+        CodeBesideOffer: Row(_S.SWITCHING, (_disarm, _yield_offer)),
         OfferDue: Row(_S.AWAITING_PAYMENT),
         AttemptOffered: Row(_S.AWAITING_PAYMENT, (_print_qr,)),
         AttemptPaid: Row(_S.PAID, (_disarm, _print, _waive_delivery)),
@@ -231,7 +242,9 @@ TABLE: Table[SaleState, Sale] = {
         AttemptPaid: Row(_S.PAID, (_abandon, _print, _waive_delivery)),
         # The code was held too long; the QR order is still being undone.
         AttemptUnpaid: Row(_S.AWAITING_PAYMENT, (_arm,)),
-        CancelRequested: Row(_S.CANCELING, (_abandon,)),
+        # The QR order was paid, and somebody gave back a part: the rest goes back as well.
+        AttemptReversing: Row(_S.SWITCHING),
+        CancelRequested: Row(_S.CANCELING, (_abandon, _abandon_offer)),
         Recovered: Row(_S.SWITCHING),
         PowerReturned: Row(_S.SWITCHING),
     },
@@ -271,6 +284,7 @@ TABLE: Table[SaleState, Sale] = {
         RefundDone: Row(_S.RETURNING),
         RefundFailed: Row(_S.RETURNING),
         ReturnFailed: Row(_S.COMPLETED),
+        ReturnDropped: Row(_S.PAID),
         AllReturned: Row(_S.RETURNED),
         # Too late to keep the money: a person should know that the goods came out.
         Delivered: Row(_S.RETURNING),

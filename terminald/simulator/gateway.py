@@ -2,7 +2,8 @@
 
 A theory of operation: :class:`GatewayWorld` is the gateway without I/O, on any clock; :func:`serve` puts it behind a
 socket; a simulation drives it directly. What goes wrong is either in the last two digits of a payment code
-(:func:`outcomes_table`) or a :class:`Fault` that a test arms; both pass through one :class:`Plan` for each request.
+(:func:`outcomes_table`) or a :class:`Fault` that a test arms. Of both, what happens on the way passes through one
+:class:`Plan` for each request, and what the gateway itself does through its books.
 """
 
 from terminald.simulator.gateway_command import add_arguments, main

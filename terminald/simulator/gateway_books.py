@@ -20,6 +20,7 @@ from terminald.simulator.gateway_outcomes import (
     PAID,
     SLOW_CANCEL_S,
     AtCancel,
+    AtRefund,
     Effect,
     OrderStatus,
     Outcome,
@@ -32,6 +33,11 @@ BUSINESS_DAY_OFFSET_S = 8 * 3600
 #: Documents, refund: within about three months.
 REFUND_WINDOW_S = 90 * 86_400.0
 DAY_S = 86_400
+#: A payment is still there to be given back. A refund or cancellation that failed may be tried again, or the other one.
+_REFUNDABLE = frozenset(
+    {OrderStatus.PAID, OrderStatus.PARTIAL_REFUNDED, OrderStatus.REFUND_ERROR, OrderStatus.CANCEL_ERROR}
+)
+_REFUND_BEGUN = frozenset({OrderStatus.REFUND_ERROR, OrderStatus.REFUND_INPROGRESS})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -99,6 +105,15 @@ def business_day(at_s: float) -> int:
     return int(at_s + BUSINESS_DAY_OFFSET_S) // DAY_S
 
 
+def _check_cancel(order: Order, now_s: float) -> None:
+    if order.status in (OrderStatus.CANCELED, OrderStatus.PAY_CANCELED):
+        raise Declined("UPAY_CANCEL_ORDER_NOOP")
+    if order.refunded_fen > 0 or order.status in _REFUND_BEGUN:
+        raise Declined("UPAY_CANCEL_INVALID_ORDER_STATE")
+    if order.paid_fen > 0 and business_day(order.created_s) != business_day(now_s):
+        raise Declined("UPAY_CANCEL_INVALID_ORDER_STATE")
+
+
 @dataclass(slots=True, kw_only=True)
 class Books:
     """All orders. Speed divides every duration that an order takes by itself."""
@@ -148,12 +163,17 @@ class Books:
             self._schedule(order, now_s + outcome.after[0] / self.speed, outcome.after[1])
         return order
 
-    def open_qr(self, fields: Mapping[str, str], *, life_s: float, now_s: float) -> Order:
-        """Enter an order that waits for a customer, and closes unpaid after its life (at speed 1)."""
+    def open_qr(
+        self, fields: Mapping[str, str], *, life_s: float, paid_after_s: float | None = None, now_s: float
+    ) -> Order:
+        """Enter an order that waits for a customer, and closes unpaid after its life; both times are at speed 1."""
         order = self._enter(fields, fields["payway"], fields.get("sub_payway") or "2", now_s=now_s)
         order.qr_code = f"https://qr.simulated.invalid/{order.payway}/{self.random.getrandbits(80):020x}"
         order.status = OFFERED.order_status
-        self._schedule(order, now_s + life_s / self.speed, Effect.CLOSE)
+        due_s, effect = life_s, Effect.CLOSE
+        if paid_after_s is not None and paid_after_s < life_s:
+            due_s, effect = paid_after_s, Effect.PAY
+        self._schedule(order, now_s + due_s / self.speed, effect)
         return order
 
     def advance(self, now_s: float) -> None:
@@ -170,59 +190,81 @@ class Books:
         self._apply(order, effect, now_s)
         return True
 
-    def cancel(self, order: Order, *, kind: str, now_s: float) -> str:
+    def cancel(
+        self, order: Order, *, kind: str, now_s: float, scripted: AtCancel | None = None, slow_s: float = SLOW_CANCEL_S
+    ) -> str:
         """Carry out a cancel or revoke, and return its result code.
 
         A paid order goes back only on the business day on which it was made, and only whole. An order without a
-        final result may be cancelled at any time: no money was settled.
+        final result may be cancelled at any time: no money was settled. What is scripted for this cancel outranks how
+        the order is cancelled otherwise; slow_s is at speed 1.
 
         Raises:
             Declined: nothing was done.
         """
-        if order.status in (OrderStatus.CANCELED, OrderStatus.PAY_CANCELED):
-            raise Declined("UPAY_CANCEL_ORDER_NOOP")
         if order.status is OrderStatus.CANCEL_INPROGRESS:
             return "CANCEL_IN_PROGRESS"
-        if order.refunded_fen > 0:
-            raise Declined("UPAY_CANCEL_INVALID_ORDER_STATE")
-        if order.status is OrderStatus.PAID and business_day(order.created_s) != business_day(now_s):
-            raise Declined("UPAY_CANCEL_INVALID_ORDER_STATE")
-        if order.at_cancel is AtCancel.REFUSED:
+        _check_cancel(order, now_s)
+        conduct = order.at_cancel if scripted is None else scripted
+        if conduct in (AtCancel.REFUSED, AtCancel.PAID_MEANWHILE):
             self.customer(order, Effect.PAY, now_s=now_s)
+        if conduct is AtCancel.REFUSED:
             raise Declined("UPAY_CANCEL_INVALID_ORDER_STATE")
-        if order.at_cancel is AtCancel.PAID_MEANWHILE:
-            self.customer(order, Effect.PAY, now_s=now_s)
-        if order.status is OrderStatus.PAID or order.at_cancel in (AtCancel.PLAIN, AtCancel.PAID_MEANWHILE):
+        is_plain = scripted is None and order.status is OrderStatus.PAID
+        if is_plain or conduct in (AtCancel.PLAIN, AtCancel.PAID_MEANWHILE):
             return self._cancel_now(order, kind, now_s)
-        return self._cancel_badly(order, kind, now_s)
+        if conduct is AtCancel.SLOW:
+            return self._cancel_later(order, kind, now_s, now_s + slow_s / self.speed)
+        if scripted is None:
+            order.cancel_failures_left -= 1
+            if order.cancel_failures_left == 0:
+                order.at_cancel = AtCancel.PLAIN
+        return self._fail_cancel(order, kind, now_s)
 
-    def refund(self, order: Order, *, request_no: str, amount_fen: int, operator: str, now_s: float) -> None:
-        """Give back a part, or the rest.
+    def refund(
+        self,
+        order: Order,
+        *,
+        request_no: str,
+        amount_fen: int,
+        operator: str,
+        now_s: float,
+        scripted: AtRefund = AtRefund.PLAIN,
+        slow_s: float = 0.0,
+    ) -> str:
+        """Give back a part, or the rest, and return the result code. A number is carried out once.
 
         Raises:
             Declined: nothing was done.
         """
         if request_no in order.refunds:
             raise Declined("UPAY_REFUND_ORDER_NOOP")
-        if order.status not in (OrderStatus.PAID, OrderStatus.PARTIAL_REFUNDED):
-            raise Declined("UPAY_REFUND_INVALID_ORDER_STATE")
-        if now_s - order.created_s > REFUND_WINDOW_S:
+        client_tsn = f"{order.client_sn}-{request_no}"
+        if order.status is OrderStatus.REFUND_INPROGRESS and order.latest.client_tsn == client_tsn:
+            return "REFUND_IN_PROGRESS"
+        if order.status not in _REFUNDABLE or order.net_fen == 0 or now_s - order.created_s > REFUND_WINDOW_S:
             raise Declined("UPAY_REFUND_INVALID_ORDER_STATE")
         if amount_fen > order.net_fen:
             raise Declined("REFUNDABLE_AMOUNT_NOT_ENOUGH")
-        order.refunds.add(request_no)
-        order.refunded_fen += amount_fen
-        order.status = OrderStatus.REFUNDED if order.net_fen == 0 else OrderStatus.PARTIAL_REFUNDED
         transaction = Transaction(
-            client_tsn=f"{order.client_sn}-{request_no}",
+            client_tsn=client_tsn,
             kind="refund",
             amount_fen=amount_fen,
             operator=operator,
             status=Status.IN_PROG,
             started_s=now_s,
         )
-        transaction.finish(Status.SUCCESS, now_s)
         order.transactions.append(transaction)
+        if scripted is AtRefund.FAILING:
+            order.status = OrderStatus.REFUND_ERROR
+            transaction.finish(Status.REFUND_ERROR, now_s)
+            return "REFUND_ERROR"
+        if scripted is AtRefund.SLOW:
+            order.status = OrderStatus.REFUND_INPROGRESS
+            self._schedule(order, now_s + slow_s / self.speed, Effect.REFUND)
+            return "REFUND_IN_PROGRESS"
+        self._apply(order, Effect.REFUND, now_s)
+        return "REFUND_SUCCESS"
 
     def _enter(self, fields: Mapping[str, str], payway: str, sub_payway: str, *, now_s: float) -> Order:
         sn = f"7894{self.random.randrange(10**12):012d}"
@@ -271,6 +313,11 @@ class Books:
         elif effect is Effect.CLOSE:
             order.status = OrderStatus.PAY_CANCELED
             order.latest.finish(Status.FAIL_CANCELED, at_s)
+        elif effect is Effect.REFUND:
+            order.refunds.add(order.latest.client_tsn.removeprefix(f"{order.client_sn}-"))
+            order.refunded_fen += order.latest.amount_fen
+            order.status = OrderStatus.REFUNDED if order.net_fen == 0 else OrderStatus.PARTIAL_REFUNDED
+            order.latest.finish(Status.SUCCESS, at_s)
         else:
             order.refunded_fen = order.paid_fen
             order.status = OrderStatus.CANCELED
@@ -292,20 +339,19 @@ class Books:
         )
 
     def _cancel_now(self, order: Order, kind: str, now_s: float) -> str:
-        stops_payment = not order.is_final and not order.qr_code
+        stops_payment = not order.is_final and not order.paid_fen and not order.qr_code
         self._begin_cancel(order, kind, now_s)
         self._apply(order, Effect.CANCEL, now_s)
         return "CANCEL_ABORT_SUCCESS" if stops_payment else "CANCEL_SUCCESS"
 
-    def _cancel_badly(self, order: Order, kind: str, now_s: float) -> str:
+    def _cancel_later(self, order: Order, kind: str, now_s: float, due_s: float) -> str:
         self._begin_cancel(order, kind, now_s)
-        if order.at_cancel is AtCancel.SLOW:
-            order.status = OrderStatus.CANCEL_INPROGRESS
-            self._schedule(order, now_s + SLOW_CANCEL_S / self.speed, Effect.CANCEL)
-            return "CANCEL_IN_PROGRESS"
-        order.cancel_failures_left -= 1
-        if order.cancel_failures_left == 0:
-            order.at_cancel = AtCancel.PLAIN
+        order.status = OrderStatus.CANCEL_INPROGRESS
+        self._schedule(order, due_s, Effect.CANCEL)
+        return "CANCEL_IN_PROGRESS"
+
+    def _fail_cancel(self, order: Order, kind: str, now_s: float) -> str:
+        self._begin_cancel(order, kind, now_s)
         order.status = OrderStatus.CANCEL_ERROR
         order.latest.finish(Status.CANCEL_ERROR, now_s)
         return "CANCEL_ERROR"

@@ -6,7 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from terminald.simulator.gateway_books import Books, Order
-from terminald.simulator.gateway_outcomes import NOT_A_CODE, OFFERED, OrderStatus, outcome_of
+from terminald.simulator.gateway_faults import Fault, FaultKind, FaultList
+from terminald.simulator.gateway_outcomes import (
+    NOT_A_CODE,
+    OFFERED,
+    SLOW_CANCEL_S,
+    AtCancel,
+    AtRefund,
+    OrderStatus,
+    outcome_of,
+)
 from terminald.simulator.gateway_protocol import (
     Biz,
     Declined,
@@ -37,6 +46,24 @@ _PROVIDERS = (
 )
 
 
+#: How a refusal of :attr:`~terminald.simulator.gateway_faults.Fault.error_code` is said; FAIL by all others. The
+#: documents' example of a cancel that is refused has CANCEL_ERROR.
+_REFUSALS = {
+    "pay": "PAY_FAIL",
+    "precreate": "PRECREATE_FAIL",
+    "cancel": "CANCEL_ERROR",
+    "revoke": "CANCEL_ERROR",
+    "refund": "REFUND_FAIL",
+}
+_AT_CANCEL: Mapping[FaultKind, AtCancel] = {
+    "cancel_error": AtCancel.FAILING,
+    "in_progress": AtCancel.SLOW,
+    "paid_meanwhile": AtCancel.PAID_MEANWHILE,
+    "paid_first": AtCancel.REFUSED,
+}
+_AT_REFUND: Mapping[FaultKind, AtRefund] = {"refund_error": AtRefund.FAILING, "in_progress": AtRefund.SLOW}
+
+
 def payway_of(payment_code: str) -> str | None:
     """Return the provider of a payment code, or None when it is not one."""
     return next((payway for pattern, payway in _PROVIDERS if pattern.fullmatch(payment_code)), None)
@@ -52,6 +79,7 @@ class Calls:
 
     books: Books
     terminals: Terminals
+    faults: FaultList
     qr_life_s: float
 
     def activate(self, request: Request, now_s: float) -> bytes:
@@ -83,7 +111,7 @@ class Calls:
     def pay(self, request: Request, now_s: float) -> bytes:
         """Charge a payment code, as its last two digits say."""
         _, fields = self._authenticate(request, now_s)
-        self._admit(fields)
+        self._admit(request, fields)
         code = fields["dynamic_id"]
         payway = fields.get("payway") or payway_of(code)
         outcome = outcome_of(code)
@@ -97,34 +125,51 @@ class Calls:
     def precreate(self, request: Request, now_s: float) -> bytes:
         """Offer a QR order."""
         _, fields = self._authenticate(request, now_s)
-        self._admit(fields)
-        order = self.books.open_qr(fields, life_s=self.qr_life_s, now_s=now_s)
+        conduct = self._admit(request, fields)
+        life_s, paid_after_s = self.qr_life_s, None
+        if conduct is not None and conduct.kind == "qr_life":
+            life_s = conduct.seconds
+        elif conduct is not None:
+            paid_after_s = conduct.seconds
+        order = self.books.open_qr(fields, life_s=life_s, paid_after_s=paid_after_s, now_s=now_s)
         return biz_envelope(Biz(result_code=OFFERED.result_code, data=_data(order)))
 
     def query(self, request: Request, now_s: float) -> bytes:
         """Tell how an order is, and change nothing."""
         _, fields = self._authenticate(request, now_s)
-        return biz_envelope(Biz(result_code="SUCCESS", data=_data(self._find(fields))))
+        order = self._find(fields)
+        self._conduct(request, order.client_sn)
+        return biz_envelope(Biz(result_code="SUCCESS", data=_data(order)))
 
     def cancel(self, request: Request, now_s: float) -> bytes:
         """Undo a whole order; cancel and revoke follow the same rules."""
         _, fields = self._authenticate(request, now_s)
         order = self._find(fields)
-        result_code = self.books.cancel(order, kind=request.call, now_s=now_s)
+        conduct = self._conduct(request, order.client_sn)
+        result_code = self.books.cancel(
+            order,
+            kind=request.call,
+            now_s=now_s,
+            scripted=None if conduct is None else _AT_CANCEL[conduct.kind],
+            slow_s=SLOW_CANCEL_S if conduct is None else conduct.seconds,
+        )
         return biz_envelope(Biz(result_code=result_code, data=_data(order)))
 
     def refund(self, request: Request, now_s: float) -> bytes:
         """Give a part of the money back."""
         _, fields = self._authenticate(request, now_s)
         order = self._find(fields)
-        self.books.refund(
+        conduct = self._conduct(request, order.client_sn)
+        result_code = self.books.refund(
             order,
             request_no=fields["refund_request_no"],
             amount_fen=int(fields["refund_amount"]),
             operator=fields["operator"],
             now_s=now_s,
+            scripted=AtRefund.PLAIN if conduct is None else _AT_REFUND[conduct.kind],
+            slow_s=0.0 if conduct is None else conduct.seconds,
         )
-        return biz_envelope(Biz(result_code="REFUND_SUCCESS", data=_data(order)))
+        return biz_envelope(Biz(result_code=result_code, data=_data(order)))
 
     def _authenticate(self, request: Request, now_s: float) -> tuple[Terminal, Mapping[str, str]]:
         terminal = self.terminals.verify(request.authorization, request.body, now_s=now_s)
@@ -133,10 +178,22 @@ class Calls:
             raise Refused("INVALID_TERMINAL")
         return terminal, fields
 
-    def _admit(self, fields: Mapping[str, str]) -> None:
+    def _admit(self, request: Request, fields: Mapping[str, str]) -> Fault | None:
         self.books.count_duplicate(fields["client_sn"])
         if len(self.books.orders) >= MAX_ORDERS:
             raise Refused("UNKNOWN_SYSTEM_ERROR", "the books are full", result_code="500")
+        return self._conduct(request, fields["client_sn"])
+
+    def _conduct(self, request: Request, client_sn: str) -> Fault | None:
+        """Return how this request is treated when it is not as usual.
+
+        Raises:
+            Declined: it is scripted to be refused.
+        """
+        conduct = self.faults.take(request.call, client_sn, is_conduct=True)
+        if conduct is not None and conduct.kind == "declined":
+            raise Declined(conduct.error_code, result_code=_REFUSALS.get(request.call, "FAIL"))
+        return conduct
 
     def _find(self, fields: Mapping[str, str]) -> Order:
         order = self.books.find(sn=fields.get("sn", ""), client_sn=fields.get("client_sn", ""))

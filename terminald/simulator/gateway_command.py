@@ -11,10 +11,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from terminald.simulator.gateway_control import decode_faults
-from terminald.simulator.gateway_faults import Fault
+from terminald.simulator.gateway_faults import Fault, kinds_table
 from terminald.simulator.gateway_outcomes import outcomes_table
 from terminald.simulator.gateway_server import serve
-from terminald.simulator.gateway_world import GatewayWorld
+from terminald.simulator.gateway_world import QR_LIFE_S, GatewayWorld
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 8787
@@ -26,12 +26,15 @@ DEFAULT_CODES = {"SIMULATED": 1000}
 
 _EPILOG = f"""{outcomes_table()}
 
+{kinds_table()}
+
 40 and 41 close the connection without a byte; a scripted lose_answer or lose_request keeps it silent for up to 60 s.
 
 control, under http://{HOST}:PORT/_sim/:
   GET  books       where the money is
-  GET  outcomes    the table above
+  GET  outcomes    the tables above
   POST faults      [{{"kind": "lose_answer", "path": "pay", "count": 1, "skip": 0}}, …]; --script takes the same list
+  POST disarm      {{"kind": "…", "client_sn": "…"}}, both optional: these faults happen no more
   POST advance     {{"seconds": 60}}: moves the gateway's clock forward
   POST customer    {{"client_sn" or "qr_code": "…", "action": "pay" or "refuse"}}
 
@@ -52,6 +55,13 @@ def _speed(text: str) -> float:
     return speed
 
 
+def _qr_life(text: str) -> float:
+    seconds = float(text)
+    if not 1 <= seconds <= 86_400:  # noqa: PLR2004 - a day is longer than any customer waits
+        raise argparse.ArgumentTypeError("a QR order lives for 1 to 86400 seconds")
+    return seconds
+
+
 def _activation_code(text: str) -> tuple[str, int]:
     code, separator, uses = text.rpartition("=")
     if not (separator and code and uses.isascii() and uses.isdigit()):
@@ -67,6 +77,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--script", type=Path, metavar="FILE", help="JSON list of faults")
     parser.add_argument("--seed", type=int, help="of serial numbers and keys (default: another one each time)")
     parser.add_argument("--speed", type=_speed, default=1.0, help="divides every duration (default: %(default)s)")
+    parser.add_argument(
+        "--qr-life",
+        type=_qr_life,
+        default=QR_LIFE_S,
+        metavar="SECONDS",
+        help="how long a QR order waits for its customer, at speed 1 (default: %(default)s)",
+    )
     parser.add_argument(
         "--code",
         type=_activation_code,
@@ -102,6 +119,7 @@ def main(args: argparse.Namespace) -> int:
         epoch_s=time.time(),
         seed=secrets.randbits(32) if args.seed is None else args.seed,
         speed=args.speed,
+        qr_life_s=args.qr_life,
         vendor_sn=args.vendor_sn,
         vendor_key=vendor_key,
         app_id=args.app_id,

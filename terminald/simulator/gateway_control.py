@@ -1,8 +1,9 @@
 """What a person or a test may ask of the simulator itself, under ``/_sim/``; none of it is part of the Web API.
 
 - ``GET /_sim/books``: the books (:class:`~terminald.simulator.gateway_view.BooksView`).
-- ``GET /_sim/outcomes``: what the last two digits of a payment code do, as text.
+- ``GET /_sim/outcomes``: what the last two digits of a payment code and the kinds of faults do, as text.
 - ``POST /_sim/faults``: a list of faults (:class:`~terminald.simulator.gateway_faults.Fault`), added to those armed.
+- ``POST /_sim/disarm``: ``{"kind": "…", "client_sn": "…"}``, both optional: faults that happen no more.
 - ``POST /_sim/advance``: ``{"seconds": n}`` moves the gateway's clock forward.
 - ``POST /_sim/customer``: ``{"client_sn" | "qr_code": "…", "action": "pay" | "refuse"}`` for an order that waits.
 """
@@ -12,7 +13,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from terminald.simulator.gateway_faults import Fault
+from terminald.simulator.gateway_faults import Fault, FaultKind, kinds_table
 from terminald.simulator.gateway_outcomes import outcomes_table
 from terminald.simulator.gateway_protocol import Request, Response
 from terminald.simulator.gateway_view import milliseconds
@@ -24,6 +25,11 @@ PREFIX = "/_sim/"
 MAX_FAULTS = 1000
 #: A refund window of three months fits four times.
 MAX_ADVANCE_S = 366 * 86_400
+
+
+class _Disarm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    kind: FaultKind | None = None
+    client_sn: str = ""
 
 
 class _Advance(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,12 +73,17 @@ def _books(world: GatewayWorld, _: bytes) -> Response:
 
 
 def _outcomes(_: GatewayWorld, __: bytes) -> Response:
-    return _answer(200, f"{outcomes_table()}\n".encode(), "text/plain; charset=utf-8")
+    return _answer(200, f"{outcomes_table()}\n\n{kinds_table()}\n".encode(), "text/plain; charset=utf-8")
 
 
 def _faults(world: GatewayWorld, body: bytes) -> Response:
     world.faults.add(*decode_faults(body))
     return _answer(200, msgspec.json.encode({"armed": len(world.faults)}))
+
+
+def _disarm(world: GatewayWorld, body: bytes) -> Response:
+    disarm = msgspec.json.decode(body, type=_Disarm)
+    return _answer(200, msgspec.json.encode({"disarmed": world.faults.disarm(disarm.kind, disarm.client_sn)}))
 
 
 def _advance(world: GatewayWorld, body: bytes) -> Response:
@@ -95,6 +106,7 @@ _CALLS: Mapping[str, Callable[[GatewayWorld, bytes], Response]] = {
     "GET /_sim/books": _books,
     "GET /_sim/outcomes": _outcomes,
     "POST /_sim/faults": _faults,
+    "POST /_sim/disarm": _disarm,
     "POST /_sim/advance": _advance,
     "POST /_sim/customer": _customer,
 }

@@ -1,13 +1,17 @@
-"""What may go wrong between a terminal and the gateway, and when.
+"""What may go wrong between a terminal and the gateway, or in the gateway itself, and when.
 
-A :class:`Fault` is data. For each request, :meth:`FaultList.take` picks at most one, and :class:`Plan` says what that
-means to whoever carries the bytes: a socket, or a simulation on a virtual clock. Neither decides anything by itself:
+A :class:`Fault` is data. For each request, :meth:`FaultList.take` picks at most one of those that happen on the way,
+and :class:`Plan` says what that means to whoever carries the bytes: a socket, or a simulation on a virtual clock.
+Neither decides anything by itself:
 
 1. ``plan = world.plan(request)``: once per request, when its last byte was read.
 2. If ``plan.arrives``: wait ``plan.arrival_delay_s``, then ``response = world.receive(request)``, even when the client
    has given up; else ``response = None``.
 3. Wait ``plan.answer_delay_s``, then do as ``plan.delivery`` says. Only ``SEND`` sends
    ``world.answer(plan, response)``, spread evenly over ``plan.trickle_s``.
+
+Those of :data:`CONDUCT` are what the gateway, its providers or a customer do: ``world.receive`` takes at most one of
+them, and a request may meet one of each sort. They need an order, or a request that is in order.
 """
 
 import json
@@ -19,31 +23,85 @@ from typing import Literal
 
 import msgspec
 
-from terminald.simulator.gateway_protocol import Refused, Response, refused_envelope
+from terminald.simulator.gateway_protocol import MESSAGES, Refused, Response, refused_envelope
 
 FaultKind = Literal[
-    "lose_request",  # never arrives; the connection hangs
-    "close_request",  # never arrives; the connection is closed without an answer
-    "lose_answer",  # carried out; the connection hangs
-    "close_answer",  # carried out; the connection is closed without an answer
-    "reset",  # carried out; the connection is reset
-    "delay_request",  # arrives ``seconds`` later
-    "slow",  # carried out at once, answered ``seconds`` later
-    "trickle",  # carried out, answered in single bytes over ``seconds``
-    "http_status",  # answered with ``status`` and a page of HTML
-    "html",  # answered 200 with a page of HTML
-    "garbage",  # answered 200 with bytes that are not text
-    "empty",  # answered 200 with nothing
-    "huge",  # the true answer, followed by 5 MB of blanks
-    "redirect",  # answered 302
+    "lose_request",
+    "close_request",
+    "lose_answer",
+    "close_answer",
+    "reset",
+    "delay_request",
+    "slow",
+    "trickle",
+    "http_status",
+    "html",
+    "garbage",
+    "empty",
+    "huge",
+    "redirect",
     "wrong_amount",
     "wrong_client_sn",
     "wrong_terminal_sn",
-    "flawed_fields",  # the documents' misprints: blanks after names, ctime as a date; unknown and missing fields
-    "system_error",  # result_code 500, UNKNOWN_SYSTEM_ERROR
-    "illegal_sign",  # result_code 400, ILLEGAL_SIGN; nothing was done
+    "no_qr_code",
+    "flawed_fields",
+    "system_error",
+    "illegal_sign",
+    "declined",
+    "refund_error",
+    "cancel_error",
+    "in_progress",
+    "paid_meanwhile",
+    "paid_first",
+    "qr_paid",
+    "qr_life",
 ]
+#: What each kind does, for people.
+KINDS: Mapping[FaultKind, str] = {
+    "lose_request": "never arrives; the connection hangs",
+    "close_request": "never arrives; the connection is closed without an answer",
+    "lose_answer": "carried out; the connection hangs",
+    "close_answer": "carried out; the connection is closed without an answer",
+    "reset": "carried out; the connection is reset",
+    "delay_request": "arrives `seconds` later",
+    "slow": "carried out at once, answered `seconds` later",
+    "trickle": "carried out, answered in single bytes over `seconds`",
+    "http_status": "answered with `status` and a page of HTML",
+    "html": "answered 200 with a page of HTML",
+    "garbage": "answered 200 with bytes that are not text",
+    "empty": "answered 200 with nothing",
+    "huge": "the true answer, followed by 5 MB of blanks",
+    "redirect": "answered 302",
+    "wrong_amount": "the answer names another total_amount",
+    "wrong_client_sn": "the answer names another client_sn",
+    "wrong_terminal_sn": "the answer names another terminal_sn",
+    "no_qr_code": "the answer has no qr_code",
+    "flawed_fields": "the documents' misprints: blanks after names, ctime as a date; unknown and missing fields",
+    "system_error": "carried out, answered with result_code 500, UNKNOWN_SYSTEM_ERROR",
+    "illegal_sign": "answered with result_code 400, ILLEGAL_SIGN; nothing was done",
+    "declined": "the gateway refuses with `error_code`; nothing was done",
+    "refund_error": "a refund ends in REFUND_ERROR; nothing was moved, and it may be repeated",
+    "cancel_error": "a cancel or revoke ends in CANCEL_ERROR; nothing was moved, and it may be repeated",
+    "in_progress": "a cancel, revoke or refund is accepted, and done `seconds` later",
+    "paid_meanwhile": "the customer pays in the moment of the cancel or revoke, and gets it back",
+    "paid_first": "the customer pays in the moment before the cancel or revoke, which is refused: needs a refund",
+    "qr_paid": "the customer pays the QR `seconds` after the precreate",
+    "qr_life": "the QR order of this precreate closes after `seconds`",
+}
 FaultPath = Literal["*", "activate", "checkin", "uploadLog", "pay", "precreate", "query", "cancel", "revoke", "refund"]
+
+_REVERSALS = frozenset({"cancel", "revoke"})
+#: What the gateway itself does, and with which calls.
+CONDUCT: Mapping[FaultKind, frozenset[str]] = {
+    "declined": frozenset({"pay", "precreate", "query", "cancel", "revoke", "refund"}),
+    "refund_error": frozenset({"refund"}),
+    "cancel_error": _REVERSALS,
+    "in_progress": _REVERSALS | {"refund"},
+    "paid_meanwhile": _REVERSALS,
+    "paid_first": _REVERSALS,
+    "qr_paid": frozenset({"precreate"}),
+    "qr_life": frozenset({"precreate"}),
+}
 
 #: Five megabytes: far beyond any answer of the gateway, small enough to send within a test.
 HUGE_BODY_BYTES = 5_000_000
@@ -63,8 +121,9 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         client_sn: only requests about this order; empty means any.
         count: how often it happens; None means for ever.
         skip: how many requests that fit are left alone first.
-        seconds: of ``delay_request``, ``slow`` and ``trickle``; divided by the simulator's speed.
+        seconds: of the kinds that take time; divided by the simulator's speed.
         status: of ``http_status``.
+        error_code: of ``declined``: a business error code.
         arrives: False keeps the request from the books, for the kinds that replace the whole answer.
     """
 
@@ -75,6 +134,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     skip: int = 0
     seconds: float = 0.0
     status: int = 502
+    error_code: str = ""
     arrives: bool = True
 
     def __post_init__(self) -> None:
@@ -89,6 +149,18 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             raise ValueError("seconds is between 0 and 86400")
         if not 400 <= self.status <= 599:  # noqa: PLR2004 - the range of HTTP's error codes
             raise ValueError("status is between 400 and 599")
+        calls = CONDUCT.get(self.kind)
+        if calls is not None and self.path != "*" and self.path not in calls:
+            raise ValueError(f"path of {self.kind} is * or one of: {', '.join(sorted(calls))}")
+        if (self.kind == "declined") != bool(self.error_code):
+            raise ValueError("error_code belongs to declined, which needs one")
+        if self.error_code and self.error_code not in MESSAGES:
+            raise ValueError(f"error_code is one of: {', '.join(sorted(MESSAGES))}")
+
+    def strikes(self, call: str, client_sn: str) -> bool:
+        """Tell whether a request of this kind about this order is meant."""
+        calls = CONDUCT.get(self.kind)
+        return self.path in ("*", call) and self.client_sn in ("", client_sn) and (calls is None or call in calls)
 
 
 class Delivery(Enum):
@@ -162,14 +234,25 @@ class FaultList:
         """Disarm all."""
         self._armed.clear()
 
-    def take(self, call: str, client_sn: str) -> Fault | None:
-        """Return the fault that strikes this request, and count it.
+    def disarm(self, kind: FaultKind | None = None, client_sn: str = "") -> int:
+        """Disarm the faults of this kind and order, and return how many there were; None and empty mean any."""
+        kept = [
+            armed
+            for armed in self._armed
+            if kind not in (None, armed.fault.kind) or client_sn not in ("", armed.fault.client_sn)
+        ]
+        count = len(self._armed) - len(kept)
+        self._armed = kept
+        return count
+
+    def take(self, call: str, client_sn: str, *, is_conduct: bool = False) -> Fault | None:
+        """Return the fault on the way that strikes this request, or the one of :data:`CONDUCT`, and count it.
 
         The first that fits and has nothing to skip strikes; those before it count one skipped request.
         """
         for armed in self._armed:
             fault = armed.fault
-            if fault.path not in ("*", call) or fault.client_sn not in ("", client_sn):
+            if (fault.kind in CONDUCT) is not is_conduct or not fault.strikes(call, client_sn):
                 continue
             if armed.skip_left > 0:
                 armed.skip_left -= 1
@@ -228,6 +311,10 @@ def _change_terminal_sn(data: dict[str, str]) -> None:
     data["terminal_sn"] = f"9{data['terminal_sn']}"[:32]
 
 
+def _drop_qr_code(data: dict[str, str]) -> None:
+    data.pop("qr_code", None)
+
+
 def _misprint(data: dict[str, str]) -> None:
     for name in ("operator", "subject", "total_amount"):
         data[f"{name} "] = data.pop(name)
@@ -240,5 +327,18 @@ _EDITS: dict[str, Callable[[dict[str, str]], None]] = {
     "wrong_amount": _raise_amount,
     "wrong_client_sn": _change_client_sn,
     "wrong_terminal_sn": _change_terminal_sn,
+    "no_qr_code": _drop_qr_code,
     "flawed_fields": _misprint,
 }
+
+
+def kinds_table() -> str:
+    """Return the kinds of faults for people, one line each."""
+    width = max(map(len, KINDS))
+    lines = [f"  {kind:{width}}  {text}{_about(kind)}" for kind, text in KINDS.items()]
+    return "\n".join(["kinds of faults:", *lines])
+
+
+def _about(kind: FaultKind) -> str:
+    calls = CONDUCT.get(kind)
+    return "" if calls is None else f" [{', '.join(sorted(calls))}]"

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 
-from terminald.simulator.gateway_faults import Fault
+from terminald.simulator.gateway_faults import Fault, FaultPath
 
 
 class OrderStatus(StrEnum):
@@ -21,6 +21,8 @@ class OrderStatus(StrEnum):
     PAY_ERROR = "PAY_ERROR"
     PARTIAL_REFUNDED = "PARTIAL_REFUNDED"
     REFUNDED = "REFUNDED"
+    REFUND_ERROR = "REFUND_ERROR"
+    REFUND_INPROGRESS = "REFUND_INPROGRESS"
     CANCELED = "CANCELED"
     CANCEL_ERROR = "CANCEL_ERROR"
     CANCEL_INPROGRESS = "CANCEL_INPROGRESS"
@@ -48,6 +50,7 @@ class Status(StrEnum):
     FAIL_IO_1 = "FAIL_IO_1"
     FAIL_ERROR = "FAIL_ERROR"
     CANCEL_ERROR = "CANCEL_ERROR"
+    REFUND_ERROR = "REFUND_ERROR"
 
 
 class Effect(Enum):
@@ -56,6 +59,7 @@ class Effect(Enum):
     PAY = "pay"  # the customer's money is taken
     CLOSE = "close"  # ends unpaid
     CANCEL = "cancel"  # a cancellation that was accepted is done; money goes back
+    REFUND = "refund"  # the same of a refund
 
 
 class AtCancel(Enum):
@@ -66,6 +70,14 @@ class AtCancel(Enum):
     REFUSED = "refused"  # the customer has just paid; only a refund helps
     SLOW = "slow"  # in progress for a while
     FAILING = "failing"  # CANCEL_ERROR twice, then done
+
+
+class AtRefund(Enum):
+    """What the gateway does with one refund."""
+
+    PLAIN = "plain"  # done at once
+    SLOW = "slow"  # in progress for a while
+    FAILING = "failing"  # REFUND_ERROR; may be repeated
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +121,11 @@ def _declined(error_code: str) -> Outcome:
 
 def _paid(text: str, *faults: Fault) -> Outcome:
     return Outcome(text=text, opening=PAID, faults=faults)
+
+
+def _refused_back(text: str, error_code: str, *calls: FaultPath) -> Outcome:
+    """Return a payment that these calls do not give back, until the simulator is told otherwise."""
+    return _paid(text, *(Fault(kind="declined", path=call, error_code=error_code, count=None) for call in calls))
 
 
 def _lying(text: str, *faults: Fault) -> Outcome:
@@ -184,6 +201,28 @@ OUTCOMES: Mapping[str, Outcome] = {
         opening=PENDING,
         at_cancel=AtCancel.REFUSED,
     ),
+    "70": _paid("paid; the first refund ends in REFUND_ERROR", Fault(kind="refund_error", path="refund")),
+    "71": _paid("paid; the first revoke ends in CANCEL_ERROR", Fault(kind="cancel_error", path="revoke")),
+    "72": _refused_back(
+        "paid in a promotion: UPAY_TCP_ORDER_NOT_REFUNDABLE to cancel and revoke; needs a refund",
+        "UPAY_TCP_ORDER_NOT_REFUNDABLE",
+        *("cancel", "revoke"),
+    ),
+    "73": _refused_back(
+        "paid in a promotion: UPAY_TCP_ORDER_NOT_REFUNDABLE to cancel, revoke and refund until disarmed",
+        "UPAY_TCP_ORDER_NOT_REFUNDABLE",
+        *("cancel", "revoke", "refund"),
+    ),
+    "74": _refused_back(
+        "paid; ACCOUNT_BALANCE_NOT_ENOUGH to cancel, revoke and refund until disarmed",
+        "ACCOUNT_BALANCE_NOT_ENOUGH",
+        *("cancel", "revoke", "refund"),
+    ),
+    "75": _paid("paid; the first refund is done, its answer is lost", Fault(kind="close_answer", path="refund")),
+    "76": _paid("paid; the first revoke is done, its answer is lost", Fault(kind="close_answer", path="revoke")),
+    "77": _paid("paid; the first refund takes 10 s", Fault(kind="in_progress", path="refund", seconds=10)),
+    "78": _paid("paid; the first revoke takes 10 s", Fault(kind="in_progress", path="revoke", seconds=10)),
+    "79": _paid("paid; the first refund arrives 20 s late", Fault(kind="delay_request", path="refund", seconds=20)),
 }
 
 

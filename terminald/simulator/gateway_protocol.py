@@ -25,7 +25,13 @@ MESSAGES: Mapping[str, str] = {
     "INSUFFICIENT_FUND": "账户金额不足",
     "EXPIRED_BARCODE": "过期的支付条码",
     "BUYER_OVER_DAILY_LIMIT": "付款人当日付款金额超过上限",
+    "BUYER_OVER_TRANSACTION_LIMIT": "付款人单笔付款金额超过上限",
+    "SELLER_OVER_DAILY_LIMIT": "收款账户当日收款金额超过上限",
+    "SELLER_BALANCE_NOT_ENOUGH": "卖家余额不足",
     "TRADE_FAILED": "交易失败",
+    "TRADE_TIMEOUT": "交易超时自动撤单",
+    "UNEXPECTED_PROVIDER_ERROR": "不认识的支付通道",
+    "ACCOUNT_BALANCE_NOT_ENOUGH": "商户余额不足",
     "CLIENT_SN_CONFLICT": "client_sn在系统中已存在",
     "UPAY_ORDER_NOT_EXISTS": "订单不存在",
     "REFUNDABLE_AMOUNT_NOT_ENOUGH": "订单可退金额不足",
@@ -33,6 +39,9 @@ MESSAGES: Mapping[str, str] = {
     "UPAY_CANCEL_INVALID_ORDER_STATE": "当前订单状态不可撤销",
     "UPAY_REFUND_ORDER_NOOP": "无效操作,本次退款已经完成了",
     "UPAY_REFUND_INVALID_ORDER_STATE": "当前订单状态不可退款",
+    "UPAY_TCP_ORDER_NOT_REFUNDABLE": "订单参与了活动并且无法撤销",
+    "UPAY_TERMINAL_STATUS_ABNORMAL": "终端未激活",
+    "UPAY_STORE_OVER_DAILY_LIMIT": "商户日收款额超过上限",
 }
 
 _AUTHORIZATION = re.compile(r"([^\s]{1,64}) ([0-9a-f]{32})")
@@ -82,12 +91,13 @@ class Refused(Exception):
 
 
 class Declined(Exception):
-    """The gateway understood, and does nothing ("FAIL"): the second layer of the envelope."""
+    """The gateway understood, and does nothing: the second layer of the envelope."""
 
-    def __init__(self, code: str) -> None:
+    def __init__(self, code: str, *, result_code: str = "FAIL") -> None:
         """Code is a business error code."""
         super().__init__(code)
         self.code = code
+        self.result_code = result_code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -263,7 +273,7 @@ def refused_envelope(refused: Refused) -> bytes:
 
 def declined_envelope(declined: Declined) -> bytes:
     """Return the answer to a request that was understood and not carried out."""
-    error = {"result_code": "FAIL", "error_code": declined.code, "error_message": MESSAGES[declined.code]}
+    error = {"result_code": declined.result_code, "error_code": declined.code, "error_message": MESSAGES[declined.code]}
     return _json({"result_code": "200", "biz_response": error})
 
 

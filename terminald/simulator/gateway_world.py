@@ -80,7 +80,7 @@ class GatewayWorld:
             uses_left=dict(self.activation_codes),
             random=numbers,
         )
-        self._calls = Calls(books=self.books, terminals=self.terminals, qr_life_s=self.qr_life_s)
+        self._calls = Calls(books=self.books, terminals=self.terminals, faults=self.faults, qr_life_s=self.qr_life_s)
 
     def now_s(self) -> float:
         """Return the gateway's wall-clock time in seconds since 1970 UTC."""
@@ -94,7 +94,7 @@ class GatewayWorld:
         self.books.advance(self.now_s())
 
     def plan(self, request: Request) -> Plan:
-        """Decide what happens to this request. To be called once for each."""
+        """Decide what happens to this request on its way. To be called once for each."""
         if request.path not in CALLS:
             return Plan()
         fields = peek(request.body)

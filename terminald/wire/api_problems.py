@@ -28,7 +28,7 @@ def _kind(status: int, title: str, advice: str) -> ProblemKind:
     return ProblemKind(status=status, title=title, advice=advice)
 
 
-#: Why a person should look at an attempt (``sale.attention.code``), and what that person can do.
+#: Why a person should look at a sale or at the terminal's key (``attention.code``), and what that person can do.
 ATTENTION_ADVICE: Mapping[str, str] = {
     "checkin_refused": (
         "The gateway refused to renew the terminal's key; the message is in the log. Ask the gateway's operator. Sales "
@@ -44,16 +44,18 @@ ATTENTION_ADVICE: Mapping[str, str] = {
         "they say so, run: terminald checkin."
     ),
     "answer_mismatch": (
-        "The gateway spoke of another terminal, order or amount. Hand nothing over; compare the order by its sn in the "
-        "merchant's console. terminald goes on asking."
+        "The gateway spoke of another terminal, order or amount. Hand nothing over on the strength of it; compare the "
+        "order by its sn in the merchant's console. terminald goes on asking."
     ),
     "order_errored": (
-        "The gateway reports an error of its own. The customer's phone may show a charge: hand nothing over, and call "
-        "the gateway's customer service with the sn. terminald goes on asking, and gives back what it finds."
+        "The gateway reports an error of its own about the order, or about giving its money back. The customer's phone "
+        "may show a charge: hand nothing over while the sale is not paid, and call the gateway's customer service with "
+        "the sn. terminald goes on asking, and gives back what is to go back."
     ),
     "refund_refused": (
         "The gateway refused to give the money back. Look for the order by its sn in the merchant's console (is the "
-        "balance enough?) and refund it there, or wait: terminald tries again."
+        "balance enough?) and refund it there, or wait: terminald tries again. Once it is settled by other means, say "
+        "so: terminald attention SALE --reason TEXT."
     ),
     "refund_open": (
         "Giving money back takes unusually long. Check the network of the terminal; terminald goes on by itself, under "
@@ -65,19 +67,19 @@ ATTENTION_ADVICE: Mapping[str, str] = {
     ),
     "not_refundable": (
         "The gateway does not give this payment back, as it took part in a promotion. Return the money by other means, "
-        "or ask the gateway's customer service with the sn; then close this attention with the reason."
+        "or ask the gateway's customer service with the sn; then say so: terminald attention SALE --reason TEXT."
     ),
     "order_lost": (
         "The gateway does not know an order any more that it had confirmed. Ask the gateway's customer service with "
         "the sn. terminald goes on asking."
     ),
     "delivery_overdue": (
-        "The sale is paid, and nobody has said whether the goods came out. Look into the machine: then report "
-        "delivered, or undelivered, which gives the money back."
+        "The sale is paid, and nobody has said whether the goods came out. Look into the machine, then report it: "
+        "terminald delivered SALE, or terminald undelivered SALE, which gives the money back."
     ),
     "delivered_and_returned": (
-        "The goods were reported as delivered after their money had been sent back. Look whether the host's report "
-        "comes too late; delivery_window may be too short."
+        "The goods were reported as delivered after their money had been sent back. Find out why the report came so "
+        "late (sale.delivery_window may be too short); then say so: terminald attention SALE --reason TEXT."
     ),
     "reversal_open": (
         "Giving the money back takes unusually long. Check the network of the terminal; terminald goes on by itself. "
@@ -113,7 +115,6 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     "invalid_json": _kind(400, "The body is not JSON", "Send one JSON object, in UTF-8."),
     "invalid_http": _kind(400, "The request is not HTTP", "Send HTTP/1.1."),
     "invalid_request": _kind(422, "The request is wrong", "Correct the named field; GET /v1/openapi.json says how."),
-    "not_supported": _kind(422, "Not supported by this version", "Leave the named field out, or update terminald."),
     "not_a_payment_code": _kind(422, "Not a payment code", "Let the customer open the payment code and scan it again."),
     "not_found": _kind(404, "No such sale", "Use the sale's id, your reference, the sn or a client_sn."),
     "no_such_call": _kind(404, "No such call", "GET /v1/openapi.json lists the calls."),
@@ -130,7 +131,9 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     "refund_conflict": _kind(
         409, "The reference names another refund", "Use a new reference, or repeat the very same request."
     ),
-    "revoke_impossible": _kind(409, "The payment can not be revoked any more", "Refund it: POST …/refunds."),
+    "revoke_impossible": _kind(
+        409, "The payment can not be revoked any more", "Refund it: terminald refund, or POST …/refunds."
+    ),
     "no_attention": _kind(409, "Nothing waits for a person", "GET the sale: its attention is null."),
     "method_not_offered": _kind(
         409, "This sale takes no payment codes", 'Show its QR, or open sales with "scan" among their methods.'

@@ -179,10 +179,7 @@ class Qr(Struct, frozen=True, kw_only=True):
 
 
 class Refund(Struct, frozen=True, kw_only=True):
-    """Money that goes back. Reference is null where you gave it none; error is the gateway's last one.
-
-    Kind: an amount (refund), the whole payment (revoke), or all that is left (return).
-    """
+    """Money that goes back. Reference is null where you gave it none; error is the gateway's last one."""
 
     id: str
     reference: str | None

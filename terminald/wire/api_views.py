@@ -11,7 +11,7 @@ from terminald.core.ids import ClientSn, Instant, SaleId, WallTime
 from terminald.core.refund_table import Refund
 from terminald.core.sale_table import Sale, SaleState
 from terminald.core.schedule import Now
-from terminald.core.spool import JobState, PrintJob
+from terminald.core.spool import PrintJob
 from terminald.core.tables import Attention
 from terminald.wire import api_shapes as shapes
 from terminald.wire.api_problems import advice
@@ -20,12 +20,13 @@ _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 #: 9999-12-31, the last day that RFC 3339 can name: a board whose clock is wrong still shows its sales.
 _LAST_TIME: Final = 253_402_214_400_000
 _WITH_REASON: Final = frozenset({SaleState.CANCELING, SaleState.CANCELED})
-_RECEIPT_STATES: Final[dict[JobState, shapes.ReceiptState]] = {
-    JobState.QUEUED: "queued",
-    JobState.PRINTING: "printing",
-    JobState.UNVERIFIED: "unverified",
-    JobState.EXPIRED: "expired",
-    JobState.FAILED: "failed",
+_RECEIPT_STATES: Final[dict[str, shapes.ReceiptState]] = {
+    "queued": "queued",
+    "printing": "printing",
+    "printed": "printed",
+    "unverified": "unverified",
+    "expired": "expired",
+    "failed": "failed",
 }
 _SLIPS: Final[dict[str, shapes.Slip]] = {"receipt": "receipt", "qr": "qr", "refund": "refund"}
 
@@ -154,7 +155,7 @@ def _wall(instant: Instant, now: Now) -> WallTime:
 def _receipt(jobs: tuple[PrintJob, ...]) -> shapes.ReceiptState:
     """Return how the latest receipt is doing; other slips are told as events only."""
     receipts = [job for job in jobs if job.slip == "receipt"]
-    return _RECEIPT_STATES[receipts[-1].state] if receipts else "off"
+    return _RECEIPT_STATES[receipts[-1].state.value] if receipts else "off"
 
 
 # --- bodies of events ------------------------------------------------------------------------------------------------
@@ -173,7 +174,7 @@ def print_event(job: PrintJob) -> bytes:
             sale=job.sale_id,
             slip=_SLIPS[job.slip],
             copy=job.is_copy,
-            state=_RECEIPT_STATES[job.state],
+            state=_RECEIPT_STATES[job.state.value],
             detail=job.evidence,
         )
     )

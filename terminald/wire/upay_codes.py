@@ -110,7 +110,8 @@ _UNKNOWN = Verdict(answer=OutcomeUnknown)
 # --- pay and pre-create ----------------------------------------------------------------------------------------------
 
 #: "client_sn is already in use": it arrived before, and its fate is at the gateway.
-_SUBMIT_ERRORS: Row = {**_TERMINAL_REFUSED, "CLIENT_SN_CONFLICT": Verdict(answer=OutcomeUnknown)}
+_CONFLICT: Row = {"CLIENT_SN_CONFLICT": _UNKNOWN}
+_SUBMIT_ERRORS: Row = {**_TERMINAL_REFUSED, **_CONFLICT}
 #: Beside an order that may have been paid, or may still be, a failure is none.
 _SUBMIT_FAILED: Row = {**_SUBMIT_ERRORS, ANY: Verdict(answer=PayDeclined, beside=_NEVER_PAID)}
 
@@ -131,7 +132,7 @@ OFFER = Call(
     ambiguous=OutcomeUnknown,
     refusals=_REFUSALS,
     results={
-        "PRECREATE_SUCCESS": {ANY: Verdict(answer=QrOffered, beside=_CREATED)},
+        "PRECREATE_SUCCESS": {**_CONFLICT, ANY: Verdict(answer=QrOffered, beside=_CREATED)},
         "PRECREATE_FAIL": _SUBMIT_FAILED,
         "FAIL": {**_SUBMIT_ERRORS, ANY: _UNKNOWN},
         # As above, of PRECREATE_FAIL_ERROR and PRECREATE_FAIL_IN_PROGRESS.

@@ -23,9 +23,11 @@ from terminald.adapters.ports import (
 from terminald.config import ApiConfig
 from terminald.core.book import SaleView
 from terminald.core.ids import SaleId, WallTime
+from terminald.core.money import Fen
+from terminald.core.refund_table import Refund, RefundKind, RefundState
 from terminald.core.sale_table import SaleOrder
 from terminald.errors import ApiError
-from tests.wire.api_samples import DEFAULTS, MORNING, NOW, open_view
+from tests.wire.api_samples import DEFAULTS, MORNING, NOW, open_view, refund
 
 KEY = KeyStatus(state="fresh", age_s=60, rotated_at=MORNING, next_checkin=WallTime(MORNING + 1_000))
 STATUS = Status(
@@ -101,6 +103,28 @@ class FakeDesk:
 
     async def cancel(self, name: str) -> SaleView:
         await self._enter("cancel", name)
+        return self._find(name)
+
+    async def deliver(self, name: str) -> SaleView:
+        await self._enter("deliver", name)
+        return self._find(name)
+
+    async def undeliver(self, name: str, amount: Fen | None) -> SaleView:
+        await self._enter("undeliver", name, amount)
+        return self._find(name)
+
+    async def refund(self, name: str, reference: str, amount: Fen | None) -> Refund:
+        await self._enter("refund", name, reference, amount)
+        self._find(name)
+        return refund(state=RefundState.REFUNDING, reference=reference, amount=amount or 350)
+
+    async def revoke(self, name: str) -> Refund:
+        await self._enter("revoke", name)
+        self._find(name)
+        return refund(state=RefundState.REVOKING, kind=RefundKind.REVOKE, reference="", amount=350)
+
+    async def close_attention(self, name: str, reason: str) -> SaleView:
+        await self._enter("close_attention", name, reason)
         return self._find(name)
 
     async def query(self, name: str) -> tuple[SaleView, tuple[OrderLook, ...]]:

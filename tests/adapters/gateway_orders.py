@@ -10,9 +10,18 @@ from pathlib import Path
 import httpx
 
 from terminald.adapters.gateway_http import Credentials, GatewaySettings, HttpGateway
-from terminald.core.commands import GatewayCommand, OrderText, QueryOrder, RefundOrder, ReverseOrder, SubmitPayment
+from terminald.core.commands import (
+    GatewayCommand,
+    OfferOrder,
+    OrderText,
+    QueryOrder,
+    RefundOrder,
+    ReverseOrder,
+    RevokeOrder,
+    SubmitPayment,
+)
 from terminald.core.events import Answer
-from terminald.core.ids import ClientSn, PaymentCode, Secret, WallTime
+from terminald.core.ids import ClientSn, PaymentCode, RefundId, Secret, WallTime
 from terminald.core.money import Fen
 from tests.adapters.raw_gateway import Act, RawGateway, raw_gateway
 
@@ -26,8 +35,12 @@ PAY = SubmitPayment(
     code=PaymentCode(CODE),
     text=OrderText(subject="Cola", operator="kiosk"),
 )
+OFFER = OfferOrder(
+    client_sn=CLIENT_SN, token=1, amount=Fen(350), payway="3", text=OrderText(subject="Cola", operator="kiosk")
+)
 QUERY = QueryOrder(client_sn=CLIENT_SN, token=2, amount=Fen(350))
 REVERSE = ReverseOrder(client_sn=CLIENT_SN, token=3, amount=Fen(350))
+REVOKE = RevokeOrder(client_sn=CLIENT_SN, token=3, amount=Fen(350), refund_id=RefundId("s-r1"))
 REFUND = RefundOrder(
     client_sn=CLIENT_SN, token=4, amount=Fen(350), request_no="undo", refund_amount=Fen(350), operator="kiosk"
 )
@@ -35,12 +48,14 @@ CREDENTIALS = Credentials(terminal_sn=SN, device_id="d1", current=Secret(KEY), p
 BOTH_KEYS = Credentials(terminal_sn=SN, device_id="d1", current=Secret(KEY), previous=Secret(LAST_KEY))
 
 
-def biz(result: str, state: str) -> bytes:
+def biz(result: str, state: str, **more: str) -> bytes:
     """Return an answer about this order."""
-    data = {"client_sn": CLIENT_SN, "terminal_sn": SN, "total_amount": "350", "order_status": state}
+    data = {"client_sn": CLIENT_SN, "terminal_sn": SN, "total_amount": "350", "order_status": state, **more}
     return json.dumps({"result_code": "200", "biz_response": {"result_code": result, "data": data}}).encode()
 
 
+QR = "https://qr.example/MARKED-QR"
+OFFERED = biz("PRECREATE_SUCCESS", "CREATED", qr_code=QR)
 PAID = biz("PAY_SUCCESS", "PAID")
 ILLEGAL_SIGN = b'{"result_code":"400","error_code":"ILLEGAL_SIGN","error_message":"x"}'
 ABSENT = b'{"result_code":"200","biz_response":{"result_code":"FAIL","error_code":"UPAY_ORDER_NOT_EXISTS"}}'

@@ -16,7 +16,7 @@ from terminald.wire.api import MAX_BODY
 from terminald.wire.api_calls import CALLS
 from terminald.wire.api_problems import PROBLEMS
 from tests.adapters.api_desk import FakeDesk, Served, raw, serving
-from tests.wire.api_samples import paid_view
+from tests.wire.api_samples import paid_view, qr_view, refunded_view
 
 ORDER = {"reference": "order-8841", "amount": 350, "subject": "Cola"}
 JSON = {"Content-Type": "application/json"}
@@ -76,6 +76,72 @@ def test_the_calls_about_a_sale_reach_the_desk(tmp_path: Path) -> None:
         assert answers[3].json()["sale"] == answers[1].json()
         assert [call[0] for call in desk.calls] == ["present_code", "cancel", "cancel", "query", "print_copy"]
         assert desk.calls[0] == ("present_code", "01", "130812345678901147")
+
+    asyncio.run(story())
+
+
+def test_the_calls_about_the_goods_and_the_money_of_a_paid_sale_reach_the_desk(tmp_path: Path) -> None:
+    async def story() -> None:
+        desk = FakeDesk({"01": paid_view("01")})
+        async with serving(tmp_path, desk) as served:
+            post = served.client.post
+            answers = [
+                await post("/v1/sales/01/delivered"),
+                await post("/v1/sales/01/undelivered"),
+                await post("/v1/sales/01/undelivered", json={"amount": 100}),
+                await post("/v1/sales/01/attention", json={"reason": "paid back in cash"}),
+            ]
+            returns = [
+                await post("/v1/sales/01/refunds", json={"reference": "back-1"}),
+                await post("/v1/sales/01/refunds", json={"reference": "back-2", "amount": 100}),
+                await post("/v1/sales/01/revoke"),
+            ]
+        assert [answer.status_code for answer in answers] == [200] * 4
+        assert {answer.json()["id"] for answer in answers} == {"01"}
+        assert [answer.status_code for answer in returns] == [202] * 3
+        told = [(one.json()["reference"], one.json()["kind"], one.json()["state"]) for one in returns]
+        assert told == [
+            ("back-1", "refund", "refunding"),
+            ("back-2", "refund", "refunding"),
+            (None, "revoke", "revoking"),
+        ]
+        assert desk.calls == [
+            ("deliver", "01"),
+            ("undeliver", "01", None),
+            ("undeliver", "01", 100),
+            ("close_attention", "01", "paid back in cash"),
+            ("refund", "01", "back-1", None),
+            ("refund", "01", "back-2", 100),
+            ("revoke", "01"),
+        ]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("call", ["delivered", "undelivered", "attention", "refunds", "revoke"])
+def test_a_paid_sale_that_is_not_there_is_not_found(tmp_path: Path, call: str) -> None:
+    body = {"refunds": {"reference": "back-1"}, "attention": {"reason": "looked"}}.get(call, {})
+
+    async def story() -> None:
+        async with serving(tmp_path, FakeDesk()) as served:
+            answer = await served.client.post(f"/v1/sales/01/{call}", json=body)
+        expect_problem(answer.status_code, answer.headers["content-type"], answer.content, "not_found")
+
+    asyncio.run(story())
+
+
+def test_what_a_sale_says_of_its_qr_and_refunds_is_shown_by_its_call(tmp_path: Path) -> None:
+    async def story() -> None:
+        desk = FakeDesk({"01": qr_view(), "02": refunded_view()})
+        async with serving(tmp_path, desk) as served:
+            open_one = (await served.client.get("/v1/sales/01")).json()
+            paid_one = (await served.client.get("/v1/sales/02")).json()
+        assert open_one["qr"] == {
+            "content": "https://qr.example/1",
+            "payway": "3",
+            "expires_at": "2025-01-31T08:00:40.000+00:00",
+        }
+        assert [one["state"] for one in paid_one["refunds"]] == ["done", "proving"]
 
     asyncio.run(story())
 
@@ -201,7 +267,15 @@ def test_the_form_of_a_request_is_checked(tmp_path: Path) -> None:
             sales = "/v1/sales"
             await expect("invalid_request", "POST", sales, "colour", json={**ORDER, "colour": "red"})
             await expect("invalid_request", "POST", sales, "amount", json={**ORDER, "amount": 3.5})
-            await expect("not_supported", "POST", sales, "methods", json={**ORDER, "methods": ["qr"]})
+            await expect("invalid_request", "POST", sales, "payway", json={**ORDER, "methods": ["qr"], "payway": "6"})
+            await expect("invalid_request", "POST", "/v1/sales/01/refunds", "reference", json={"amount": 100})
+            await expect("invalid_request", "POST", "/v1/sales/01/undelivered", "amount", json={"amount": 0})
+            await expect("invalid_request", "POST", "/v1/sales/01/attention", "reason", json={})
+            await expect("invalid_json", "POST", "/v1/sales/01/refunds")
+            await expect("invalid_json", "POST", "/v1/sales/01/attention")
+            await expect("invalid_request", "POST", "/v1/sales/01/delivered", "amount", json={"amount": 1})
+            await expect("invalid_request", "POST", "/v1/sales/01/revoke", "amount", json={"amount": 1})
+            await expect("invalid_request", "GET", "/v1/sales?state=switching", "state")
             await expect("invalid_json", "POST", sales, content=b"{", headers=JSON)
             await expect("invalid_json", "POST", sales)
             await expect("unsupported_media_type", "POST", sales, content=b"{}")

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -13,11 +14,12 @@ from terminald.core.events import (
     OrderPaid,
     OutcomeUnknown,
     PayConfirmed,
+    QrOffered,
     RefundConfirmed,
     RequestRefused,
     ReversalConfirmed,
 )
-from terminald.core.ids import Secret, WallTime
+from terminald.core.ids import ClientSn, Secret, WallTime
 from terminald.wire import upay
 from tests.adapters.gateway_orders import (
     ABSENT,
@@ -27,11 +29,15 @@ from tests.adapters.gateway_orders import (
     ILLEGAL_SIGN,
     KEY,
     LAST_KEY,
+    OFFER,
+    OFFERED,
     PAID,
     PAY,
+    QR,
     QUERY,
     REFUND,
     REVERSE,
+    REVOKE,
     SN,
     ask,
     authorization,
@@ -48,20 +54,42 @@ from tests.adapters.raw_gateway import Act, RawGateway, raw, raw_gateway, resets
 
 def test_each_command_has_its_path_and_the_body_is_signed_as_sent() -> None:
     acts = (
-        says(PAID), says(biz("SUCCESS", "PAID")), says(biz("CANCEL_SUCCESS", "CANCELED")),
-        says(biz("REFUND_SUCCESS", "REFUNDED")),
+        says(PAID), says(OFFERED), says(biz("SUCCESS", "PAID")), says(biz("CANCEL_SUCCESS", "CANCELED")),
+        says(biz("CANCEL_SUCCESS", "CANCELED")), says(biz("REFUND_SUCCESS", "REFUNDED")),
     )  # fmt: skip
-    answers, server = ask(*acts, commands=(PAY, QUERY, REVERSE, REFUND))
-    assert types(answers) == [PayConfirmed, OrderPaid, ReversalConfirmed, RefundConfirmed]
+    answers, server = ask(*acts, commands=(PAY, OFFER, QUERY, REVERSE, REVOKE, REFUND))
+    assert types(answers) == [PayConfirmed, QrOffered, OrderPaid, ReversalConfirmed, ReversalConfirmed, RefundConfirmed]
     assert [seen.target.split()[:2] for seen in server.seen] == [
-        ["POST", path] for path in (upay.PAY_PATH, upay.QUERY_PATH, upay.CANCEL_PATH, upay.REFUND_PATH)
+        ["POST", f"/upay/v2/{call}"] for call in ("pay", "precreate", "query", "cancel", "revoke", "refund")
     ]
     for seen in server.seen:
         assert seen.headers["authorization"] == authorization(SN, seen.body, KEY)
         assert seen.headers["content-type"] == "application/json; charset=utf-8"
         assert seen.headers["accept-encoding"] == "identity"
         assert seen.headers["user-agent"] == "terminald"
-    assert json.loads(server.seen[0].body)["device_id"] == "d1"
+    for seen in server.seen[:2]:
+        assert json.loads(seen.body)["device_id"] == "d1"
+    assert json.loads(server.seen[1].body)["payway"] == "3"
+
+
+def test_an_offer_beyond_the_documents_limits_is_refused_before_it_is_sent() -> None:
+    answers, server = ask(commands=(replace(OFFER, payway=""), replace(REVOKE, client_sn=ClientSn("c 1"))))
+    assert types(answers) == [RequestRefused, RequestRefused]
+    assert server.seen == []
+
+
+def test_what_the_customer_scans_is_told_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, logger="terminald")
+    answers, _ = ask(says(OFFERED), commands=(OFFER,))
+    assert isinstance(answers[0], QrOffered)
+    assert answers[0].content == QR
+    assert "MARKED" not in "\n".join(repr(vars(record)) for record in caplog.records)
+
+
+def test_a_lost_answer_to_an_offer_or_a_revoke_is_ambiguous() -> None:
+    answers, server = ask(raw(b""), raw(b""), commands=(OFFER, REVOKE))
+    assert types(answers) == [OutcomeUnknown, OutcomeUnknown]
+    assert len(server.seen) == 2
 
 
 def test_one_connection_serves_one_request_after_the_other() -> None:

@@ -6,19 +6,32 @@ from typing import TypeVar
 
 from terminald.adapters.gateway_http import Credentials, GatewaySettings, HttpGateway, activate
 from terminald.adapters.ports import LinkReport, LinkState
-from terminald.core.commands import GatewayCommand, OrderText, QueryOrder, RefundOrder, ReverseOrder, SubmitPayment
+from terminald.core.commands import (
+    GatewayCommand,
+    OfferOrder,
+    OrderText,
+    QueryOrder,
+    RefundOrder,
+    ReverseOrder,
+    RevokeOrder,
+    SubmitPayment,
+)
 from terminald.core.events import (
     Answer,
     AnswerMismatched,
     OrderAbsent,
     OrderClosed,
+    OrderErrored,
     OrderPaid,
     OrderPartlyReturned,
+    OrderPending,
     OutcomePending,
     OutcomeUnknown,
     PayConfirmed,
     PayDeclined,
+    QrOffered,
     RefundConfirmed,
+    RefundPending,
     RefundRefused,
     ReversalConfirmed,
     ReversalPending,
@@ -26,7 +39,7 @@ from terminald.core.events import (
 )
 from terminald.core.ids import ClientSn, PaymentCode, Secret
 from terminald.core.money import Fen
-from terminald.simulator.gateway import GatewayWorld, serve
+from terminald.simulator.gateway import Fault, GatewayWorld, serve
 from terminald.wire import upay
 
 T = TypeVar("T")
@@ -46,6 +59,14 @@ def query(name: str) -> QueryOrder:
 
 def reverse(name: str) -> ReverseOrder:
     return ReverseOrder(client_sn=ClientSn(name), token=1, amount=Fen(350))
+
+
+def offer(name: str) -> OfferOrder:
+    return OfferOrder(client_sn=ClientSn(name), token=1, amount=Fen(350), payway="3", text=TEXT)
+
+
+def revoke(name: str) -> RevokeOrder:
+    return RevokeOrder(client_sn=ClientSn(name), token=1, amount=Fen(350))
 
 
 def refund(name: str, number: str, fen: int) -> RefundOrder:
@@ -84,8 +105,9 @@ def with_gateway(use: Callable[[HttpGateway, GatewayWorld], Coroutine[None, None
     return asyncio.run(run())
 
 
-def answers_to(*commands: GatewayCommand) -> list[type[Answer]]:
-    async def use(gateway: HttpGateway, _: GatewayWorld) -> list[type[Answer]]:
+def answers_to(*commands: GatewayCommand, faults: tuple[Fault, ...] = ()) -> list[type[Answer]]:
+    async def use(gateway: HttpGateway, world: GatewayWorld) -> list[type[Answer]]:
+        world.faults.add(*faults)
         return [type(await gateway.perform(command)) for command in commands]
 
     return with_gateway(use)
@@ -144,6 +166,125 @@ def test_cancels_that_are_slow_fail_or_are_refused() -> None:
     assert answers_to(
         pay("slow", "62"), reverse("slow"), pay("failing", "63"), reverse("failing"), pay("no", "64"), reverse("no")
     ) == [OutcomePending, ReversalPending, OutcomePending, ReversalPending, OutcomePending, ReversalRefused]
+
+
+def test_a_qr_is_offered_paid_by_its_customer_and_revoked() -> None:
+    async def use(gateway: HttpGateway, world: GatewayWorld) -> None:
+        offered = await gateway.perform(offer("a"))
+        assert isinstance(offered, QrOffered)
+        assert (offered.facts.payway, offered.facts.net_amount) == ("3", 350)
+        assert isinstance(await gateway.perform(query("a")), OrderPending)
+        assert world.customer("pay", qr_code=offered.content)
+        assert isinstance(await gateway.perform(query("a")), OrderPaid)
+        assert isinstance(await gateway.perform(revoke("a")), ReversalConfirmed)
+        assert isinstance(await gateway.perform(query("a")), OrderClosed)
+
+    with_gateway(use)
+
+
+def test_an_offer_that_is_lost_refused_or_has_no_qr_is_none() -> None:
+    faults = (
+        Fault(kind="close_answer", path="precreate", client_sn="lost"),
+        Fault(kind="no_qr_code", path="precreate", client_sn="empty"),
+        Fault(kind="declined", path="precreate", client_sn="no", error_code="SELLER_OVER_DAILY_LIMIT"),
+    )
+    commands = (offer("lost"), reverse("lost"), offer("empty"), reverse("empty"), offer("no"), offer("lost"))
+    assert answers_to(*commands, faults=faults) == [
+        OutcomeUnknown,
+        ReversalConfirmed,
+        OutcomeUnknown,
+        ReversalConfirmed,
+        PayDeclined,
+        OutcomeUnknown,
+    ]
+
+
+def test_a_qr_that_is_paid_in_the_moment_of_its_reversal() -> None:
+    """I3: taken and returned, or to be refunded."""
+    faults = (
+        Fault(kind="paid_meanwhile", path="cancel", client_sn="back"),
+        Fault(kind="paid_first", path="cancel", client_sn="kept"),
+    )
+    commands = (offer("back"), reverse("back"), query("back"), offer("kept"), reverse("kept"), query("kept"))
+    assert answers_to(*commands, faults=faults) == [
+        QrOffered,
+        ReversalConfirmed,
+        OrderClosed,
+        QrOffered,
+        ReversalRefused,
+        OrderPaid,
+    ]
+
+
+def test_what_stands_in_the_way_of_money_that_goes_back_is_named() -> None:
+    async def use(gateway: HttpGateway, world: GatewayWorld) -> None:
+        for outcome, code in (("73", "UPAY_TCP_ORDER_NOT_REFUNDABLE"), ("74", "ACCOUNT_BALANCE_NOT_ENOUGH")):
+            name = f"o-{outcome}"
+            assert isinstance(await gateway.perform(pay(name, outcome)), PayConfirmed)
+            for command, kind in ((revoke(name), ReversalRefused), (refund(name, "r1", 100), RefundRefused)):
+                said = await gateway.perform(command)
+                assert type(said) is kind
+                assert said.fault is not None
+                assert said.fault.code == code
+            assert world.faults.disarm("declined", name) == 3
+            assert isinstance(await gateway.perform(refund(name, "r1", 100)), RefundConfirmed)
+
+    with_gateway(use)
+
+
+def test_refunds_and_revokes_that_end_in_an_error_are_pending() -> None:
+    assert answers_to(pay("a", "70"), refund("a", "r1", 100), query("a"), refund("a", "r1", 100), query("a")) == [
+        PayConfirmed,
+        RefundPending,
+        OrderErrored,
+        RefundConfirmed,
+        OrderPartlyReturned,
+    ]
+    assert answers_to(pay("b", "71"), revoke("b"), query("b"), revoke("b"), query("b")) == [
+        PayConfirmed,
+        ReversalPending,
+        OrderErrored,
+        ReversalConfirmed,
+        OrderClosed,
+    ]
+
+
+def test_a_refund_is_accounted_for_by_its_name_and_what_is_left_once_it_is_done() -> None:
+    """I9: not while it is under way, and not when it failed."""
+
+    async def use(gateway: HttpGateway, world: GatewayWorld) -> None:
+        await gateway.perform(pay("a", "00"))
+        assert (await gateway.perform(query("a"))).facts.client_tsn == "a"
+        await gateway.perform(refund("a", "r1", 100))
+        world.faults.add(
+            Fault(kind="refund_error"),
+            Fault(kind="in_progress", path="refund", seconds=60),
+            Fault(kind="close_answer", path="refund", skip=2),
+        )
+        for expected in (RefundPending, RefundPending):
+            assert type(await gateway.perform(refund("a", "r2", 50))) is expected
+            facts = (await gateway.perform(query("a"))).facts
+            assert facts.client_tsn == ""
+        world.advance(60)
+        facts = (await gateway.perform(query("a"))).facts
+        assert (facts.client_tsn, facts.net_amount) == ("a-r2", 200)
+        assert isinstance(await gateway.perform(refund("a", "r3", 200)), OutcomeUnknown)
+        facts = (await gateway.perform(query("a"))).facts
+        assert (facts.client_tsn, facts.net_amount) == ("a-r3", 0)
+
+    with_gateway(use)
+
+
+def test_a_revoke_on_the_next_day_is_refused() -> None:
+    """I10."""
+
+    async def use(gateway: HttpGateway, world: GatewayWorld) -> None:
+        await gateway.perform(pay("a", "00"))
+        world.advance(15 * 3600)
+        assert isinstance(await gateway.perform(revoke("a")), ReversalRefused)
+        assert isinstance(await gateway.perform(refund("a", "r1", 350)), RefundConfirmed)
+
+    with_gateway(use)
 
 
 def test_the_link_is_proven() -> None:

@@ -3,22 +3,36 @@
 from dataclasses import replace
 
 from terminald.core import attempt as attempts
-from terminald.core import events
+from terminald.core import events, return_events
 from terminald.core.attempt_table import Attempt, AttemptState
 from terminald.core.commands import (
     Command,
     GatewayCommand,
+    OfferOrder,
     OpenAttempt,
+    OpenOffer,
     OrderText,
     QueryOrder,
     RefundOrder,
     ReverseOrder,
+    RevokeOrder,
+    SubmitHeld,
     SubmitPayment,
     TellSale,
 )
-from terminald.core.events import Answer, AttemptEvent, CodeScanned, Event, PrintAnswer
-from terminald.core.ids import ClientSn, Duration, Instant, PaymentCode, Reference, SaleId, WallTime
+from terminald.core.events import (
+    Answer,
+    AttemptEvent,
+    CodeScanned,
+    Event,
+    Fault,
+    OrderFacts,
+    PrintAnswer,
+    QrOffered,
+)
+from terminald.core.ids import ClientSn, Duration, Instant, PaymentCode, Reference, RefundId, SaleId, WallTime
 from terminald.core.money import Fen
+from terminald.core.return_events import PartUndelivered, RefundEvent, Turn
 from terminald.core.sale_table import SaleOrder
 from terminald.core.schedule import HOUR, MINUTE, SECOND, Now, Rules
 from terminald.core.tables import Wakeup
@@ -43,7 +57,15 @@ CLIENT_SN = ClientSn("t-0001")
 TEXT = OrderText(subject="Cola", operator="kiosk")
 AMOUNT = Fen(350)
 ORDER = SaleOrder(reference=Reference("order-1"), amount=AMOUNT, methods=("scan",), text=TEXT, wants_receipt=True)
+#: The same, paid by scanning a QR.
+QR_ORDER = replace(ORDER, methods=("qr",), qr_payway="3")
+#: Both at once.
+BOTH_ORDER = replace(ORDER, methods=("scan", "qr"), qr_payway="3")
 OPENING = OpenAttempt(sale_id=SALE_ID, client_sn=CLIENT_SN, code=CODE, digest="d1")
+OFFERING = OpenOffer(sale_id=SALE_ID, client_sn=CLIENT_SN, ends=Instant(NOON.instant + RULES.qr_window))
+NO_FACTS = OrderFacts()
+QR = "https://qr.example/1"
+REFUND_ID = RefundId(f"{SALE_ID}-r1")
 
 
 def after(now: Now, by: int) -> Now:
@@ -58,10 +80,14 @@ def until(now: Now, instant: Instant) -> Now:
 
 # --- events ----------------------------------------------------------------------------------------------------------
 
-_BASES = (Event, Answer, AttemptEvent, PrintAnswer)
+_BASES = (Event, Answer, AttemptEvent, PrintAnswer, RefundEvent, Turn)
 #: Every event that can happen.
 EVENT_TYPES: tuple[type[Event], ...] = tuple(
-    kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, Event) and kind not in _BASES
+    dict.fromkeys(
+        kind
+        for kind in (*vars(events).values(), *vars(return_events).values())
+        if isinstance(kind, type) and issubclass(kind, Event) and kind not in _BASES
+    )
 )
 
 
@@ -71,15 +97,56 @@ def make_event(kind: type[Event]) -> Event:
         return kind(client_sn=ClientSn("t-0002"), code=CODE, digest="d2")
     if issubclass(kind, AttemptEvent):
         return kind(client_sn=CLIENT_SN)
+    if issubclass(kind, Answer):
+        return make_answer(kind)
+    return _make_return_event(kind)
+
+
+def _make_return_event(kind: type[Event]) -> Event:
+    if issubclass(kind, RefundEvent):
+        return kind(refund_id=REFUND_ID, amount=AMOUNT)
+    if issubclass(kind, Turn):
+        return kind(left=AMOUNT)
+    if issubclass(kind, PartUndelivered):
+        return kind(amount=Fen(100))
     return kind()
+
+
+_SUBMITS: tuple[type[Answer], ...] = (
+    events.PayConfirmed,
+    events.PayDeclined,
+    events.OutcomePending,
+    events.OutcomeUnknown,
+    events.RequestNotSent,
+    events.RequestRefused,
+    events.AnswerMismatched,
+)
+_REVERSALS: tuple[type[Answer], ...] = (
+    events.ReversalConfirmed,
+    events.ReversalPending,
+    events.ReversalRefused,
+    events.OrderAbsent,
+    events.OutcomeUnknown,
+    events.RequestNotSent,
+    events.RequestRefused,
+    events.AnswerMismatched,
+)
+
+
+def make_answer(kind: type[Answer], facts: OrderFacts = NO_FACTS, fault: Fault | None = None) -> Answer:
+    """Return an answer of this type that says so much beside it."""
+    if issubclass(kind, QrOffered):
+        return kind(content=QR, facts=facts, fault=fault)
+    return kind(facts=facts, fault=fault)
 
 
 #: The completions that a performed command can have.
 COMPLETIONS: dict[type[GatewayCommand], tuple[type[Answer], ...]] = {
-    SubmitPayment: (
-        events.PayConfirmed,
+    SubmitPayment: _SUBMITS,
+    SubmitHeld: _SUBMITS,
+    OfferOrder: (
+        events.QrOffered,
         events.PayDeclined,
-        events.OutcomePending,
         events.OutcomeUnknown,
         events.RequestNotSent,
         events.RequestRefused,
@@ -96,16 +163,8 @@ COMPLETIONS: dict[type[GatewayCommand], tuple[type[Answer], ...]] = {
         events.QueryFailed,
         events.AnswerMismatched,
     ),
-    ReverseOrder: (
-        events.ReversalConfirmed,
-        events.ReversalPending,
-        events.ReversalRefused,
-        events.OrderAbsent,
-        events.OutcomeUnknown,
-        events.RequestNotSent,
-        events.RequestRefused,
-        events.AnswerMismatched,
-    ),
+    ReverseOrder: _REVERSALS,
+    RevokeOrder: _REVERSALS,
     RefundOrder: (
         events.RefundConfirmed,
         events.RefundPending,
@@ -125,14 +184,18 @@ COMPLETIONS: dict[type[GatewayCommand], tuple[type[Answer], ...]] = {
 class AttemptLife:
     """One attempt, its clock, and the one request whose completion counts."""
 
-    def __init__(self, now: Now = NOON, rules: Rules = RULES) -> None:
-        """Begin the attempt: its submit is under way."""
+    def __init__(self, now: Now = NOON, rules: Rules = RULES, opening: OpenAttempt | OpenOffer = OPENING) -> None:
+        """Begin the attempt: its submit is under way, or held."""
         self.now, self.rules = now, rules
         self.attempt: Attempt
-        self.attempt, submit = attempts.begin(OPENING, amount=AMOUNT, text=TEXT, now=now, rules=rules)
+        submit: GatewayCommand | None
+        if isinstance(opening, OpenOffer):
+            self.attempt, submit = attempts.begin_offer(opening, amount=AMOUNT, payway="3", text=TEXT, now=now)
+        else:
+            self.attempt, submit = attempts.begin(opening, amount=AMOUNT, text=TEXT, now=now, rules=rules)
         self.in_flight: GatewayCommand | None = submit
         #: Every request that was asked for, with its time.
-        self.requests: list[tuple[Instant, GatewayCommand]] = [(now.instant, submit)]
+        self.requests: list[tuple[Instant, GatewayCommand]] = [(now.instant, submit)] if submit else []
 
     @property
     def wakeup(self) -> Wakeup | None:

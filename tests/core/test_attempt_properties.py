@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,17 @@ from hypothesis import strategies as st
 from terminald.core import attempt as attempts
 from terminald.core import events
 from terminald.core.attempt_table import FINAL, GATEWAY_ASKS, TABLE, UNPAID, Attempt, AttemptState
-from terminald.core.commands import GatewayCommand, QueryOrder, RefundOrder, ReverseOrder, SubmitPayment
+from terminald.core.commands import (
+    GatewayCommand,
+    OfferOrder,
+    OpenAttempt,
+    OpenOffer,
+    QueryOrder,
+    RefundOrder,
+    ReverseOrder,
+    SubmitHeld,
+    SubmitPayment,
+)
 from terminald.core.events import Answer, Event, Fault, OrderFacts
 from terminald.core.ids import Duration, Instant, WallTime
 from terminald.core.money import Fen
@@ -23,10 +34,13 @@ from tests.core.machine_builders import (
     COMPLETIONS,
     EVENT_TYPES,
     NOON,
+    OFFERING,
+    OPENING,
     RULES,
     SALE_ID,
     AttemptLife,
     after,
+    make_answer,
     make_event,
 )
 
@@ -42,7 +56,7 @@ snapshots = st.builds(
     Attempt,
     client_sn=st.just(CLIENT_SN),
     sale_id=st.just(SALE_ID),
-    kind=st.just("scan"),
+    kind=st.sampled_from(["scan", "qr"]),
     amount=st.just(AMOUNT),
     operator=st.just("kiosk"),
     code_masked=st.just("1308…1147"),
@@ -62,6 +76,9 @@ snapshots = st.builds(
     looks=st.lists(instants, max_size=4).map(lambda looks: tuple(sorted(looks))),
     attention=attentions,
 )
+
+
+HELD_ATTEMPT = AttemptLife(opening=replace(OPENING, is_held=True)).attempt
 
 
 def rows() -> Iterator[tuple[AttemptState, type[Event], AttemptState, bool]]:
@@ -96,7 +113,7 @@ def test_every_state_can_reach_an_end_by_answers_and_time_alone() -> None:
 
 
 def test_every_state_can_be_entered() -> None:
-    entered = {S.SUBMITTING}
+    entered = {S.SUBMITTING, S.OFFERING, S.HELD}
     for _ in AttemptState:
         entered |= {to for state, _, to, _ in rows() if state in entered}
     assert entered == set(AttemptState)
@@ -106,15 +123,45 @@ def test_paid_is_entered_on_the_word_of_the_gateway_alone() -> None:
     """I4."""
     assert {(state, event) for state, event, to, _ in rows() if to is S.PAID} == {
         (S.SUBMITTING, events.PayConfirmed),
+        (S.OFFERED, events.OrderPaid),
         (S.POLLING, events.OrderPaid),
     }
+
+
+def test_nothing_is_paid_that_was_cancelled_before() -> None:
+    """I4: a cancel that is still on its way may take the money back later."""
+    undoing = {S.REVERSING, S.PROVING, S.SETTLING, S.REFUNDING}
+    reached = set(undoing)
+    for _ in AttemptState:
+        reached |= {to for state, _, to, _ in rows() if state in reached}
+    assert S.PAID not in reached
+
+
+def test_a_code_is_submitted_from_one_state_by_one_event_and_nothing_leads_there() -> None:
+    """I2: the one row that submits can be taken once."""
+    submits = {
+        (state, event)
+        for state, table in TABLE.items()
+        for event, row in table.items()
+        if isinstance(row.ask[0](HELD_ATTEMPT) if row.ask else None, SubmitHeld)
+    }
+    assert submits == {(S.HELD, events.WayCleared)}
+    assert S.HELD not in {to for _, _, to, _ in rows()}
+    assert {S.SUBMITTING, S.OFFERING}.isdisjoint(to for state, _, to, _ in rows() if state is not S.HELD)
 
 
 def test_unpaid_ends_are_entered_on_proof_alone() -> None:
     """I3: never on silence, on an answer nobody understands, or on time."""
     proofs = {
         S.DECLINED: {events.PayDeclined, events.RequestRefused, events.OrderClosed},
-        S.UNSENT: {events.RequestNotSent},
+        # A held code was never sent.
+        S.UNSENT: {
+            events.RequestNotSent,
+            events.HoldEnded,
+            events.AbandonRequested,
+            events.Recovered,
+            events.PowerReturned,
+        },
         S.REVERSED: {
             events.ReversalConfirmed,
             events.RefundConfirmed,
@@ -138,14 +185,25 @@ def test_absence_closes_an_order_at_the_last_look_only() -> None:
 @pytest.mark.parametrize("event", [events.RequestNotSent, events.RequestRefused])
 def test_a_request_that_did_not_run_closes_an_order_only_when_it_was_the_submit(event: type[Event]) -> None:
     """I3: that a cancel was not sent says nothing about the payment."""
-    assert {state for state, cause, to, _ in rows() if cause is event and to.is_final} == {S.SUBMITTING, S.ABANDONING}
+    assert {state for state, cause, to, _ in rows() if cause is event and to.is_final} == {
+        S.SUBMITTING,
+        S.OFFERING,
+        S.ABANDONING,
+    }
+
+
+def test_only_a_held_code_is_unsent_without_an_answer() -> None:
+    causes = {(state, event) for state, event, to, _ in rows() if to is S.UNSENT and event is not events.RequestNotSent}
+    assert {state for state, _ in causes} == {S.HELD}
 
 
 @pytest.mark.parametrize("event", [events.Recovered, events.PowerReturned])
 def test_a_restart_asks_of_every_open_state_at_once(event: type[Event]) -> None:
     """I5: whatever was under way is found out, or repeated where a repeat changes nothing."""
     for state, table in TABLE.items():
-        if not state.is_final:
+        if state is S.HELD:
+            assert table[event].to is S.UNSENT, "I2: its code is gone with the process"
+        elif not state.is_final:
             assert not GATEWAY_ASKS.isdisjoint(table[event].ask), state
 
 
@@ -177,19 +235,22 @@ def test_no_cycle_of_answers_asks_the_gateway_without_a_wait() -> None:
 @given(snapshot=snapshots, now=moments)
 def test_every_state_takes_or_refuses_every_event(snapshot: Attempt, now: Now) -> None:
     for kind in EVENT_TYPES:
-        row = TABLE[snapshot.state].get(kind)
+        judged = judged_kind(snapshot, kind)
+        row = TABLE[snapshot.state].get(judged)
         copy = Attempt(**{name: getattr(snapshot, name) for name in Attempt.__slots__})
         if row is None:
             with pytest.raises(IllegalTransition) as refusal:
                 attempts.step(snapshot, make_event(kind), now=now, rules=RULES)
-            assert (refusal.value.state, refusal.value.event) == (snapshot.state.value, kind.__name__)
+            assert (refusal.value.state, refusal.value.event) == (snapshot.state.value, judged.__name__)
         else:
             taken, commands = attempts.step(snapshot, make_event(kind), now=now, rules=RULES)
             asked = [command for command in commands if isinstance(command, GatewayCommand)]
             assert taken.state is row.to
             assert taken.token == snapshot.token + len(asked)
             assert all(command.token == taken.token and command.amount == AMOUNT for command in asked)
-            assert not any(isinstance(command, SubmitPayment) for command in commands), "I2"
+            assert not any(isinstance(command, SubmitPayment | OfferOrder) for command in commands), "I2"
+            if any(isinstance(command, SubmitHeld) for command in commands):
+                assert (snapshot.state, taken.state) == (S.HELD, S.SUBMITTING), "I2"
             assert (taken.client_sn, taken.sale_id, taken.amount) == (CLIENT_SN, SALE_ID, AMOUNT)
             if taken.state.is_final:
                 assert attempts.next_wakeup(taken) is None
@@ -197,9 +258,26 @@ def test_every_state_takes_or_refuses_every_event(snapshot: Attempt, now: Now) -
         assert snapshot == copy, "a step changes nothing in place"
 
 
+def judged_kind(snapshot: Attempt, kind: type[Event]) -> type[Event]:
+    """A presented code is another matter to a QR order that is with the customer than to any other."""
+    is_yielding = snapshot.state is S.POLLING and snapshot.kind == "qr"
+    if kind is events.YieldRequested and snapshot.state is not S.OFFERED and not is_yielding:
+        return events.AbandonRequested
+    inconclusive = set(COMPLETIONS[QueryOrder]) - {
+        events.OrderPaid,
+        events.OrderClosed,
+        events.OrderReturned,
+        events.OrderPartlyReturned,
+    }
+    return events.PaymentNotSeen if is_yielding and kind in inconclusive else kind
+
+
 # --- every life ------------------------------------------------------------------------------------------------------
 
-happenings = st.sampled_from(["answer", "wake", "wake late", "abandon", "recover", "power", "nothing"])
+happenings = st.sampled_from(
+    ["answer", "wake", "wake late", "abandon", "yield", "clear", "recover", "power", "nothing"]
+)
+openings = st.sampled_from([OPENING, OFFERING, replace(OPENING, is_held=True)])
 
 
 def live_on(life: AttemptLife, data: st.DataObject) -> bool:
@@ -207,9 +285,8 @@ def live_on(life: AttemptLife, data: st.DataObject) -> bool:
     event: Event
     match data.draw(happenings):
         case "answer" if life.in_flight:
-            event = data.draw(st.sampled_from(COMPLETIONS[type(life.in_flight)]))(
-                facts=data.draw(facts), fault=data.draw(faults)
-            )
+            kind = data.draw(st.sampled_from(COMPLETIONS[type(life.in_flight)]))
+            event = make_answer(kind, data.draw(facts), data.draw(faults))
             life.tell(event, later=data.draw(st.integers(0, 20_000)))
         case "wake" if life.wakeup:
             life.wake()
@@ -218,6 +295,10 @@ def live_on(life: AttemptLife, data: st.DataObject) -> bool:
             life.wake()
         case "abandon":
             life.tell(events.AbandonRequested(), later=data.draw(st.integers(0, 60_000)))
+        case "yield" if life.attempt.kind == "qr":
+            life.tell(events.YieldRequested(), later=data.draw(st.integers(0, 60_000)))
+        case "clear" if life.is_in(S.HELD):
+            life.tell(events.WayCleared(), later=data.draw(st.integers(0, 20_000)))
         case "recover" | "power" as way:
             life.in_flight = None
             event = events.Recovered() if way == "recover" else events.PowerReturned()
@@ -228,10 +309,10 @@ def live_on(life: AttemptLife, data: st.DataObject) -> bool:
 
 
 @settings(deadline=None, max_examples=300)
-@given(data=st.data(), now=moments)
-def test_nothing_open_is_forgotten(data: st.DataObject, now: Now) -> None:
+@given(data=st.data(), now=moments, opening=openings)
+def test_nothing_open_is_forgotten(data: st.DataObject, now: Now, opening: OpenAttempt | OpenOffer) -> None:
     """I5: an open attempt has a wake-up, or its last request is under way and every completion of it has a row."""
-    life = AttemptLife(now)
+    life = AttemptLife(now, opening=opening)
     for _ in range(60):
         state, wakeup = life.attempt.state, life.wakeup
         if state.is_final:
@@ -247,10 +328,10 @@ def test_nothing_open_is_forgotten(data: st.DataObject, now: Now) -> None:
 
 
 @settings(deadline=None, max_examples=300)
-@given(data=st.data(), now=moments)
-def test_the_sale_is_told_paid_once_or_unpaid(data: st.DataObject, now: Now) -> None:
+@given(data=st.data(), now=moments, opening=openings)
+def test_the_sale_is_told_paid_once_or_unpaid(data: st.DataObject, now: Now, opening: OpenAttempt | OpenOffer) -> None:
     """I1, I3: once a sale was told that there is no payment, no word of a payment follows."""
-    life, told = AttemptLife(now), list[str]()
+    life, told = AttemptLife(now, opening=opening), list[str]()
     for _ in range(60):
         before = life.attempt
         if before.state.is_final:
@@ -269,14 +350,15 @@ def test_the_sale_is_told_paid_once_or_unpaid(data: st.DataObject, now: Now) -> 
 
 
 @settings(deadline=None, max_examples=200)
-@given(data=st.data(), now=moments)
-def test_a_refund_carries_one_number_for_ever(data: st.DataObject, now: Now) -> None:
+@given(data=st.data(), now=moments, opening=openings)
+def test_a_refund_carries_one_number_for_ever(data: st.DataObject, now: Now, opening: OpenAttempt | OpenOffer) -> None:
     """I9."""
-    life = AttemptLife(now)
+    life = AttemptLife(now, opening=opening)
     for _ in range(80):
         if life.attempt.state.is_final:
             break
         live_on(life, data)
+    assert sum(isinstance(command, SubmitPayment | SubmitHeld | OfferOrder) for _, command in life.requests) <= 1, "I2"
     refunds = [command for _, command in life.requests if isinstance(command, RefundOrder)]
     assert {refund.request_no for refund in refunds} <= {"undo"}
     assert all(0 < refund.refund_amount <= AMOUNT for refund in refunds)
@@ -296,12 +378,12 @@ QUICK = Rules(
 
 
 @settings(deadline=None, max_examples=200)
-@given(data=st.data(), rules=st.sampled_from([RULES, QUICK]), now=moments)
+@given(data=st.data(), rules=st.sampled_from([RULES, QUICK]), now=moments, opening=st.sampled_from([OPENING, OFFERING]))
 def test_an_adversary_that_answers_at_once_is_not_asked_in_a_tight_loop(
-    data: st.DataObject, rules: Rules, now: Now
+    data: st.DataObject, rules: Rules, now: Now, opening: OpenAttempt | OpenOffer
 ) -> None:
     """I11: at most four requests without a wait, and waits of 2 s or more between them, whatever is answered."""
-    life = AttemptLife(now, rules)
+    life = AttemptLife(now, rules, opening)
     for _ in range(150):
         if life.attempt.state.is_final:
             break
@@ -309,13 +391,14 @@ def test_an_adversary_that_answers_at_once_is_not_asked_in_a_tight_loop(
             kinds = COMPLETIONS[type(life.in_flight)]
             # An adversary that wants many requests gives no answer that ends the attempt, where it has another.
             lasting = [kind for kind in kinds if not TABLE[life.attempt.state][kind].to.is_final]
-            life.tell(data.draw(st.sampled_from(lasting or kinds))())
+            life.tell(make_answer(data.draw(st.sampled_from(lasting or kinds))))
         else:
             life.wake()
     times = [at for at, _ in life.requests]
     for window, most in ((1, 5), (10 * SECOND, 5 * 6), (MINUTE, 5 * 31)):
         assert busiest(times, window) <= most
-    assert Counter(type(command) for _, command in life.requests)[SubmitPayment] == 1, "I2"
+    submits = Counter(type(command) for _, command in life.requests)
+    assert submits[SubmitPayment] + submits[OfferOrder] == 1, "I2"
 
 
 @settings(deadline=None, max_examples=20)

@@ -25,21 +25,37 @@ from terminald.core.events import (
     OutcomeUnknown,
     PayConfirmed,
     PayDeclined,
+    PollDue,
+    PowerReturned,
     Recovered,
     RefundConfirmed,
     RequestNotSent,
     RequestRefused,
+    RetryDue,
     ReversalConfirmed,
     ReversalRefused,
     SendDue,
 )
 from terminald.core.ids import ClientSn
 from terminald.core.ledger import advance
+from terminald.core.refund import Asked
+from terminald.core.refund_table import RefundKind
 from terminald.core.sale_table import SaleState
 from terminald.core.schedule import HOUR
-from terminald.core.stimuli import Advance, PrintCopy, Record, Stimulus, ToAttempt, ToJob, ToSale
+from terminald.core.stimuli import (
+    Advance,
+    AskRefund,
+    CloseAttention,
+    PrintCopy,
+    Record,
+    Stimulus,
+    ToAttempt,
+    ToJob,
+    ToRefund,
+    ToSale,
+)
 from terminald.errors import IllegalTransition
-from tests.core.machine_builders import AMOUNT, CLIENT_SN, CODE, NOON, ORDER, RULES, SALE_ID, TEXT
+from tests.core.machine_builders import AMOUNT, CLIENT_SN, CODE, NOON, ORDER, REFUND_ID, RULES, SALE_ID, TEXT
 from tests.core.till import JOB_ID, SECOND_SN, Till, changes, selling
 
 # --- one commit ------------------------------------------------------------------------------------------------------
@@ -168,7 +184,9 @@ def test_a_completion_of_another_command_than_the_last_changes_nothing(token: in
 
 def test_a_completion_of_a_sending_that_is_over_changes_nothing() -> None:
     till = selling((PayConfirmed(), 1))
-    assert till.apply(ToJob(job_id=JOB_ID, event=SendDue())).commands == (SendJob(job_id=JOB_ID, token=1),)
+    assert till.apply(ToJob(job_id=JOB_ID, event=SendDue())).commands == (
+        SendJob(sale_id=SALE_ID, job_id=JOB_ID, token=1),
+    )
     assert till.apply(ToJob(job_id=JOB_ID, event=JobSent(), token=2)) == Advance()
     assert changes(till.apply(ToJob(job_id=JOB_ID, event=JobSent(), token=1))) == [
         ("print", "JobSent", "printing", "unverified")
@@ -194,6 +212,19 @@ def test_an_answer_to_a_persons_question_may_come_before_the_machines_own() -> N
     assert till.sale_state() is SaleState.COMPLETED
 
 
+@pytest.mark.parametrize("event", [Recovered(), PowerReturned()])
+def test_the_recovery_of_what_is_closed_by_then_changes_nothing(event: Event) -> None:
+    till = selling((PayConfirmed(), 1))
+    before = till.book
+    for stimulus in (
+        ToAttempt(client_sn=CLIENT_SN, event=event),
+        ToAttempt(client_sn=SECOND_SN, event=event),
+        ToRefund(refund_id=REFUND_ID, event=event),
+    ):
+        assert till.apply(stimulus) == Advance()
+    assert till.book == before
+
+
 def test_an_impossible_event_is_refused_and_changes_nothing() -> None:
     till = selling()
     before = till.book
@@ -208,11 +239,14 @@ def test_an_impossible_event_is_refused_and_changes_nothing() -> None:
     "stimulus",
     [
         ToSale(sale_id=SALE_ID, event=CancelRequested()),
-        ToAttempt(client_sn=CLIENT_SN, event=Recovered()),
+        ToAttempt(client_sn=CLIENT_SN, event=PollDue()),
+        ToRefund(refund_id=REFUND_ID, event=RetryDue()),
         ToJob(job_id=JOB_ID, event=SendDue()),
+        AskRefund(sale_id=SALE_ID, asked=Asked(kind=RefundKind.RETURN, amount=AMOUNT)),
+        CloseAttention(sale_id=SALE_ID, reason="seen"),
         PrintCopy(sale_id=SALE_ID),
     ],
 )
 def test_what_is_not_in_the_book_is_an_error(stimulus: Stimulus) -> None:
     with pytest.raises(KeyError):
-        advance(Book(), stimulus, now=NOON, rules=RULES)
+        advance(Book(), stimulus, now=NOON, rules=RULES, fresh=ClientSn("t-new"))

@@ -13,6 +13,7 @@ from terminald.core.events import (
     PrinterAbsent,
     Recovered,
     SendDue,
+    SlipOutdated,
 )
 from terminald.core.ids import Instant, JobId
 from terminald.core.schedule import HOUR, MINUTE, SECOND, Now
@@ -30,7 +31,9 @@ class JobLife:
 
     def __init__(self) -> None:
         self.now: Now = NOON
-        self.job: PrintJob = spool.begin(JOB_ID, SALE_ID, is_copy=False, now=NOON, rules=RULES)
+        self.job: PrintJob = spool.begin(
+            JOB_ID, SALE_ID, is_copy=False, slip="receipt", about="", now=NOON, rules=RULES
+        )
 
     def tell(self, event: Event, *, later: int = 0) -> tuple[Command, ...]:
         self.now = after(self.now, later)
@@ -50,7 +53,7 @@ class JobLife:
 def test_a_receipt_is_due_at_once_and_sent_once() -> None:
     life = JobLife()
     assert spool.next_wakeup(life.job) == Wakeup(at=NOON.instant, event=SendDue())
-    assert life.wake() == (SendJob(job_id=JOB_ID, token=1),)
+    assert life.wake() == (SendJob(sale_id=SALE_ID, job_id=JOB_ID, token=1),)
     assert life.is_in(JobState.PRINTING)
     assert spool.next_wakeup(life.job) is None
     assert life.tell(JobSent(evidence="192 bytes"), later=SECOND) == ()
@@ -64,7 +67,7 @@ def test_a_job_for_an_absent_printer_is_tried_again_until_nobody_waits_for_it() 
     life, sent = JobLife(), list[int]()
     while not life.job.state.is_final:
         if commands := life.wake():
-            assert commands == (SendJob(job_id=JOB_ID, token=len(sent) + 1),)
+            assert commands == (SendJob(sale_id=SALE_ID, job_id=JOB_ID, token=len(sent) + 1),)
             sent.append((life.now.instant - NOON.instant) // SECOND)
             life.tell(PrinterAbsent(evidence="no such device"))
     assert sent == [0, 2, 6, 14, 30, 62]
@@ -79,6 +82,19 @@ def test_a_job_that_broke_off_is_not_sent_again() -> None:
     assert life.tell(JobBroken(evidence="17 of 192 bytes")) == ()
     assert life.is_in(JobState.FAILED)
     assert life.job.evidence == "17 of 192 bytes"
+
+
+def test_a_slip_that_is_not_true_any_more_is_not_printed() -> None:
+    life = JobLife()
+    life.wake()
+    assert life.tell(SlipOutdated(evidence="not to be paid any more")) == ()
+    assert life.is_in(JobState.EXPIRED)
+    assert life.job.evidence == "not to be paid any more"
+
+
+def test_a_slip_keeps_what_it_is_about() -> None:
+    job = spool.begin(JOB_ID, SALE_ID, is_copy=True, slip="qr", about="t-1", now=NOON, rules=RULES)
+    assert (job.slip, job.about, job.is_copy) == ("qr", "t-1", True)
 
 
 @pytest.mark.parametrize("restart", [Recovered(), PowerReturned()])
@@ -96,7 +112,7 @@ def test_a_job_that_waited_when_the_process_ended_waits_on(restart: Event) -> No
     before = life.job
     assert life.tell(restart, later=MINUTE) == ()
     assert life.job == before
-    assert life.wake() == (SendJob(job_id=JOB_ID, token=1),)
+    assert life.wake() == (SendJob(sale_id=SALE_ID, job_id=JOB_ID, token=1),)
 
 
 @pytest.mark.parametrize("restart", [Recovered(), PowerReturned()])
@@ -145,7 +161,9 @@ def test_every_state_takes_or_refuses_every_event_and_what_is_open_has_a_wakeup(
             continue
         taken, commands = spool.step(job, event, now=NOON)
         assert taken.state is row.to
-        assert commands == ((SendJob(job_id=JOB_ID, token=taken.token),) if taken.state is JobState.PRINTING else ())
+        assert commands == (
+            (SendJob(sale_id=SALE_ID, job_id=JOB_ID, token=taken.token),) if taken.state is JobState.PRINTING else ()
+        )
         assert taken.token == job.token + len(commands)
         assert (spool.next_wakeup(taken) is not None) == (taken.state is JobState.QUEUED)
         wakeup = spool.next_wakeup(taken)

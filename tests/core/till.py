@@ -22,11 +22,14 @@ class Till:
         """Begin at noon with nothing."""
         self.now: Now = NOON
         self.book = Book()
+        self._named = 0
 
     def apply(self, stimulus: Stimulus, *, later: int = 0) -> Advance:
         """Apply one stimulus that much later, and commit what it changes."""
         self.now = after(self.now, later)
-        done = advance(self.book, stimulus, now=self.now, rules=RULES)
+        self._named += 1
+        fresh = ClientSn(f"qr-{self._named}")
+        done = advance(self.book, stimulus, now=self.now, rules=RULES, fresh=fresh)
         self.book = prune(merge(self.book, done), self.now.instant)
         return done
 

@@ -143,16 +143,24 @@ class Terminal:
             "precreate", client_sn=client_sn, total_amount=str(amount), payway="3", subject="Cola", operator="kiosk"
         )
 
-    def refund(self, request_no: str, amount: int, client_sn: str = "order-1") -> Answer:
-        return self.send(
+    def refund_request(self, request_no: str, amount: int, client_sn: str = "order-1") -> Request:
+        return self.request(
             "refund", client_sn=client_sn, refund_request_no=request_no, refund_amount=str(amount), operator="kiosk"
         )
+
+    def refund(self, request_no: str, amount: int, client_sn: str = "order-1") -> Answer:
+        response = self.carry(self.refund_request(request_no, amount, client_sn))
+        assert response is not None
+        return decode(response)
 
     def query(self, client_sn: str = "order-1") -> Answer:
         return self.send("query", client_sn=client_sn)
 
     def cancel(self, client_sn: str = "order-1") -> Answer:
         return self.send("cancel", client_sn=client_sn)
+
+    def revoke(self, client_sn: str = "order-1") -> Answer:
+        return self.send("revoke", client_sn=client_sn)
 
     def entry(self, client_sn: str = "order-1") -> OrderView:
         """Return what the books say about an order."""

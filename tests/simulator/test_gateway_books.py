@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from terminald.simulator.gateway import BooksView, OrderView
+from terminald.simulator.gateway import BooksView, Fault, OrderView
 from tests.simulator.gateway_terminal import Terminal, new_terminal
 
 FINAL = {"PAID", "PAY_CANCELED", "REFUNDED", "PARTIAL_REFUNDED", "CANCELED"}
@@ -200,6 +200,16 @@ def test_orders_advance_each_at_its_own_time_even_when_nobody_asks() -> None:
 
 
 CLIENT_SNS = st.sampled_from(["a", "b", "c"])
+#: What the gateway and its customers may do with the next cancel, revoke, refund or pre-create.
+SCRIPTED = [
+    Fault(kind="refund_error"),
+    Fault(kind="cancel_error"),
+    Fault(kind="in_progress", seconds=30),
+    Fault(kind="paid_meanwhile"),
+    Fault(kind="paid_first"),
+    Fault(kind="qr_paid", seconds=5),
+    Fault(kind="declined", error_code="ACCOUNT_BALANCE_NOT_ENOUGH"),
+]
 COMMANDS = st.one_of(
     st.tuples(st.just("pay"), CLIENT_SNS, st.integers(0, 99)),
     st.tuples(
@@ -207,12 +217,15 @@ COMMANDS = st.one_of(
     ),
     st.tuples(st.just("refund"), CLIENT_SNS, st.integers(1, 400)),
     st.tuples(st.just("wait"), st.just("a"), st.integers(0, 100)),
+    st.tuples(st.just("script"), st.just("a"), st.integers(0, len(SCRIPTED) - 1)),
 )
 
 
 def perform(terminal: Terminal, verb: str, client_sn: str, number: int) -> None:
     if verb == "pay":
         terminal.carry(terminal.pay_request(f"{number:02d}", client_sn))
+    elif verb == "script":
+        terminal.world.faults.add(SCRIPTED[number])
     elif verb == "precreate":
         terminal.precreate(client_sn)
     elif verb == "customer":
@@ -220,7 +233,7 @@ def perform(terminal: Terminal, verb: str, client_sn: str, number: int) -> None:
     elif verb == "refuse":
         terminal.world.customer("refuse", client_sn=client_sn)
     elif verb == "refund":
-        terminal.refund(f"r{number % 5}", number, client_sn)
+        terminal.carry(terminal.refund_request(f"r{number % 5}", number, client_sn))
     elif verb == "wait":
         terminal.clock.now += number
     else:
@@ -232,8 +245,8 @@ def may_follow(before: OrderView, after: OrderView, verb: str) -> bool:
     if before.status not in FINAL or before.status == after.status:
         return True
     if before.status == "PAID" and verb in {"cancel", "revoke"}:
-        return after.status == "CANCELED"
-    return before.status in {"PAID", "PARTIAL_REFUNDED"} and verb == "refund" and "REFUNDED" in after.status
+        return after.status in {"CANCELED", "CANCEL_ERROR", "CANCEL_INPROGRESS"}
+    return before.status in {"PAID", "PARTIAL_REFUNDED"} and verb == "refund" and "REFUND" in after.status
 
 
 def check_conservation(books: BooksView) -> None:
@@ -241,9 +254,13 @@ def check_conservation(books: BooksView) -> None:
         assert order.paid in (0, order.total)
         assert 0 <= order.refunded <= order.paid
         assert order.net == order.paid - order.refunded
-        refunds = sum(entry.amount for entry in order.transactions if entry.kind == "refund")
-        if order.status in {"PAID", "PARTIAL_REFUNDED", "REFUNDED"}:
+        done = [entry for entry in order.transactions if entry.kind == "refund" and entry.status == "SUCCESS"]
+        refunds = sum(entry.amount for entry in done)
+        assert len({entry.client_tsn for entry in done}) == len(done)
+        if order.status in {"PAID", "PARTIAL_REFUNDED", "REFUNDED", "REFUND_ERROR", "REFUND_INPROGRESS"}:
             assert (order.paid, order.refunded) == (order.total, refunds)
+        elif order.status in {"CANCEL_ERROR", "CANCEL_INPROGRESS"}:
+            assert order.refunded == 0
         else:
             assert order.net == 0
     assert books.totals.net == books.totals.paid - books.totals.refunded
@@ -272,6 +289,7 @@ def test_a_query_changes_nothing_and_a_second_cancel_does_nothing(
     terminal = new_terminal()
     for command in commands:
         perform(terminal, *command)
+    terminal.world.faults.clear()
     before = terminal.world.view()
     terminal.carry(terminal.request("query", client_sn=client_sn))
     assert terminal.world.view() == before

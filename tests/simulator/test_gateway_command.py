@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from terminald.simulator.gateway import OUTCOMES, add_arguments, main
+from terminald.simulator.gateway_faults import KINDS
 
 PROGRAM = """
 import argparse, sys
@@ -52,12 +53,15 @@ def test_it_says_where_it_listens_and_stops_cleanly(signum: signal.Signals, tmp_
     key_file = tmp_path / "vendor_key"
     key_file.write_text("key-of-the-file\n")
     script = tmp_path / "script.json"
-    script.write_text(json.dumps([{"kind": "http_status", "status": 503, "path": "query"}]))
-    arguments = ("--port", "0", "--code", "DEMO=2", "--vendor-key-file", str(key_file), "--script", str(script))
+    short = {"kind": "declined", "path": "refund", "error_code": "ACCOUNT_BALANCE_NOT_ENOUGH", "count": None}
+    script.write_text(json.dumps([{"kind": "http_status", "status": 503, "path": "query"}, short]))
+    files = ("--vendor-key-file", str(key_file), "--script", str(script))
+    arguments = ("--port", "0", "--code", "DEMO=2", "--qr-life", "90", *files)
     with program(*arguments) as (process, url):
         with httpx.Client(base_url=url, trust_env=False) as client:
             assert client.post("/upay/v2/query", content=b"{}").status_code == 503
             assert client.get("/_sim/books").json()["totals"]["orders"] == 0
+            assert client.post("/_sim/disarm", json={}).json() == {"disarmed": 1}
         process.send_signal(signum)
         assert process.stdout is not None
         rest = process.stdout.read()
@@ -104,6 +108,8 @@ def test_an_empty_key_file_is_refused(tmp_path: Path, capsys: pytest.CaptureFixt
         ("--speed", "0"),
         ("--speed", "-1"),
         ("--speed", "nan"),
+        ("--qr-life", "0"),
+        ("--qr-life", "forever"),
         ("--code", "DEMO"),
         ("--code", "=1"),
         ("--code", "DEMO=many"),
@@ -122,3 +128,4 @@ def test_the_help_prints_the_table_of_outcomes(capsys: pytest.CaptureFixture[str
     assert exit_info.value.code == 0
     text = capsys.readouterr().out
     assert all(f"  {digits}  " in text for digits in OUTCOMES)
+    assert all(f"  {kind} " in text for kind in KINDS)

@@ -7,10 +7,11 @@ import msgspec
 import pytest
 
 from terminald.simulator.gateway import Delivery, Fault, Plan, Request
-from terminald.simulator.gateway_faults import FaultKind
+from terminald.simulator.gateway_faults import CONDUCT, KINDS, FaultKind, kinds_table
 from tests.simulator.gateway_terminal import Terminal, decode, new_terminal
 
-KINDS: tuple[FaultKind, ...] = get_args(FaultKind)
+#: What happens on the way; what the gateway itself does is tested beside the books.
+ROAD: tuple[FaultKind, ...] = tuple(kind for kind in get_args(FaultKind) if kind not in CONDUCT)
 
 
 def strikes(terminal: Terminal, *calls: str) -> list[bool]:
@@ -85,7 +86,7 @@ def test_the_plan_says_what_the_transport_does(kind: FaultKind, plan: Plan) -> N
     )
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ROAD)
 @pytest.mark.parametrize("arrives", [True, False])
 def test_every_kind_has_an_answer_whether_or_not_the_request_arrived(kind: FaultKind, *, arrives: bool) -> None:
     terminal = new_terminal()
@@ -135,6 +136,24 @@ def test_a_page_of_html_may_come_from_a_proxy_that_never_passed_the_request_on()
     assert terminal.query().result == "UPAY_ORDER_NOT_EXISTS"
 
 
+def test_every_kind_is_explained_to_people() -> None:
+    assert set(KINDS) == set(get_args(FaultKind))
+    lines = kinds_table().splitlines()
+    assert all(sum(line.startswith(f"  {kind} ") for line in lines) == 1 for kind in KINDS)
+
+
+def test_faults_are_disarmed_by_kind_and_order() -> None:
+    terminal = new_terminal()
+    terminal.world.faults.add(
+        Fault(kind="empty", client_sn="order-1"), Fault(kind="empty", client_sn="order-2"), Fault(kind="html")
+    )
+    assert terminal.world.faults.disarm("empty", "order-2") == 1
+    assert terminal.world.faults.disarm("reset") == 0
+    assert terminal.world.faults.disarm("empty") == 1
+    assert terminal.world.faults.disarm() == 1
+    assert len(terminal.world.faults) == 0
+
+
 @pytest.mark.parametrize(
     "fault",
     [
@@ -145,6 +164,12 @@ def test_a_page_of_html_may_come_from_a_proxy_that_never_passed_the_request_on()
         {"kind": "slow", "seconds": -1},
         {"kind": "slow", "secnds": 1},
         {"kind": "http_status", "status": 99},
+        {"kind": "declined"},
+        {"kind": "declined", "error_code": "NOT_A_CODE"},
+        {"kind": "declined", "error_code": "TRADE_FAILED", "path": "checkin"},
+        {"kind": "empty", "error_code": "TRADE_FAILED"},
+        {"kind": "refund_error", "path": "revoke"},
+        {"kind": "qr_paid", "path": "pay"},
     ],
 )
 def test_a_script_with_a_mistake_is_refused(fault: dict[str, str | int]) -> None:

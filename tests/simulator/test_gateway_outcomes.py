@@ -209,6 +209,53 @@ def test_a_customer_who_paid_before_the_cancel_needs_a_refund() -> None:
     assert terminal.entry().net == 0
 
 
+@pytest.mark.parametrize(
+    ("digits", "revoked", "refunded", "net"),
+    [
+        ("70", "", "REFUND_ERROR", 350),
+        ("71", "CANCEL_ERROR", "REFUND_SUCCESS", 250),
+        ("72", "UPAY_TCP_ORDER_NOT_REFUNDABLE", "REFUND_SUCCESS", 250),
+        ("73", "UPAY_TCP_ORDER_NOT_REFUNDABLE", "UPAY_TCP_ORDER_NOT_REFUNDABLE", 350),
+        ("74", "ACCOUNT_BALANCE_NOT_ENOUGH", "ACCOUNT_BALANCE_NOT_ENOUGH", 350),
+        ("77", "", "REFUND_IN_PROGRESS", 350),
+        ("78", "CANCEL_IN_PROGRESS", "", 350),
+    ],
+)
+def test_a_payment_may_be_hard_to_give_back(digits: str, revoked: str, refunded: str, net: int) -> None:
+    terminal = new_terminal()
+    assert terminal.pay(digits).result == "PAY_SUCCESS"
+    if revoked:
+        assert terminal.revoke().result == revoked
+    if refunded:
+        assert terminal.refund("r1", 100).result == refunded
+    assert terminal.entry().net == net
+    assert terminal.pay("00", "order-2").result == "PAY_SUCCESS"
+    assert terminal.revoke("order-2").result == "CANCEL_SUCCESS"
+
+
+def test_what_stands_in_the_way_goes_when_the_gateway_is_told() -> None:
+    terminal = new_terminal()
+    terminal.pay("74")
+    assert terminal.world.faults.disarm("declined", "order-1") == 3
+    assert terminal.revoke().result == "CANCEL_SUCCESS"
+
+
+@pytest.mark.parametrize(("digits", "call", "status"), [("75", "refund", "REFUNDED"), ("76", "revoke", "CANCELED")])
+def test_the_first_answer_of_giving_back_is_lost_after_it_ran(digits: str, call: str, status: str) -> None:
+    terminal = new_terminal()
+    terminal.pay(digits)
+    request = terminal.refund_request("r1", 350) if call == "refund" else terminal.request(call, client_sn="order-1")
+    assert terminal.carry(request) is None
+    assert terminal.query().order_status == status
+
+
+def test_a_delayed_refund_is_done_when_it_arrives() -> None:
+    terminal = new_terminal()
+    terminal.pay("79")
+    plan = terminal.world.plan(terminal.refund_request("r1", 350))
+    assert (plan.arrives, plan.arrival_delay_s) == (True, 20)
+
+
 @pytest.mark.parametrize("speed", [0.5, 10.0])
 def test_speed_divides_every_duration(speed: float) -> None:
     terminal = new_terminal(speed=speed)

@@ -300,7 +300,45 @@ def test_the_control_calls_show_the_books_and_move_the_world() -> None:
             assert (await client.post("/_sim/faults", json=faults)).json() == {"armed": 1}
             query = here.terminal.request("query", client_sn="order-1")
             assert [(await post(client, query)).status_code for _ in range(2)] == [503, 200]
-            assert "INSUFFICIENT_FUND" in (await client.get("/_sim/outcomes")).text
+            outcomes = (await client.get("/_sim/outcomes")).text
+            assert "INSUFFICIENT_FUND" in outcomes
+            assert "refund_error" in outcomes
+
+    with_server(scenario)
+
+
+def test_the_control_calls_script_what_happens_to_money_that_goes_back() -> None:
+    async def scenario(here: Running) -> None:
+        async with httpx.AsyncClient(base_url=here.url, trust_env=False) as client:
+            await post(client, here.terminal.pay_request("00"))
+            short = {"kind": "declined", "path": "refund", "error_code": "ACCOUNT_BALANCE_NOT_ENOUGH", "count": None}
+            late = {"kind": "refund_error", "client_sn": "order-1"}
+            assert (await client.post("/_sim/faults", json=[short, late])).json() == {"armed": 2}
+            refund = here.terminal.refund_request("r1", 100)
+            assert "ACCOUNT_BALANCE_NOT_ENOUGH" in (await post(client, refund)).text
+            assert (await client.post("/_sim/disarm", json={"kind": "declined"})).json() == {"disarmed": 1}
+            assert "REFUND_ERROR" in (await post(client, refund)).text
+            assert "REFUND_SUCCESS" in (await post(client, refund)).text
+            assert (await client.post("/_sim/disarm", json={})).json() == {"disarmed": 0}
+            assert here.lines[1:] == [
+                "10:00:00 refund order-1 100 fen → REFUND_FAIL ACCOUNT_BALANCE_NOT_ENOUGH",
+                "10:00:00 refund order-1 100 fen → REFUND_ERROR REFUND_ERROR",
+                "10:00:00 refund order-1 100 fen → REFUND_SUCCESS PARTIAL_REFUNDED",
+            ]
+
+    with_server(scenario)
+
+
+def test_a_customer_pays_the_qr_in_the_moment_of_its_reversal_over_the_wire() -> None:
+    async def scenario(here: Running) -> None:
+        async with httpx.AsyncClient(base_url=here.url, trust_env=False) as client:
+            here.terminal.precreate("order-1")
+            moment = [{"kind": "paid_meanwhile", "path": "cancel", "client_sn": "order-1"}]
+            assert (await client.post("/_sim/faults", json=moment)).status_code == 200
+            answer = await post(client, here.terminal.request("cancel", client_sn="order-1"))
+            assert answer.json()["biz_response"]["data"]["order_status"] == "CANCELED"
+            books = (await client.get("/_sim/books")).json()
+            assert books["totals"] == {"orders": 1, "paid": 350, "refunded": 350, "net": 0}
 
     with_server(scenario)
 
@@ -311,6 +349,9 @@ def test_the_control_calls_show_the_books_and_move_the_world() -> None:
         ("faults", b"not json", 422),
         ("faults", b'[{"kind": "unknown"}]', 422),
         ("faults", json.dumps([{"kind": "empty"}] * 1001).encode(), 422),
+        ("faults", b'[{"kind": "refund_error", "path": "pay"}]', 422),
+        ("disarm", b'{"kind": "unknown"}', 422),
+        ("disarm", b'{"path": "pay"}', 422),
         ("advance", b'{"seconds": -1}', 422),
         ("advance", b'{"seconds": 1e99}', 422),
         ("customer", b'{"action": "dance"}', 422),

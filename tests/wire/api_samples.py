@@ -7,15 +7,18 @@ from terminald.core.attempt_table import Attempt, AttemptState
 from terminald.core.book import SaleView
 from terminald.core.commands import OrderText
 from terminald.core.events import Fault, OrderFacts
-from terminald.core.ids import ClientSn, Instant, JobId, Reference, SaleId, WallTime
+from terminald.core.ids import ClientSn, Instant, JobId, Reference, RefundId, SaleId, WallTime
 from terminald.core.money import Fen
+from terminald.core.refund_table import Refund, RefundKind, RefundState
 from terminald.core.sale_table import Sale, SaleOrder, SaleState
 from terminald.core.schedule import Now
 from terminald.core.spool import JobState, PrintJob
 from terminald.core.tables import Attention
 from terminald.wire.api import SaleDefaults
 
-DEFAULTS = SaleDefaults(methods=("scan",), operator="kiosk", max_amount=100_000, receipt=True)
+DEFAULTS = SaleDefaults(
+    methods=("scan",), operator="kiosk", max_amount=100_000, receipt=True, qr_payway="3", delivery="none"
+)
 #: 2025-01-31T08:00:00+00:00
 MORNING = WallTime(1_738_310_400_000)
 NOW = Now(instant=Instant(1_000_000), wall=MORNING)
@@ -40,7 +43,7 @@ def sale(
     reason: str = "",
 ) -> Sale:
     wanted = wanted or order()
-    is_paid = state in (SaleState.PAID, SaleState.COMPLETED)
+    is_paid = state in (SaleState.PAID, SaleState.COMPLETED, SaleState.RETURNING, SaleState.RETURNED)
     return Sale(
         id=SaleId(sale_id),
         order=wanted,
@@ -88,7 +91,69 @@ def attempt(
     )
 
 
-def job(state: JobState = JobState.UNVERIFIED, *, number: int = 1, is_copy: bool = False) -> PrintJob:
+def offer(client_sn: str = "Q1", *, state: AttemptState = AttemptState.OFFERED) -> Attempt:
+    """A QR order that can be paid for another 40 s."""
+    return replace(
+        attempt(client_sn, state=state, facts=OrderFacts(sn="7895")),
+        kind="qr",
+        code_masked="",
+        code_digest="",
+        qr_content="https://qr.example/1",
+        window_ends=Instant(NOW.instant + 40_000),
+    )
+
+
+def qr_view(sale_state: SaleState = SaleState.AWAITING_PAYMENT, state: AttemptState = AttemptState.OFFERED) -> SaleView:
+    wanted = replace(order(), methods=("scan", "qr"), qr_payway="3")
+    opened = replace(sale(state=sale_state, wanted=wanted, attempts=("Q1",)), offer=ClientSn("Q1"))
+    return SaleView(sale=opened, attempts=(offer(state=state),))
+
+
+def refund(
+    number: int = 1,
+    *,
+    state: RefundState = RefundState.DONE,
+    kind: RefundKind = RefundKind.REFUND,
+    amount: int = 100,
+    reference: str = "back-1",
+    fault: Fault | None = None,
+    attention: Attention | None = None,
+) -> Refund:
+    return Refund(
+        id=RefundId(f"01JDSALE-r{number}"),
+        sale_id=SaleId("01JDSALE"),
+        client_sn=ClientSn("A1"),
+        order_amount=Fen(350),
+        reference=reference,
+        kind=kind,
+        amount=Fen(amount),
+        left=Fen(350),
+        request_no=f"r{number}",
+        operator="kiosk",
+        is_owed=not reference,
+        state=state,
+        token=1,
+        fault=fault,
+        refusal="",
+        opened=Instant(1_000_000),
+        opened_at=WallTime(MORNING + 3_000),
+        ended_at=WallTime(MORNING + 4_000) if state.is_final else None,
+        retry=None,
+        tries=0,
+        attention=attention,
+    )
+
+
+def refunded_view() -> SaleView:
+    """A part has gone back, and another one is on its way."""
+    paid = paid_view()
+    under_way = refund(2, state=RefundState.PROVING, amount=50, reference="back-2")
+    return replace(paid, sale=replace(paid.sale, returned=Fen(100)), refunds=(refund(), under_way))
+
+
+def job(
+    state: JobState = JobState.UNVERIFIED, *, number: int = 1, is_copy: bool = False, slip: str = "receipt"
+) -> PrintJob:
     return PrintJob(
         id=JobId(f"01JDSALE-{number}"),
         sale_id=SaleId("01JDSALE"),
@@ -100,6 +165,7 @@ def job(state: JobState = JobState.UNVERIFIED, *, number: int = 1, is_copy: bool
         retry=None,
         expires=Instant(1_120_000),
         created_at=MORNING,
+        slip=slip,
     )
 
 

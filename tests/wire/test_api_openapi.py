@@ -5,15 +5,36 @@ from collections.abc import Iterator
 
 import pytest
 
+from terminald.core.ids import ClientSn, SaleId
 from terminald.core.tables import Attention
 from terminald.errors import ApiError
 from terminald.wire.api_calls import CALLS
 from terminald.wire.api_problems import PROBLEMS, problem_json
-from terminald.wire.api_views import attention_event, print_event, readiness_event, sale_json, sales_json, scan_event
-from terminald.wire.openapi import openapi_json
-from tests.wire.api_samples import NOW, Json, attempt, job, paid_view, resolve, schema_faults
+from terminald.wire.api_views import (
+    attention_event,
+    print_event,
+    readiness_event,
+    refund_event,
+    refund_json,
+    sale_json,
+    sales_json,
+    scan_event,
+)
+from terminald.wire.openapi import EVENTS, openapi_json
+from tests.wire.api_samples import (
+    NOW,
+    Json,
+    job,
+    paid_view,
+    qr_view,
+    refund,
+    refunded_view,
+    resolve,
+    schema_faults,
+)
 
 DOCUMENT: Json = json.loads(openapi_json("1.2.3"))
+ALARM = Attention(code="order_errored", since=NOW.instant)
 REF = "#/components/schemas/"
 
 
@@ -62,18 +83,33 @@ def test_every_problem_of_the_table_belongs_to_some_call_or_to_the_form_of_reque
     ("name", "body"),
     [
         ("Sale", sale_json(paid_view(), NOW)),
+        ("Sale", sale_json(qr_view(), NOW)),
+        ("Sale", sale_json(refunded_view(), NOW)),
         ("SaleList", sales_json((paid_view(),), NOW, limit=1)),
-        ("PrintEvent", print_event(job())),
-        ("AttentionEvent", attention_event(attempt(), Attention(code="order_errored", since=NOW.instant), NOW)),
+        ("Refund", refund_json(refund())),
+        ("RefundEvent", refund_event(refund(reference=""))),
+        ("PrintEvent", print_event(job(slip="qr"))),
+        ("AttentionEvent", attention_event(SaleId("01"), ClientSn("A1"), ALARM, NOW)),
+        ("AttentionEvent", attention_event(SaleId("01"), None, ALARM, NOW)),
         ("ScanEvent", scan_event(None, "front", "unarmed", "")),
         ("ReadinessEvent", readiness_event(("draining",))),
         ("Problem", problem_json(ApiError("not_ready", "no", reasons=("draining",)))[1]),
         ("Problem", problem_json(ApiError("invalid_request", "no", field="amount"))[1]),
         ("SaleRequest", b'{"reference":"r","amount":1,"subject":"s","goods":[{"name":"n","quantity":1,"price":1}]}'),
+        ("RefundRequest", b'{"reference":"r","amount":1}'),
+        ("UndeliveredRequest", b'{"amount":1}'),
+        ("ClosingRequest", b'{"reason":"paid back in cash"}'),
     ],
 )
 def test_what_is_written_fits_its_schema(name: str, body: bytes) -> None:
     assert schema_faults(json.loads(body), {"$ref": REF + name}, DOCUMENT) == []
+
+
+def test_the_stream_names_every_kind_of_event_with_its_shape() -> None:
+    answer = json.loads(openapi_json("1.2.3"))["paths"]["/v1/events"]["get"]["responses"]["200"]
+    told = answer["content"]["text/event-stream"]["x-events"]
+    assert told == {kind: {"$ref": REF + shape.__name__} for kind, shape in EVENTS.items()}
+    assert set(told) == {"sale", "refund", "print", "scan", "device", "readiness", "key", "attention"}
 
 
 def test_the_check_of_schemas_finds_faults() -> None:

@@ -3,6 +3,8 @@ import json
 import pytest
 
 from terminald.core import attempt as attempts
+from terminald.core import custody
+from terminald.core import refund as refunds
 from terminald.core.readiness import Reason
 from terminald.errors import ApiError
 from terminald.wire.api_problems import (
@@ -59,7 +61,16 @@ def test_a_long_detail_is_cut() -> None:
 
 
 def test_there_is_advice_for_all_that_needs_a_person() -> None:
-    assert set(attempts._ATTENTION.values()) <= ATTENTION_ADVICE.keys()
+    held_up = {refunds._held_up_by(code) for code in (*refunds._FOR_NOW, "UPAY_TCP_ORDER_NOT_REFUNDABLE", "")}
+    raised = {
+        *attempts._ATTENTION.values(),
+        *refunds._ATTENTION.values(),
+        *held_up,
+        *custody._ATTENTION.values(),
+        *("checkin_refused", "key_unproven"),
+        *("delivery_overdue", "delivered_and_returned"),
+    }
+    assert raised - READINESS_ADVICE.keys() == ATTENTION_ADVICE.keys()
     assert {reason.value for reason in Reason} == READINESS_ADVICE.keys()
     for code in [*ATTENTION_ADVICE, *READINESS_ADVICE]:
         assert advice(code).endswith(".")

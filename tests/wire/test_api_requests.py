@@ -1,5 +1,6 @@
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -12,9 +13,12 @@ from terminald.core.money import Fen
 from terminald.core.sale_table import SaleOrder
 from terminald.errors import ApiError
 from terminald.wire.api import (
+    decode_closing_request,
     decode_code_request,
     decode_empty_request,
+    decode_refund_request,
     decode_sale_request,
+    decode_undelivered_request,
     parse_flag,
     parse_number,
     parse_time,
@@ -120,12 +124,42 @@ def test_a_missing_field_is_named(field: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("methods", ["qr"]), ("methods", ["scan", "qr"]), ("delivery", "confirm")]
+    ("methods", "in_order"),
+    [
+        (["scan"], ("scan",)),
+        (["qr"], ("qr",)),
+        (["qr", "scan"], ("scan", "qr")),
+        (["scan", "qr"], ("scan", "qr")),
+    ],
 )
-def test_what_this_version_can_not_do_is_refused_and_named(field: str, value: object) -> None:
-    error = refusal(lambda: decode(**{field: value}))
-    assert (error.code, error.field) == ("not_supported", field)
-    assert "not supported by this version" in error.detail
+def test_methods_mean_the_same_in_any_order(methods: list[str], in_order: tuple[str, ...]) -> None:
+    found = decode(methods=methods)
+    assert (found.methods, found.takes_codes, found.offers_qr) == (in_order, "scan" in methods, "qr" in methods)
+    assert found == decode_sale_request(json.dumps(LEAST).encode(), replace(DEFAULTS, methods=in_order))
+
+
+@pytest.mark.parametrize("methods", [["qr"], ["scan", "qr"]])
+def test_payway_says_whose_app_a_qr_is_for_and_leaves_scanned_codes_to_the_gateway(methods: list[str]) -> None:
+    found = decode(methods=methods, payway="1")
+    assert (found.qr_payway, found.text.payway) == ("1", "")
+    assert decode(methods=methods).qr_payway == DEFAULTS.qr_payway
+    assert decode(payway="1").qr_payway == ""
+
+
+@pytest.mark.parametrize("payway", ["6", "7", "8", "15", "16", "18"])
+def test_a_qr_for_an_app_that_reads_none_is_refused(payway: str) -> None:
+    error = refusal(lambda: decode(methods=["qr"], payway=payway))
+    assert (error.code, error.field) == ("invalid_request", "payway")
+    assert "1, 2, 3, 4, 5, 17" in error.detail
+    assert decode(methods=["scan"], payway=payway).text.payway == payway
+
+
+def test_delivery_is_reported_where_the_sale_or_else_the_configuration_says_so() -> None:
+    assert decode(delivery="confirm").reports_delivery
+    assert not decode().reports_delivery
+    asks = replace(DEFAULTS, delivery="confirm")
+    assert decode_sale_request(json.dumps(LEAST).encode(), asks).reports_delivery
+    assert not decode_sale_request(json.dumps({**LEAST, "delivery": "none"}).encode(), asks).reports_delivery
 
 
 def test_printable_text_of_any_script_is_taken() -> None:
@@ -196,6 +230,57 @@ def test_a_call_without_input_takes_nothing_or_an_empty_object() -> None:
     assert refusal(lambda: decode_empty_request(b'{"amount":1}')).field == "amount"
 
 
+# --- paid sales ------------------------------------------------------------------------------------------------------
+
+
+def test_what_did_not_come_out_is_all_or_goods_of_some_worth() -> None:
+    assert decode_undelivered_request(b"") is None
+    assert decode_undelivered_request(b"{}") is None
+    assert decode_undelivered_request(b'{"amount":null}') is None
+    assert decode_undelivered_request(b'{"amount":100}') == 100
+
+
+def test_a_refund_has_a_reference_and_an_amount_or_all_that_is_left() -> None:
+    assert decode_refund_request('{"reference":"退款/1"}'.encode()) == ("退款/1", None)
+    assert decode_refund_request(b'{"reference":"back-1","amount":null}') == ("back-1", None)
+    assert decode_refund_request(b'{"reference":"back-1","amount":100}') == ("back-1", 100)
+
+
+def test_a_person_who_closes_says_why() -> None:
+    assert decode_closing_request('{"reason":"现金退还 3.50"}'.encode()) == "现金退还 3.50"
+
+
+WRONG_AMOUNTS: list[object] = [0, -1, 3.5, True, "1", 10**30]
+WRONG_NAMES: list[object] = ["", " r", "a\nb", 7, None, "r" * 65]
+WRONG_REASONS: list[object] = ["", "  ", "a\x1bb", 1, None, "r" * 201]
+
+
+@pytest.mark.parametrize(
+    ("decoder", "body", "field"),
+    [
+        *[(decode_undelivered_request, {"amount": value}, "amount") for value in WRONG_AMOUNTS],
+        (decode_undelivered_request, {"sum": 1}, "sum"),
+        (decode_refund_request, {}, "reference"),
+        *[(decode_refund_request, {"reference": value}, "reference") for value in WRONG_NAMES],
+        *[(decode_refund_request, {"reference": "r", "amount": value}, "amount") for value in WRONG_AMOUNTS],
+        (decode_refund_request, {"reference": "r", "reason": "x"}, "reason"),
+        (decode_closing_request, {}, "reason"),
+        *[(decode_closing_request, {"reason": value}, "reason") for value in WRONG_REASONS],
+        (decode_closing_request, {"reason": "x", "code": "y"}, "code"),
+    ],
+)
+def test_a_wrong_field_about_a_paid_sale_is_named(
+    decoder: Callable[[bytes], object], body: dict[str, object], field: str
+) -> None:
+    error = refusal(lambda: decoder(json.dumps(body).encode()))
+    assert (error.code, error.field) == ("invalid_request", field)
+
+
+@pytest.mark.parametrize("decoder", [decode_refund_request, decode_closing_request])
+def test_an_empty_body_is_no_request(decoder: Callable[[bytes], object]) -> None:
+    assert refusal(lambda: decoder(b"")).code == "invalid_json"
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
@@ -227,6 +312,9 @@ def test_bytes_become_an_order_or_a_refusal(body: bytes) -> None:
     only_an_order_or_a_refusal(body)
     attempt(lambda: decode_code_request(body))
     attempt(lambda: decode_empty_request(body))
+    attempt(lambda: decode_undelivered_request(body))
+    attempt(lambda: decode_refund_request(body))
+    attempt(lambda: decode_closing_request(body))
 
 
 @given(st.dictionaries(fields, json_values))

@@ -28,7 +28,8 @@ def offered(**changes: object) -> dict[str, object]:
 #: Result code, error code, order_status (None: no third layer), what it means.
 CASES: list[tuple[str, str, str | None, type[Answer]]] = [
     ("PRECREATE_SUCCESS", "", "CREATED", QrOffered),
-    ("PRECREATE_SUCCESS", "CLIENT_SN_CONFLICT", "CREATED", QrOffered),
+    ("PRECREATE_SUCCESS", "SOMETHING_NEW", "CREATED", QrOffered),
+    ("PRECREATE_SUCCESS", "CLIENT_SN_CONFLICT", "CREATED", OutcomeUnknown),
     ("PRECREATE_SUCCESS", "", "PAID", OutcomeUnknown),
     ("PRECREATE_SUCCESS", "", "PAY_CANCELED", OutcomeUnknown),
     ("PRECREATE_SUCCESS", "", "IN_QUEUE", OutcomeUnknown),
@@ -94,8 +95,8 @@ def test_a_qr_of_up_to_128_printable_characters_can_be_shown(content: str) -> No
 @pytest.mark.parametrize(
     "content",
     [
-        None, "", " ", " https://x.example", "https://x.example ", "https://x.example\n", "x" * 129, "a\x00b", "a\x1b[2Jb",
-        "https://支付.example", "a\u202eb", "x\ud800", True, 1.5, ["https://x.example"], {"url": "x"},
+        None, "", " ", " https://x.example", "https://x.example ", "https://x.example\n", "x" * 129, "a\x00b",
+        "a\x1b[2Jb", "https://支付.example", "a\u202eb", "x\ud800", True, 1.5, ["https://x.example"], {"url": "x"},
     ],
     ids=repr,
 )  # fmt: skip

@@ -181,8 +181,9 @@ def test_facts_can_be_true_and_are_bounded(body: bytes) -> None:
         facts = decode(200, body, asked=ASKED).facts
         if facts.net_amount is not None:
             assert str(facts.net_amount) == data["net_amount"]
-            assert (facts.net_amount == 0) <= (data["order_status"] in {"REFUNDED", "CANCELED", "PAY_CANCELED"})
-            assert (facts.net_amount == 350) <= (data["order_status"] not in {"REFUNDED", "PARTIAL_REFUNDED"})
+            state = data.get("order_status")
+            assert facts.net_amount > 0 or state in {"REFUNDED", "CANCELED", "PAY_CANCELED"}
+            assert facts.net_amount < 350 or state not in {"REFUNDED", "PARTIAL_REFUNDED", "CANCELED"}
         if facts.client_tsn:
             assert facts.client_tsn == data["client_tsn"]
             assert data["status"] == "SUCCESS"

@@ -264,7 +264,7 @@ def test_an_absent_order_may_be_told_by_the_first_layer(code: str) -> None:
     assert type(offer(refusal(code))) is OutcomeUnknown
 
 
-TABLES = {
+TABLES: dict[Decoder, list[Case]] = {
     decode_submit: SUBMITS,
     decode_offer: [("PRECREATE_SUCCESS", "", "CREATED", OutcomeUnknown)],
     decode_query: QUERIES,
