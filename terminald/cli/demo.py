@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 
 from terminald.cli import demo_books
+from terminald.cli.demo_money import Till
 from terminald.cli.demo_processes import CALL_LIMIT_S, Gateway, Service, process, run_once
 from terminald.cli.outcome import DONE, FAILED, CommandFailed
 from terminald.cli.words import error_words, money, state_words, table
@@ -133,6 +134,7 @@ class _Demo:
             await self._begin_world()
             await self._activate()
             await self._first_day()
+            await self._second_day()
             return await self._compare()
 
     def _title(self, text: str) -> None:
@@ -210,6 +212,19 @@ class _Demo:
         await self._start()
         self._say("What it sends is on disk before it is sent: it finds the open payment, and asks how it stands.")
         await self._end(sale)
+
+    async def _second_day(self) -> None:
+        till = Till(self._service, self._gateway, self._scanner, self._printer, self._say)
+        self._title("A QR for the customer's phone, on paper and for a screen")
+        await till.sell_by_qr()
+        self._title("Both ways at once: a QR is shown, and the customer presents a code")
+        await till.sell_both_ways()
+        self._title("A part of the money goes back")
+        await till.refund_a_part(self._config)
+        self._title("The goods do not come out: the money comes back by itself")
+        await till.return_undelivered()
+        self._title("What happened? The sale whose answer was lost, in plain words")
+        await till.explain(self._config, "demo-3")
 
     async def _compare(self) -> bool:
         self._title("Closing time: terminald's sales beside the gateway's books")

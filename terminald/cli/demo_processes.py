@@ -130,6 +130,12 @@ class Gateway:
             answer = await client.get(f"{self.url}/_sim/books")
         return msgspec.json.decode(answer.raise_for_status().content, type=BooksView)
 
+    async def customer(self, action: str, *, qr_code: str) -> None:
+        """Let a customer pay, or refuse, the order of a QR."""
+        async with httpx.AsyncClient(trust_env=False, timeout=CALL_LIMIT_S) as client:
+            wanted = {"action": action, "qr_code": qr_code}
+            (await client.post(f"{self.url}/_sim/customer", json=wanted)).raise_for_status()
+
 
 class Service:
     """terminald as its own process, started and heard as systemd does: it says READY on a socket."""
@@ -191,6 +197,15 @@ class Service:
         """Open a sale, as a host application does."""
         answer = await self._answer("POST", "/v1/sales", msgspec.json.encode(request))
         return msgspec.json.decode(answer, type=shapes.Sale)
+
+    async def refund(self, name: str, request: shapes.RefundRequest) -> shapes.Refund:
+        """Give money of a sale back, as a host application does."""
+        answer = await self._answer("POST", f"/v1/sales/{name}/refunds", msgspec.json.encode(request))
+        return msgspec.json.decode(answer, type=shapes.Refund)
+
+    async def report(self, name: str, report: str) -> None:
+        """Report what became of the goods: "delivered" or "undelivered"."""
+        await self._answer("POST", f"/v1/sales/{name}/{report}", b"{}")
 
     async def _answer(self, method: str, path: str, body: bytes | None = None) -> bytes:
         answer = await self._http.request(method, path, content=body, headers={"Content-Type": "application/json"})
