@@ -203,6 +203,29 @@ class HttpGateway:
             return CheckinUnanswered(fault=_unanswered(exc))
         return _renewal(reply, sn)
 
+    async def upload_log(self, packed: bytes) -> upay.LogAnswer:
+        """Send one log once: the very bytes of the gzip file are the body, and are what is signed (documents).
+
+        Raises nothing for anything that the network or the gateway does. Cancelled, nobody knows whether it was taken.
+        """
+        answer = await self._upload_log(packed)
+        log_event(_log, logging.INFO, "gateway request", command="UploadLog", event=answer.fate.value)
+        return answer
+
+    async def _upload_log(self, packed: bytes) -> upay.LogAnswer:
+        credentials = self._credentials()
+        if credentials is None:
+            return upay.LogAnswer(fate=upay.LogFate.UNCERTAIN, fault=_NOT_ACTIVATED)
+        try:
+            reply = await self._exchange(upay.UPLOAD_LOG_PATH, packed, credentials)
+        except ValueError as exc:
+            return upay.LogAnswer(fate=upay.LogFate.UNCERTAIN, fault=_invalid(exc))
+        except GatewayNotSent as exc:
+            return upay.LogAnswer(fate=upay.LogFate.UNCERTAIN, fault=_unreachable(exc))
+        except GatewayOutcomeUnknown as exc:
+            return upay.LogAnswer(fate=upay.LogFate.UNCERTAIN, fault=_unanswered(exc))
+        return upay.decode_upload(reply.status, reply.body)
+
     async def _exchange(self, path: str, body: bytes, credentials: Credentials) -> Reply:
         """Send with the current key; where its signature is refused, the same bytes once with the previous key."""
         sn, previous = credentials.terminal_sn, credentials.previous
