@@ -55,6 +55,13 @@ def fix_setting(connection: sqlite3.Connection, name: str, value: str) -> str:
     return get_setting(connection, name)
 
 
+def put_setting(connection: sqlite3.Connection, name: str, value: str) -> None:
+    """Store a setting that changes."""
+    connection.execute(
+        "INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value)
+    )
+
+
 # --- identity --------------------------------------------------------------------------------------------------------
 
 

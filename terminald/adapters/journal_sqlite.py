@@ -19,7 +19,7 @@ from terminald.adapters import journal_identity, journal_rows
 from terminald.adapters.journal_faults import transaction, translated
 from terminald.adapters.journal_file import open_file
 from terminald.adapters.journal_identity import Boot
-from terminald.adapters.ports import Batch, LoggedEvent, SaleFilter
+from terminald.adapters.ports import Batch, LoggedEvent, LoggedRecord, SaleFilter
 from terminald.core.custody_table import Custody
 from terminald.core.ids import Instant, WallTime
 from terminald.core.ledger import Book, SaleView
@@ -28,6 +28,9 @@ from terminald.errors import JournalCorrupt, JournalUnavailable
 
 #: Keyed BLAKE2b takes up to 64 bytes of key; 32 are out of anybody's reach.
 SALT_BYTES: Final = 32
+
+#: The setting's name.
+_PACKED: Final = "log_packed_seq"
 
 #: The longest page of sales or events that is read at once: a commit waits no longer than a page takes to read.
 MAX_PAGE: Final = 500
@@ -101,6 +104,24 @@ class SqliteJournal:
         """Return the sequence number of the last event that was ever logged; 0 before the first."""
         with self._reading() as connection:
             return journal_rows.last_seq(connection)
+
+    # --- the upload of the event log ---
+
+    def records_after(self, seq: int, limit: int) -> tuple[LoggedRecord, ...]:
+        """Return every event with a greater sequence number, oldest first, without what hosts see of it."""
+        with self._reading() as connection:
+            return journal_rows.records_after(connection, seq, limit)
+
+    def packed_seq(self) -> int:
+        """Return the sequence number of the last event that was packed for an upload; 0 before the first."""
+        with self._reading() as connection:
+            text = journal_identity.get_setting(connection, _PACKED)
+        return int(text) if text.isascii() and text.isdecimal() else 0
+
+    def note_packed(self, seq: int) -> None:
+        """Store what :meth:`packed_seq` returns."""
+        with self._writing("noting what was packed") as connection:
+            journal_identity.put_setting(connection, _PACKED, str(seq))
 
     # --- identity ---
 
@@ -228,6 +249,18 @@ class JournalThread:
     async def events_after(self, seq: int, limit: int) -> tuple[LoggedEvent, ...]:
         """Return public events with a greater sequence number, oldest first; at most MAX_PAGE of them."""
         return await self._read(lambda: self._journal.events_after(seq, min(limit, MAX_PAGE)))
+
+    async def records_after(self, seq: int, limit: int) -> tuple[LoggedRecord, ...]:
+        """Return every event with a greater sequence number, oldest first; at most MAX_PAGE of them."""
+        return await self._read(lambda: self._journal.records_after(seq, min(limit, MAX_PAGE)))
+
+    async def packed_seq(self) -> int:
+        """Return the sequence number of the last event that was packed for an upload; 0 before the first."""
+        return await self._read(self._journal.packed_seq)
+
+    async def note_packed(self, seq: int) -> None:
+        """Store what :meth:`packed_seq` returns. Not undone by cancelling."""
+        await asyncio.shield(self._submit(lambda: self._journal.note_packed(seq)))
 
     async def load_book(self, now: Instant) -> Book:
         """Return every open thing, and what is recent enough for the ledger to keep."""

@@ -183,6 +183,15 @@ class LoggedEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedRecord:
+    """A row of the event log without the public event: what happened, and when."""
+
+    seq: int
+    wall: WallTime
+    record: Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SaleFilter:
     """Which sales to list; newest first. Cursor is the id of the last sale of the page before."""
 
@@ -215,6 +224,26 @@ class Journal(Protocol):
 
     async def load_book(self, now: Instant) -> Book:
         """Return every open thing, and what is recent enough for the ledger to keep."""
+
+
+# --- the upload of the event log -------------------------------------------------------------------------------------
+
+
+class Calm(Protocol):
+    """Whether anybody is being served, as far as work that can wait wants to know."""
+
+    async def wait_quiet(self) -> None:
+        """Return when nobody is being served, at once if so."""
+
+    async def wait_busy(self) -> None:
+        """Return when somebody is, at once if so."""
+
+
+class LogCourier(Protocol):
+    """Packs what was logged since the last time, and sends what is packed and not sent yet."""
+
+    async def carry_out(self, calm: Calm) -> None:
+        """Make one run: one new log at most, and one try for each. Never raises for anything disk or network do."""
 
 
 # --- the engine, as the API sees it ----------------------------------------------------------------------------------
