@@ -18,6 +18,8 @@ from terminald.adapters.fingerprint import derive_device_id
 from terminald.adapters.gateway_http import Credentials, HttpGateway
 from terminald.adapters.gateway_line import GatewaySettings
 from terminald.adapters.journal_sqlite import JournalThread, SqliteJournal
+from terminald.adapters.log_courier import GatewayCourier
+from terminald.adapters.log_store import LogStore
 from terminald.adapters.ports import Device, Printer, Scanner
 from terminald.adapters.printers import make_printer, make_profile
 from terminald.adapters.receipt_sender import ReceiptSender, Stationery
@@ -31,6 +33,7 @@ from terminald.core.ids import Duration
 from terminald.core.schedule import MINUTE, Rules
 from terminald.engine import Engine, World
 from terminald.engine_desk import EngineDesk
+from terminald.engine_log_upload import LogUploads
 from terminald.errors import ConfigError
 from terminald.logs import protect
 from terminald.wire.api import SaleDefaults
@@ -171,6 +174,8 @@ class App:
         api = tasks.create_task(self._api.serve(sock))
         running = [tasks.create_task(self._engine.run(is_new_boot=self._is_new_boot))]
         running += [tasks.create_task(self._supervise(device)) for device in self._devices()]
+        if self._config.checkin.upload_log:
+            running.append(tasks.create_task(self._log_uploads().run()))
         ready = tasks.create_task(self._tell_ready())
         await stop.wait()
         ready.cancel()
@@ -187,6 +192,10 @@ class App:
         await self._engine.recovered.wait()
         notify("READY=1", "STATUS=serving")
         log.info("serving on %s", self._config.api.socket)
+
+    def _log_uploads(self) -> LogUploads:
+        store = LogStore(self._config.state.directory)
+        return LogUploads(self._engine, GatewayCourier(self._journal, self._gateway, store))
 
     def _devices(self) -> list[Device]:
         return [*self._scanners, *([self._printer] if self._printer else [])]

@@ -106,7 +106,7 @@ class Engine:
             commit=self._commit,
             spawn=self._tasks.create_task,
             take=self._take_key_event,
-            is_quiet=self._is_quiet,
+            is_quiet=self.is_quiet,
             on_change=self._look_at_readiness,
         )
         self.keeper = CustodyKeeper(custody, gateway=world.gateway, clock=world.clock, rules=rules, hands=hands)
@@ -331,7 +331,7 @@ class Engine:
     def _take_key_event(self, event: Event, token: int | None) -> None:
         self._inbox.put_nowait(lambda: self._surely(lambda: self.keeper.apply(event, token)))
 
-    def _is_quiet(self) -> bool:
+    def is_quiet(self) -> bool:
         """Whether nobody is being served: the moment to look after the key."""
         is_busy = self._asked or self.is_draining or not self.is_journal_writable
         return not is_busy and ledger.sale_with_customer(self.book) is None

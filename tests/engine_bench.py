@@ -65,6 +65,8 @@ class PatientGateway:
     def __init__(self) -> None:
         self.asked: list[GatewayCommand] = []
         self.asked_for_key: list[str] = []
+        #: What the next proofs say; KeyAccepted when none is left.
+        self.proofs: list[CustodyAnswer] = []
         self._waiting: list[tuple[GatewayCommand, asyncio.Future[Answer]]] = []
 
     async def perform(self, command: GatewayCommand) -> Answer:
@@ -78,7 +80,7 @@ class PatientGateway:
 
     async def prove(self) -> CustodyAnswer:
         self.asked_for_key.append("prove")
-        return KeyAccepted()
+        return self.proofs.pop(0) if self.proofs else KeyAccepted()
 
     async def check_in(self) -> CustodyAnswer:
         self.asked_for_key.append("check in")
