@@ -4,20 +4,20 @@ import io
 import json
 import socket
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from terminald.__main__ import main
 from terminald.adapters.clock import wall_ms
-from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.state_directory import lock
 from terminald.app_activation import doubtful_activations, mask_code
 from terminald.core.ids import Secret, WallTime
-from terminald.core.terminal import ActivationIntent, Terminal
 from terminald.simulator.gateway import Fault
 from tests.adapters.journal_samples import Shop
-from tests.cli.simulated_gateway import APP_ID, VENDOR_KEY, VENDOR_SN, RunningGateway, running_gateway
+from tests.cli.simulated_gateway import VENDOR_KEY, RunningGateway, running_gateway
+from tests.cli.terminal_files import journal_of, outcomes, terminal_of, tries_of, write_config
 
 CODE = "48217366"
 
@@ -33,20 +33,7 @@ Configure = Callable[..., Path]
 
 @pytest.fixture
 def configure(tmp_path: Path) -> Configure:
-    def configure(url: str, *, key: str = VENDOR_KEY, device_id: str = "device-1") -> Path:
-        key_file = tmp_path / "vendor.key"
-        key_file.write_text(f"{key}\n")
-        key_file.chmod(0o600)
-        path = tmp_path / "terminald.toml"
-        path.write_text(
-            f'[terminal]\nname = "lobby-7"\ndevice_id = "{device_id}"\n'
-            f'[gateway]\nurl = "{url}"\nconnect_timeout = "2s"\nread_timeout = "5s"\n'
-            f'[vendor]\nsn = "{VENDOR_SN}"\napp_id = "{APP_ID}"\nkey_file = "{key_file}"\n'
-            f'[state]\ndirectory = "{tmp_path}/state"\n'
-        )
-        return path
-
-    return configure
+    return partial(write_config, tmp_path)
 
 
 @pytest.fixture
@@ -56,30 +43,6 @@ def config(gateway: RunningGateway, configure: Configure) -> Path:
 
 def activate(config: Path, *arguments: str) -> int:
     return main(["--config", str(config), "activate", *arguments])
-
-
-def journal_of(config: Path) -> SqliteJournal:
-    return SqliteJournal(config.parent / "state" / "journal.db")
-
-
-def terminal_of(config: Path) -> Terminal | None:
-    journal = journal_of(config)
-    try:
-        return journal.load_terminal()
-    finally:
-        journal.close()
-
-
-def tries_of(config: Path) -> tuple[ActivationIntent, ...]:
-    journal = journal_of(config)
-    try:
-        return journal.activations()
-    finally:
-        journal.close()
-
-
-def outcomes(config: Path) -> list[str]:
-    return [one.outcome.partition(":")[0] for one in tries_of(config)]
 
 
 def leave_intent(config: Path, outcome: str | None = None) -> None:
