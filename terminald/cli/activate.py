@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from terminald.adapters.clock import wall_ms
 from terminald.adapters.gateway_http import ActivationNotSent
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.app import open_journal
@@ -17,7 +18,7 @@ from terminald.cli.outcome import DONE, WRONG_USAGE, CommandFailed, say_warning
 from terminald.cli.words import local_time
 from terminald.config import Config, load, read_activation_code, read_vendor_key
 from terminald.core.events import Fault
-from terminald.core.ids import Instant, Secret
+from terminald.core.ids import Instant, Secret, WallTime
 from terminald.core.terminal import ActivationIntent, Terminal
 from terminald.logs import escape
 from terminald.wire import api_shapes as shapes
@@ -108,7 +109,7 @@ def _failure(done: ActivationRefused | ActivationUnknown | ActivationNotSent, co
         case ActivationNotSent():
             return CommandFailed(
                 f"nothing was sent, and no use of the code is gone: {fault.message}",
-                advice=f"check the network, the clock, and gateway.url ({config.gateway.url}); then try again",
+                advice=_after_nothing_was_sent(fault, config),
             )
         case ActivationUnknown():
             return CommandFailed(
@@ -120,9 +121,25 @@ def _failure(done: ActivationRefused | ActivationUnknown | ActivationNotSent, co
             )
 
 
+def _after_nothing_was_sent(fault: Fault, config: Config) -> str:
+    now = local_time(rfc3339(WallTime(wall_ms())))
+    if "clock" in f"{fault.code} {fault.message}":
+        return (
+            f"the clock of this machine says {now}. Where that is wrong, set it (timedatectl shows it), then try "
+            "again with the same code; where it is right, the gateway's certificate is not"
+        )
+    return (
+        f"check the network, the clock of this machine (it says {now}), and gateway.url ({config.gateway.url}); then "
+        "try again with the same code"
+    )
+
+
 def _after_refusal(fault: Fault) -> str:
     if fault.code == "ILLEGAL_SIGN":
-        return "the vendor's signature is wrong: check vendor.sn and the key in vendor.key_file"
+        return (
+            "no use of the code is gone. The vendor's signature is wrong: check vendor.sn and the vendor key "
+            "(vendor.key_file, or the credential vendor_key); then try again with the same code"
+        )
     return (
         "no use of the code is gone. Check the code (mistyped, used up, expired?) and vendor.app_id; the gateway's "
         "operator gives new codes"
