@@ -95,7 +95,7 @@ def _send(config: Config, body: bytes, vendor_key: Secret) -> Activated | Activa
     except ValueError as exc:
         return ActivationNotSent(Fault(code="invalid_settings", message=str(exc)))
     except KeyboardInterrupt:
-        return ActivationUnknown(Fault(code="interrupted", message="interrupted while waiting for the answer"))
+        return ActivationUnknown(Fault(code="interrupted", message="while waiting for the answer"))
 
 
 def _outcome(answer: ActivationFailure) -> str:

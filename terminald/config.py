@@ -318,7 +318,7 @@ def read_activation_code() -> Secret | None:
         ConfigError: there is one, and it is no code. It is not shown.
     """
     path = _credential("activation_code")
-    if path is None or not path.exists():
+    if path is None:
         return None
     try:
         return _read_secret(path, "an activation code")
@@ -330,15 +330,16 @@ def _read_key(key_file: Path | None) -> Secret:
     path = rules.secret_file(str(key_file)) if key_file else _credential("vendor_key")
     if path is None:
         raise rules.NotAllowed(
-            "is missing; name a file that only the service user may read, or pass the systemd credential vendor_key"
+            "is missing, and systemd passes no credential vendor_key; name a file that only the service user may read, "
+            "or pass the credential"
         )
     return _read_secret(path, "a key")
 
 
 def _credential(name: str) -> Path | None:
-    """Return where systemd puts a credential of this name; None where it passes none at all."""
+    """Return where systemd has put the credential of this name; None where it passes none."""
     directory = os.environ.get("CREDENTIALS_DIRECTORY")
-    return Path(directory, name) if directory else None
+    return path if directory and (path := Path(directory, name)).exists() else None
 
 
 def _read_secret(path: Path, what: str) -> Secret:

@@ -17,6 +17,7 @@ def ask(prompt: str, *, advice: str = "") -> str:
     print(prompt, end="", file=sys.stderr, flush=True)
     answer = sys.stdin.readline()
     if not answer:
+        print(file=sys.stderr)
         raise CommandFailed("no answer was given; nothing was sent", advice=advice, code=WRONG_USAGE)
     return answer.strip()
 
