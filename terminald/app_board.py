@@ -105,5 +105,5 @@ def _must_not_change(config: Config, stored: str, journal: SqliteJournal) -> str
         f'dead within 48 hours; allowed: "auto", which keeps the stored one, or {stored!r}'
     )
     if journal.load_terminal() is None:
-        what += f"; as long as nothing is activated also another one, with {config.state.directory} emptied"
+        what += f"; as nothing is activated yet also another one, after you emptied {config.state.directory}"
     return what

@@ -104,7 +104,7 @@ def test_before_the_activation_the_error_also_says_how_to_change_it(
     journal: SqliteJournal, board: MakeBoard, config_of: Callable[[str], Config], tmp_path: Path
 ) -> None:
     settle_device_id(AUTO, journal, board(serial="a"))
-    with pytest.raises(ConfigError, match=f"as nothing is activated also another one, with {tmp_path}/state emptied"):
+    with pytest.raises(ConfigError, match=f"yet also another one, after you emptied {tmp_path}/state"):
         settle_device_id(config_of("kiosk-2"), journal, board(serial="a"))
 
 

@@ -143,9 +143,15 @@ def _parser() -> argparse.ArgumentParser:
 def _terminal_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     command("run", "The daemon. Serves sales until SIGTERM; systemd starts it this way.", has_json=False)
     command("check", "Find every fault in the configuration. Nothing else is touched.")
-    activate = command("activate", "Give this terminal its identity at the gateway. Needed once; uses up the code.")
+    activate = command(
+        "activate", "Give this terminal its identity at the gateway. Needed once; spends a use of the code."
+    )
     activate.add_argument(
-        "code", nargs="?", metavar="CODE", help="activation code; without it terminald asks, and no other user sees it"
+        "code",
+        nargs="?",
+        metavar="CODE",
+        help="activation code. Without it terminald takes the systemd credential activation_code, or asks for it: then "
+        "no other user sees it",
     )
     activate.add_argument("--replace", action="store_true", help="give up the identity that the terminal has already")
     activate.add_argument("--yes", action="store_true", help="with --replace: do not ask")
