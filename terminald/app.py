@@ -14,7 +14,6 @@ import terminald
 from terminald.adapters import clock as clocks
 from terminald.adapters.api_server import ApiServer
 from terminald.adapters.api_socket import listening
-from terminald.adapters.fingerprint import derive_device_id
 from terminald.adapters.gateway_http import Credentials, HttpGateway
 from terminald.adapters.gateway_line import GatewaySettings
 from terminald.adapters.journal_sqlite import JournalThread, SqliteJournal
@@ -27,6 +26,7 @@ from terminald.adapters.scanner_serial import SerialScanner
 from terminald.adapters.state_directory import lock
 from terminald.adapters.supervisor import supervise
 from terminald.adapters.systemd import notify
+from terminald.app_board import settle_device_id
 from terminald.config import Config, ScannerConfig
 from terminald.core.custody import begin
 from terminald.core.ids import Duration
@@ -34,7 +34,6 @@ from terminald.core.schedule import MINUTE, Rules
 from terminald.engine import Engine, World
 from terminald.engine_desk import EngineDesk
 from terminald.engine_log_upload import LogUploads
-from terminald.errors import ConfigError
 from terminald.logs import protect
 from terminald.wire.api import SaleDefaults
 
@@ -54,23 +53,6 @@ def open_journal(config: Config, stack: ExitStack) -> SqliteJournal:
     journal = SqliteJournal(config.state.directory / "journal.db")
     stack.callback(journal.close)
     return journal
-
-
-def settle_device_id(config: Config, journal: SqliteJournal) -> str:
-    """Return the terminal's fingerprint, deriving it once.
-
-    Raises:
-        ConfigError: the configuration says another one than the terminal was activated with.
-    """
-    wanted = config.terminal.device_id
-    stored = journal.fix_device_id(derive_device_id() if wanted == "auto" else wanted)
-    if wanted not in ("auto", stored):
-        what = (
-            f"is {wanted!r}, but this terminal has been {stored!r} from its first start on, and the gateway refuses a "
-            'check-in with another; allowed: "auto", or the stored one'
-        )
-        raise ConfigError([config.places.fault(("terminal", "device_id"), what)])
-    return stored
 
 
 def rules_of(config: Config, terminal_sn: str) -> Rules:

@@ -303,7 +303,7 @@ def test_make_has_the_targets() -> None:
 
 def test_what_is_installed_is_there() -> None:
     sources = [each for argv in commands_of("install") for each in argv if re.match(r"(systemd|config)/", each)]
-    assert len(sources) == 3
+    assert len(sources) == 4
     for source in sources:
         assert (ROOT / source).is_file()
 

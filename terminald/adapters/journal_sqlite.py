@@ -8,7 +8,7 @@ full sync, one sync for each commit.
 import asyncio
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -145,6 +145,16 @@ class SqliteJournal:
         with self._writing("fixing the device id") as connection:
             return journal_identity.fix_setting(connection, "device_id", value)
 
+    def board(self) -> dict[str, str]:
+        """Return the digest of each known source of the board's identity; empty before the first start."""
+        with self._reading() as connection:
+            return journal_identity.load_board(connection)
+
+    def put_board(self, digests: Mapping[str, str], *, device_id: str | None = None) -> None:
+        """Store the board's digests in place of those that are stored, and where one is given its device id."""
+        with self._writing("noting the board") as connection:
+            journal_identity.settle(connection, device_id, digests)
+
     def salt(self) -> bytes:
         """Return the key of the digests of payment codes: made once, 32 random bytes."""
         with self._writing("making the salt") as connection:
@@ -162,16 +172,21 @@ class SqliteJournal:
         with self._writing("noting an activation") as connection:
             return journal_identity.add_activation(connection, code_masked, wall)
 
-    def close_activation(self, number: int, outcome: str, terminal: Terminal | None) -> None:
+    def close_activation(
+        self, number: int, outcome: str, terminal: Terminal | None, board: Mapping[str, str] | None = None
+    ) -> None:
         """Write the outcome of an activation together with the identity that it gave, if it gave one.
 
-        The keys that it replaces leave the file with it.
+        The keys that it replaces leave the file with it. With the digests of a board it lives there from now on, under
+        its device id.
 
         Raises:
             JournalError: there is no such activation.
         """
         with self._writing("closing an activation") as connection:
             journal_identity.close_activation(connection, number, outcome, terminal)
+            if terminal is not None and board is not None:
+                journal_identity.settle(connection, terminal.device_id, board)
         if terminal is not None:
             self._forget_old_pages()
 

@@ -12,7 +12,21 @@ from terminald.__main__ import main
 from terminald.cli.arguments import dispatch, parse
 
 COMMANDS = [
-    *("run", "check", "activate", "status", "sell", "cancel", "query", "sales", "show", "receipt", "events"),
+    *(
+        "run",
+        "check",
+        "activate",
+        "adopt",
+        "status",
+        "checkin",
+        "sell",
+        "cancel",
+        "query",
+        "sales",
+        "show",
+        "receipt",
+        "events",
+    ),
     *("demo", "simulate"),
 ]
 Capture = pytest.CaptureFixture[str]
