@@ -182,12 +182,14 @@ class CustodyKeeper:
         """Return who the terminal is, with the keys that are on disk: one consistent set for each request."""
         if self.custody is None:
             return None
-        terminal = self.custody.terminal
+        terminal, rotation = self.custody.terminal, self.custody.rotation
         return Credentials(
             terminal_sn=terminal.terminal_sn,
             device_id=terminal.device_id,
             current=terminal.current_key,
             previous=terminal.previous_key,
+            version=rotation.version,
+            previous_version=rotation.previous_version,
         )
 
     def status(self) -> KeyStatus | None:
