@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 from terminald.adapters.api_views import key_event
 from terminald.adapters.gateway_http import Credentials
-from terminald.adapters.ports import Batch, Clock, Entry, KeyGateway, KeyStatus
+from terminald.adapters.ports import Batch, Clock, Entry, KeyGateway, KeyStatus, LinkReport
 from terminald.core import custody as keys
 from terminald.core import ledger
-from terminald.core.commands import Command
+from terminald.core.commands import Command, GatewayCommand
 from terminald.core.custody_events import (
     CheckIn,
     ClockTrusted,
@@ -20,7 +20,7 @@ from terminald.core.custody_events import (
     ProveKey,
 )
 from terminald.core.custody_table import TABLE, Custody, CustodyState
-from terminald.core.events import Event
+from terminald.core.events import Answer, Event
 from terminald.core.ledger import Record
 from terminald.core.schedule import Now, Rules
 from terminald.core.tables import Wakeup
@@ -72,6 +72,31 @@ class CustodyKeeper:
         self._under_way = 0
         self._settled = asyncio.Event()
         self._settled.set()
+        #: Set while the gateway can not be about to drop the key that we hold.
+        self._is_sure = asyncio.Event()
+        self._look_at_state()
+
+    # --- requests of others ------------------------------------------------------------------------------------------
+
+    async def perform(self, command: GatewayCommand) -> Answer:
+        """Have the gateway carry out a request, signed with a key that no check-in under way can make invalid.
+
+        Only a check-in after a lost answer can: then the request waits for what comes of it, which is as long as one
+        request may take, and a commit. A payment is not refused because of a renewal.
+        """
+        await self._is_sure.wait()
+        return await self._gateway.perform(command)
+
+    async def probe(self) -> LinkReport:
+        """Prove the link, in the same way."""
+        await self._is_sure.wait()
+        return await self._gateway.probe()
+
+    def _look_at_state(self) -> None:
+        if self.custody is not None and self.custody.state is CustodyState.RECHECKING:
+            self._is_sure.clear()
+        else:
+            self._is_sure.set()
 
     # --- event → step → commit → perform -----------------------------------------------------------------------------
 
@@ -111,6 +136,7 @@ class CustodyKeeper:
         )
         await self._hands.commit(Batch(now=now, custody=after, entries=(entry,)))
         self.custody = after
+        self._look_at_state()
         log.info("%s: %s → %s on %s", record.subject, record.before, record.after, record.cause)
         for command in commands:
             self._under_way += 1

@@ -168,8 +168,7 @@ class EngineDesk:
 
     async def _look(self, attempt: Attempt) -> OrderLook:
         question = QueryOrder(client_sn=attempt.client_sn, token=attempt.token, amount=attempt.amount)
-        answer = await self._world.gateway.perform(question)
-
+        answer = await self._engine.keeper.perform(question)
         await self._engine.request(lambda: self._learn(attempt, answer))
         return OrderLook(client_sn=attempt.client_sn, answer=type(answer).__name__)
 
