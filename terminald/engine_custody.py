@@ -5,9 +5,9 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 
-from terminald.adapters.api_views import key_event
+from terminald.adapters.api_views import key_attention_event, key_event
 from terminald.adapters.gateway_http import Credentials
-from terminald.adapters.ports import Batch, Clock, Entry, KeyGateway, KeyStatus, LinkReport
+from terminald.adapters.ports import Batch, Clock, Entry, KeyAttention, KeyGateway, KeyStatus, LinkReport
 from terminald.core import custody as keys
 from terminald.core import ledger
 from terminald.core.commands import Command, GatewayCommand
@@ -21,6 +21,7 @@ from terminald.core.custody_events import (
 )
 from terminald.core.custody_table import TABLE, Custody, CustodyState
 from terminald.core.events import Answer, Event
+from terminald.core.ids import WallTime
 from terminald.core.ledger import Record
 from terminald.core.schedule import Now, Rules
 from terminald.core.tables import Wakeup
@@ -128,13 +129,7 @@ class CustodyKeeper:
             before=before.state.value,
             after=after.state.value,
         )
-        is_news = after.state is not before.state or after.rotation.attention != before.rotation.attention
-        entry = Entry(
-            record=record,
-            topic="key" if is_news else "",
-            body=key_event(status_of(after, now), after.rotation.attention, now) if is_news else b"",
-        )
-        await self._hands.commit(Batch(now=now, custody=after, entries=(entry,)))
+        await self._hands.commit(Batch(now=now, custody=after, entries=_entries(record, before, after, now)))
         self.custody = after
         self._look_at_state()
         log.info("%s: %s → %s on %s", record.subject, record.before, record.after, record.cause)
@@ -223,11 +218,27 @@ class CustodyKeeper:
         return None if self.custody is None else status_of(self.custody, self._clock.now())
 
 
+def _entries(record: Record, before: Custody, after: Custody, now: Now) -> tuple[Entry, ...]:
+    """Return the rows of the event log for one step: its record, and a call for a person where one is raised."""
+    shown, old, new = status_of(after, now), before.rotation.attention, after.rotation.attention
+    is_news = after.state is not before.state or new != old
+    entry = Entry(record=record, topic="key" if is_news else "", body=key_event(shown) if is_news else b"")
+    if shown.attention is None or (old is not None and old.code == shown.attention.code):
+        return (entry,)
+    raised = replace(record, kind="attention", before="", after=shown.attention.code)
+    return (entry, Entry(record=raised, topic="attention", body=key_attention_event(shown.attention)))
+
+
 def status_of(custody: Custody, now: Now) -> KeyStatus:
     """Return what may be shown of the key: its age and state, never itself."""
+    attention = None
+    if (raised := custody.rotation.attention) is not None:
+        since = WallTime(now.wall - (now.instant - raised.since))
+        attention = KeyAttention(code=raised.code, since=since)
     return KeyStatus(
         state=_SHOWN[custody.state],
         age_s=max(0, now.instant - custody.rotation.rotated) // 1000,
         rotated_at=custody.terminal.rotated_at,
         next_checkin=keys.next_checkin(custody, now),
+        attention=attention,
     )

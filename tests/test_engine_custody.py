@@ -7,8 +7,8 @@ import pytest
 
 from terminald.core.commands import SubmitPayment
 from terminald.core.custody import SETTLE
-from terminald.core.custody_events import CheckinUnanswered, CustodyAnswer
-from terminald.core.events import PayConfirmed
+from terminald.core.custody_events import CheckinRefused, CheckinUnanswered, CustodyAnswer
+from terminald.core.events import Fault, PayConfirmed
 from terminald.errors import ApiError
 from tests.engine_bench import CODE, engine_bench, settle
 from tests.simulation.virtual_time import run_virtually
@@ -47,6 +47,28 @@ def test_a_renewal_that_is_due_waits_until_the_sale_is_over(tmp_path: Path) -> N
             await asyncio.sleep(1)
             assert await bench.state() == "completed"
             assert bench.gateway.asked_for_key.count("check in") == 1
+
+    run_virtually(live())
+
+
+def test_a_call_for_a_person_is_counted_told_once_and_taken_back(tmp_path: Path) -> None:
+    async def live() -> None:
+        async with engine_bench(tmp_path / "journal.db") as bench:
+            refused = CheckinRefused(fault=Fault(code="INVALID_TERMINAL", message="x"))
+            bench.gateway.checkin_answers = [refused]
+            assert bench.desk.status().attention == 0
+            key = await bench.desk.check_in()
+            assert key.attention is not None
+            assert (key.attention.code, bench.desk.status().attention) == ("checkin_refused", 1)
+            await asyncio.sleep(DAY_S / 2)
+            assert bench.gateway.asked_for_key.count("check in") == 2
+            assert bench.desk.status().attention == 0
+            events = await bench.desk.events_after(0, 1000)
+            called = [event for event in events if event.topic == "attention"]
+            assert len(called) == 1
+            assert b'"sale":null,"client_sn":null,"code":"checkin_refused"' in called[0].body
+            last = [event for event in events if event.topic == "key"][-1]
+            assert b'"state":"fresh","attention":null' in last.body
 
     run_virtually(live())
 

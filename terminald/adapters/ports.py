@@ -229,6 +229,14 @@ class OrderLook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyAttention:
+    """Why a person should look at the key."""
+
+    code: str
+    since: WallTime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyStatus:
     """The terminal's key, never the key itself."""
 
@@ -236,6 +244,7 @@ class KeyStatus:
     age_s: int
     rotated_at: WallTime
     next_checkin: WallTime | None
+    attention: KeyAttention | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -215,12 +215,13 @@ class Terminal(Struct, frozen=True, kw_only=True):
 
 
 class Key(Struct, frozen=True, kw_only=True):
-    """The terminal key's age and state, never the key."""
+    """The terminal key's age and state, never the key. Attention says why a person should look at it."""
 
     age_s: int
     rotated_at: Time
     next_checkin: Time | None
     state: Annotated[str, Meta(extra_json_schema={"enum": ["fresh", "stale", "expired", "doubtful", "locked_out"]})]
+    attention: Attention | None = None
 
 
 class GatewayLink(Struct, frozen=True, kw_only=True):
@@ -297,14 +298,16 @@ class KeyEvent(Struct, frozen=True, kw_only=True):
     """The terminal's key changed its state, or a person should look at it."""
 
     key: Key
-    attention: Attention | None
 
 
 class AttentionEvent(Struct, frozen=True, kw_only=True):
-    """A person should look at one payment; whatever can be put right without one goes on."""
+    """A person should look at one payment, or at the terminal's key; whatever can be put right without one goes on.
 
-    sale: str
-    client_sn: str
+    Sale and client_sn are null where it is about the key.
+    """
+
+    sale: str | None
+    client_sn: str | None
     code: str
     since: Time
     advice: str

@@ -27,7 +27,7 @@ from terminald.core.sale import SaleOrder
 from terminald.errors import ApiError
 from tests.wire.api_samples import DEFAULTS, MORNING, NOW, open_view
 
-KEY = KeyStatus(state="fresh", age_s=60, rotated_at=MORNING, next_checkin=WallTime(MORNING + 1_000))
+KEY = KeyStatus(state="fresh", age_s=60, rotated_at=MORNING, next_checkin=WallTime(MORNING + 1_000), attention=None)
 STATUS = Status(
     reasons=("scanner_absent",),
     terminal_sn="T1",
