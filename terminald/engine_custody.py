@@ -13,9 +13,13 @@ from terminald.core import ledger
 from terminald.core.commands import Command, GatewayCommand
 from terminald.core.custody_events import (
     CheckIn,
+    CheckinNotSent,
+    CheckinRefused,
+    CheckinUnanswered,
     ClockTrusted,
     CustodyAnswer,
     KeyAccepted,
+    KeyRenewed,
     ProofDue,
     ProveKey,
 )
@@ -38,6 +42,13 @@ _SHOWN = {
     CustodyState.STOPPED: "doubtful",
     CustodyState.EXPIRED: "expired",
     CustodyState.LOCKED_OUT: "locked_out",
+}
+#: What comes of a check-in, in public words.
+_OUTCOMES: dict[type[CustodyAnswer], str] = {
+    KeyRenewed: "renewed",
+    CheckinRefused: "refused",
+    CheckinNotSent: "not_sent",
+    CheckinUnanswered: "unanswered",
 }
 
 
@@ -71,6 +82,8 @@ class CustodyKeeper:
         self._hands = hands
         self._knows_time = False
         self._under_way = 0
+        #: How often which outcome a check-in has had, by public words.
+        self.checkins = dict.fromkeys(_OUTCOMES.values(), 0)
         self._settled = asyncio.Event()
         self._settled.set()
         #: Set while the gateway can not be about to drop the key that we hold.
@@ -142,7 +155,9 @@ class CustodyKeeper:
     async def _ask(self, command: Command) -> None:
         match command:
             case CheckIn():
-                self._hands.take(await self._gateway.check_in(), command.token)
+                answer = await self._gateway.check_in()
+                self.checkins[_OUTCOMES[type(answer)]] += 1
+                self._hands.take(answer, command.token)
             case ProveKey():
                 self._hands.take(await self._gateway.prove(), command.token)
             case _:

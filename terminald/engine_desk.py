@@ -236,6 +236,7 @@ class EngineDesk:
             device_id=self._device_id,
             activated_at=terminal.activated_at if terminal else None,
             key=key,
+            checkins=engine.keeper.checkins,
             is_gateway_reachable=engine.link.is_reachable,
             last_answer_at=engine.link.last_answer_at,
             devices=tuple(engine.devices.values()),

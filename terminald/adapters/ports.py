@@ -1,6 +1,6 @@
 """What the engine needs of the world. Each protocol is implemented by one adapter and by the tests' fakes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -256,6 +256,8 @@ class Status:
     device_id: str
     activated_at: WallTime | None
     key: KeyStatus | None
+    #: How often which outcome a check-in has had since the start; every outcome is named.
+    checkins: Mapping[str, int]
     is_gateway_reachable: bool
     last_answer_at: WallTime | None
     devices: tuple[DeviceReport, ...]

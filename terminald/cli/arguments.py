@@ -24,6 +24,7 @@ _CODE = {
     "activate": "activate.activate",
     "status": "status.status",
     "checkin": "status.checkin",
+    "metrics": "metrics.metrics",
     "sell": "sell.sell",
     "cancel": "sales.cancel",
     "query": "sales.query",
@@ -48,6 +49,7 @@ the terminal:
   activate   give this terminal its identity at the gateway, once
   status     is it ready, and if not, what to do
   checkin    renew the terminal's key now
+  metrics    the status as metrics, for a monitoring system
 sales:
   sell       begin a sale and follow it to its end
   cancel     cancel a sale, and undo what may have happened
@@ -147,6 +149,8 @@ def _terminal_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     activate.add_argument("--replace", action="store_true", help="give up the identity that the terminal has already")
     activate.add_argument("--yes", action="store_true", help="with --replace: do not ask")
     command("status", "Is the terminal ready to take payments, and if not, what to do. Exit code 3 when it is not.")
+    metrics = command("metrics", "The status as metrics, in the text format of Prometheus.", has_json=False)
+    metrics.add_argument("--out", type=Path, metavar="FILE", help="replace this file, for a collector of text files")
     command("checkin", "Renew the terminal's key now. terminald does so by itself once a day. Exit code 3: it is not.")
 
 

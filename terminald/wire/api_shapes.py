@@ -22,6 +22,8 @@ MAX_CODE = 64
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Amount = Annotated[int, Meta(description="in fen")]
 ReceiptState = Literal["off", "queued", "printing", "printed", "unverified", "expired", "failed"]
+#: The states of the terminal's key, in public words.
+KEY_STATES = ("fresh", "stale", "expired", "doubtful", "locked_out")
 Payway = Literal["1", "2", "3", "4", "5", "6", "7", "8", "15", "16", "17", "18"]
 
 
@@ -220,7 +222,7 @@ class Key(Struct, frozen=True, kw_only=True):
     age_s: int
     rotated_at: Time
     next_checkin: Time | None
-    state: Annotated[str, Meta(extra_json_schema={"enum": ["fresh", "stale", "expired", "doubtful", "locked_out"]})]
+    state: Annotated[str, Meta(extra_json_schema={"enum": list(KEY_STATES)})]
     attention: Attention | None = None
 
 

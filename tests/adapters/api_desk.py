@@ -34,6 +34,7 @@ STATUS = Status(
     device_id="D1",
     activated_at=MORNING,
     key=KEY,
+    checkins={"renewed": 3, "refused": 0},
     is_gateway_reachable=True,
     last_answer_at=None,
     devices=(DeviceReport(name="front", kind="scanner", state=DeviceState.ABSENT, detail="plug it in"),),

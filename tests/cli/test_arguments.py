@@ -13,7 +13,7 @@ from terminald.cli.arguments import dispatch, parse
 
 COMMANDS = [
     *("run", "check", "activate", "status", "sell", "cancel", "query", "sales", "show", "receipt", "events"),
-    *("demo", "simulate"),
+    *("checkin", "metrics", "demo", "simulate"),
 ]
 Capture = pytest.CaptureFixture[str]
 
@@ -142,7 +142,7 @@ def test_reading_arguments_imports_nothing_heavy() -> None:
 def test_nobody_listening_ends_with_3(tmp_path: Path) -> None:
     config = tmp_path / "terminald.toml"
     config.write_text(f'[api]\nsocket = "{tmp_path}/api.sock"\n')
-    for command in (["status"], ["sell", "1"], ["events"], ["sales"]):
+    for command in (["status"], ["sell", "1"], ["events"], ["sales"], ["metrics"]):
         done = program("-m", "terminald", *command, "--config", str(config))
         assert done.returncode == 3
         assert done.stderr.startswith(f"terminald: terminald is not running at {tmp_path}/api.sock\n")
