@@ -259,7 +259,7 @@ class HttpGateway:
             )
             signing.key_version = credentials.previous_version
             reply = await self._line.exchange(path, body, Signature(sn, previous))
-        if upay.read_envelope(reply.status, reply.body) is not None and (at := _parse_date(reply.date)) is not None:
+        if upay.read_envelope(reply.status, reply.body) is not None and (at := parse_date(reply.date)) is not None:
             self._on_time(at)
         return reply
 
@@ -363,7 +363,7 @@ def _report(reply: Reply, asked: upay.Asked) -> LinkReport:
     return LinkReport(state=LinkState.DOWN, fault=answer.fault)
 
 
-def _parse_date(text: str) -> WallTime | None:
+def parse_date(text: str) -> WallTime | None:
     """Read an HTTP date in GMT; None when it is none."""
     try:
         at = email.utils.parsedate_to_datetime(text)

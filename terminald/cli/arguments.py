@@ -22,6 +22,7 @@ _CODE = {
     "run": "service.run",
     "check": "service.check",
     "activate": "activate.activate",
+    "doctor": "doctor.doctor",
     "status": "status.status",
     "checkin": "status.checkin",
     "metrics": "metrics.metrics",
@@ -47,6 +48,7 @@ the terminal:
   run        the daemon: serve sales until it is told to stop
   check      find every fault in the configuration
   activate   give this terminal its identity at the gateway, once
+  doctor     test each part, and say what to do
   status     is it ready, and if not, what to do
   checkin    renew the terminal's key now
   metrics    the status as metrics, for a monitoring system
@@ -148,6 +150,7 @@ def _terminal_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     )
     activate.add_argument("--replace", action="store_true", help="give up the identity that the terminal has already")
     activate.add_argument("--yes", action="store_true", help="with --replace: do not ask")
+    command("doctor", "Test each part for real; one line each. Works beside the daemon and without it.")
     command("status", "Is the terminal ready to take payments, and if not, what to do. Exit code 3 when it is not.")
     metrics = command("metrics", "The status as metrics, in the text format of Prometheus.", has_json=False)
     metrics.add_argument("--out", type=Path, metavar="FILE", help="replace this file, for a collector of text files")
