@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terminald.wire.metrics import Family, Sample, encode, flags, gauge
+from terminald.wire.metrics import Family, Sample, encode, flags, gauge, up
 
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\.)*)"(?:,|$)')
@@ -53,6 +53,11 @@ def test_a_family_without_samples_is_left_out() -> None:
 def test_flags_name_every_word() -> None:
     text = encode([flags("x", "About.", "word", ("a", "b"), {"b", "unheard of"})]).decode()
     assert text.splitlines()[2:] == ['x{word="a"} 0', 'x{word="b"} 1']
+
+
+@pytest.mark.parametrize("is_up", [False, True])
+def test_being_there_is_told_in_the_same_words_by_daemon_and_command(*, is_up: bool) -> None:
+    assert encode([up(is_up=is_up)]).decode().splitlines()[2] == f"terminald_up {int(is_up)}"
 
 
 @pytest.mark.parametrize(
