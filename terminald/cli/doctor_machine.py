@@ -142,6 +142,8 @@ def _device(check: str, name: str, path: Path) -> Finding:
         return ok(check, f"{name}: {path} is there{as_root}")
     user, group = user_name(os.geteuid()), group_name(found.st_gid)
     what = f"{name}: user {user} may not use {path} (group {group}, mode {stat.S_IMODE(found.st_mode):04o})"
+    if found.st_gid == 0:
+        return fail(check, what, "let a udev rule give the device a group that the service user is in, such as dialout")
     return fail(check, what, f"add the user to the group, and restart terminald: adduser {user} {group}")
 
 
