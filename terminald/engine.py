@@ -92,7 +92,6 @@ class Engine:
         self._is_stopping = False
         self.is_journal_writable = True
         self.devices: dict[str, DeviceReport] = {}
-        self.link = LinkMonitor(world.gateway, world.clock, jitter=world.jitter, on_change=self._note_link)
         #: Set when everything that was open at the start has been taken up again.
         self.recovered = asyncio.Event()
         self._required = required
@@ -110,6 +109,7 @@ class Engine:
             on_change=self._look_at_readiness,
         )
         self.keeper = CustodyKeeper(custody, gateway=world.gateway, clock=world.clock, rules=rules, hands=hands)
+        self.link = LinkMonitor(self.keeper, world.clock, jitter=world.jitter, on_change=self._note_link)
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -287,7 +287,7 @@ class Engine:
     async def _ask_gateway(self, command: GatewayCommand) -> None:
         self._asked += 1
         try:
-            answer = await self.world.gateway.perform(command)
+            answer = await self.keeper.perform(command)
         finally:
             self._asked -= 1
         self.link.note(answer)

@@ -1,6 +1,6 @@
 """What the engine needs of the world. Each protocol is implemented by one adapter and by the tests' fakes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
@@ -258,6 +258,14 @@ class OrderLook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyAttention:
+    """Why a person should look at the key."""
+
+    code: str
+    since: WallTime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyStatus:
     """The terminal's key, never the key itself."""
 
@@ -265,6 +273,7 @@ class KeyStatus:
     age_s: int
     rotated_at: WallTime
     next_checkin: WallTime | None
+    attention: KeyAttention | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,6 +285,8 @@ class Status:
     device_id: str
     activated_at: WallTime | None
     key: KeyStatus | None
+    #: How often which outcome a check-in has had since the start; every outcome is named.
+    checkins: Mapping[str, int]
     is_gateway_reachable: bool
     last_answer_at: WallTime | None
     devices: tuple[DeviceReport, ...]

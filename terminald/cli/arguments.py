@@ -23,8 +23,10 @@ _CODE = {
     "check": "service.check",
     "activate": "activate.activate",
     "adopt": "adopt.adopt",
+    "doctor": "doctor.doctor",
     "status": "status.status",
     "checkin": "status.checkin",
+    "metrics": "metrics.metrics",
     "sell": "sell.sell",
     "cancel": "sales.cancel",
     "query": "sales.query",
@@ -48,8 +50,10 @@ the terminal:
   check      find every fault in the configuration
   activate   give this terminal its identity at the gateway, once
   adopt      let this board take over from the one that it replaces
+  doctor     test each part, and say what to do
   status     is it ready, and if not, what to do
   checkin    renew the terminal's key now
+  metrics    the status as metrics, for a monitoring system
 sales:
   sell       begin a sale and follow it to its end
   cancel     cancel a sale, and undo what may have happened
@@ -162,7 +166,10 @@ def _terminal_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         has_json=False,
     )
     adopt.add_argument("--yes", action="store_true", help="do not ask")
+    command("doctor", "Test each part for real; one line each. Works beside the daemon and without it.")
     command("status", "Is the terminal ready to take payments, and if not, what to do. Exit code 3 when it is not.")
+    metrics = command("metrics", "The status as metrics, in the text format of Prometheus.", has_json=False)
+    metrics.add_argument("--out", type=Path, metavar="FILE", help="replace this file, for a collector of text files")
     command("checkin", "Renew the terminal's key now. terminald does so by itself once a day. Exit code 3: it is not.")
 
 

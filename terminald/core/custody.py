@@ -146,7 +146,7 @@ def _learn(custody: Custody, event: Event, now: Now) -> tuple[Terminal, Rotation
             terminal = replace(terminal, current_key=event.key, previous_key=terminal.current_key, rotated_at=now.wall)
             rotation = replace(
                 rotation,
-                version=rotation.version + 1,
+                version=max(rotation.version, rotation.previous_version or 0) + 1,
                 previous_version=rotation.version,
                 rotated=now.instant if rotation.asked is None else rotation.asked,
                 is_rotated_at_trusted=now.is_trusted,

@@ -78,7 +78,17 @@ def test_whatever_else_is_answered_is_said_and_not_repeated(acts: list[Act], fat
     ("credentials", "code"),
     [
         (None, "not_activated"),
-        (Credentials(terminal_sn="two words", device_id="d", current=Secret(KEY), previous=None), "invalid_request"),
+        (
+            Credentials(
+                terminal_sn="two words",
+                device_id="d",
+                current=Secret(KEY),
+                previous=None,
+                version=1,
+                previous_version=None,
+            ),
+            "invalid_request",
+        ),
     ],
 )
 def test_nothing_is_sent_without_an_identity(credentials: Credentials | None, code: str) -> None:
