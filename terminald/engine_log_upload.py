@@ -27,8 +27,6 @@ class LogUploads:
         handled = _handled(custody)
         while True:
             seq, custody = self._engine.last_seq, self._engine.keeper.custody or custody
-            # A key that was given up takes its number with it: the next one has the same.
-            handled = min(handled, custody.rotation.version)
             if custody.state is CustodyState.FRESH and custody.rotation.version > handled:
                 handled = custody.rotation.version
                 await self._courier.carry_out(self)

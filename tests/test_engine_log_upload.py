@@ -95,8 +95,8 @@ def test_a_check_in_of_before_the_start_counts_when_its_key_is_still_to_be_prove
     run_virtually(live())
 
 
-def test_a_number_that_comes_again_is_a_new_key(tmp_path: Path) -> None:
-    """A key that the gateway took back leaves its number to the next one."""
+def test_a_key_after_one_that_was_given_up_is_a_new_one(tmp_path: Path) -> None:
+    """The number of a key that the gateway took back is not given again."""
 
     async def live() -> None:
         courier = Courier()
@@ -111,7 +111,7 @@ def test_a_number_that_comes_again_is_a_new_key(tmp_path: Path) -> None:
             await settle()
             custody = bench.engine.keeper.custody
             assert custody is not None
-            assert (custody.state, custody.rotation.version) == (CustodyState.FRESH, 2)
+            assert (custody.state, custody.rotation.version) == (CustodyState.FRESH, 3)
             assert len(courier.began) == 2
 
     run_virtually(live())

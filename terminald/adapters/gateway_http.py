@@ -246,10 +246,7 @@ class HttpGateway:
         return _renewal(reply, sn)
 
     async def upload_log(self, packed: bytes) -> upay.LogAnswer:
-        """Send one log once: the very bytes of the gzip file are the body, and are what is signed (documents).
-
-        Raises nothing for anything that the network or the gateway does. Cancelled, nobody knows whether it was taken.
-        """
+        """Send one log once: the very bytes of the gzip file are the body, and are what is signed (documents)."""
         signing = _Signing(self._credentials())
         answer = await self._upload_log(packed, signing)
         log_event(
@@ -327,8 +324,6 @@ async def activate(
 
 
 _NOT_ACTIVATED = Fault(code="not_activated", message="this terminal has no identity at the gateway yet")
-
-
 _MISMATCHED = Fault(code="answer_mismatch", message="the answer speaks of another terminal")
 
 
