@@ -7,6 +7,7 @@ did nothing, and the same bytes are sent once more with the other valid key (I2)
 """
 
 import asyncio
+import datetime as dt
 import email.utils
 import logging
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import Protocol
 import httpx
 
 from terminald.adapters.gateway_line import GatewaySettings, Line, Reply, Signature
-from terminald.adapters.ports import LinkReport, LinkState
+from terminald.adapters.ports import CLOCK_FAULT, LinkReport, LinkState
 from terminald.core.commands import GatewayCommand, QueryOrder, RefundOrder, ReverseOrder, SubmitPayment
 from terminald.core.custody_events import (
     CheckinNotSent,
@@ -40,11 +41,11 @@ from terminald.core.events import (
 )
 from terminald.core.ids import ClientSn, Secret, WallTime
 from terminald.core.money import Fen
-from terminald.errors import GatewayNotSent, GatewayOutcomeUnknown
+from terminald.errors import GatewayCertificateTime, GatewayNotSent, GatewayOutcomeUnknown
 from terminald.logs import log_event, protect
 from terminald.wire import upay
 
-__all__ = ["ActivationNotSent", "Credentials", "GatewaySettings", "HttpGateway", "activate"]
+__all__ = ["Credentials", "GatewaySettings", "HttpGateway"]
 
 _log = logging.getLogger(__name__)
 
@@ -87,13 +88,6 @@ class _Signing:
             self.key_version = self.credentials.version
 
 
-@dataclass(frozen=True, slots=True)
-class ActivationNotSent:
-    """Provably nothing left the device: no use of the code was spent."""
-
-    fault: Fault
-
-
 class _Decoder(Protocol):
     def __call__(self, status: int, body: bytes, *, asked: upay.Asked) -> Answer: ...
 
@@ -107,9 +101,12 @@ class HttpGateway:
         *,
         credentials: Callable[[], Credentials | None],
         on_time: Callable[[WallTime], None],
+        is_clock_right: Callable[[], bool] = lambda: False,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """On_time is told the gateway's clock, to the second, with each answer that is the gateway's own.
+
+        Is_clock_right tells whether the clock that certificates are judged by is known to be right.
 
         Raises:
             ValueError: the address may not be used, or the CA file can not be read.
@@ -117,6 +114,7 @@ class HttpGateway:
         self._line = Line(settings, transport)
         self._credentials = credentials
         self._on_time = on_time
+        self._is_clock_right = is_clock_right
 
     async def perform(self, command: GatewayCommand) -> Answer:
         """Send one request once, and return what its answer means.
@@ -153,9 +151,9 @@ class HttpGateway:
         try:
             reply = await self._exchange(path, body, credentials, signing)
         except GatewayNotSent as exc:
-            return not_sent(fault=_unreachable(exc))
+            return not_sent(fault=self._unsent(exc))
         except GatewayOutcomeUnknown as exc:
-            return unknown(fault=_unanswered(exc))
+            return unknown(fault=unanswered(exc))
         asked = upay.Asked(terminal_sn=credentials.terminal_sn, client_sn=command.client_sn, amount=command.amount)
         return decode(reply.status, reply.body, asked=asked)
 
@@ -189,9 +187,9 @@ class HttpGateway:
         try:
             reply = await self._exchange(path, body, credentials, signing)
         except GatewayNotSent as exc:
-            return LinkReport(state=LinkState.DOWN, fault=_unreachable(exc))
+            return LinkReport(state=LinkState.DOWN, fault=self._unsent(exc))
         except GatewayOutcomeUnknown as exc:
-            return LinkReport(state=LinkState.DOWN, fault=_unanswered(exc))
+            return LinkReport(state=LinkState.DOWN, fault=unanswered(exc))
         return _report(
             reply, upay.Asked(terminal_sn=credentials.terminal_sn, client_sn=query.client_sn, amount=query.amount)
         )
@@ -240,9 +238,9 @@ class HttpGateway:
         except ValueError as exc:
             return CheckinNotSent(fault=_invalid(exc))
         except GatewayNotSent as exc:
-            return CheckinNotSent(fault=_unreachable(exc))
+            return CheckinNotSent(fault=self._unsent(exc))
         except GatewayOutcomeUnknown as exc:
-            return CheckinUnanswered(fault=_unanswered(exc))
+            return CheckinUnanswered(fault=unanswered(exc))
         return _renewal(reply, sn)
 
     async def upload_log(self, packed: bytes) -> upay.LogAnswer:
@@ -268,9 +266,9 @@ class HttpGateway:
         except ValueError as exc:
             return upay.LogAnswer(fate=upay.LogFate.UNCERTAIN, fault=_invalid(exc))
         except GatewayNotSent as exc:
-            return upay.LogAnswer(fate=upay.LogFate.UNCERTAIN, fault=_unreachable(exc))
+            return upay.LogAnswer(fate=upay.LogFate.UNCERTAIN, fault=self._unsent(exc))
         except GatewayOutcomeUnknown as exc:
-            return upay.LogAnswer(fate=upay.LogFate.UNCERTAIN, fault=_unanswered(exc))
+            return upay.LogAnswer(fate=upay.LogFate.UNCERTAIN, fault=unanswered(exc))
         return upay.decode_upload(reply.status, reply.body)
 
     async def _exchange(self, path: str, body: bytes, credentials: Credentials, signing: _Signing) -> Reply:
@@ -291,36 +289,12 @@ class HttpGateway:
             self._on_time(at)
         return reply
 
+    def _unsent(self, exc: GatewayNotSent) -> Fault:
+        return unreachable(exc, is_clock_right=self._is_clock_right)
+
     async def aclose(self) -> None:
         """Close every connection. Harmless when repeated."""
         await self._line.aclose()
-
-
-async def activate(
-    settings: GatewaySettings,
-    body: bytes,
-    *,
-    vendor_sn: str,
-    vendor_key: Secret,
-    transport: httpx.AsyncBaseTransport | None = None,
-) -> upay.Activated | upay.ActivationRefused | upay.ActivationUnknown | ActivationNotSent:
-    """Send one activation once, signed by the vendor. Body is of :func:`terminald.wire.upay.encode_activate`.
-
-    Never repeated: each call may use up one use of the code, and make an identity (documents, activate).
-
-    Raises:
-        ValueError: the address or vendor_sn may not be used, or the CA file can not be read; nothing was sent.
-    """
-    line = Line(settings, transport)
-    try:
-        reply = await line.exchange(upay.ACTIVATE_PATH, body, Signature(vendor_sn, vendor_key))
-    except GatewayNotSent as exc:
-        return ActivationNotSent(_unreachable(exc))
-    except GatewayOutcomeUnknown as exc:
-        return upay.ActivationUnknown(_unanswered(exc))
-    finally:
-        await line.aclose()
-    return upay.decode_activation(reply.status, reply.body)
 
 
 _NOT_ACTIVATED = Fault(code="not_activated", message="this terminal has no identity at the gateway yet")
@@ -336,11 +310,18 @@ def _invalid(exc: ValueError) -> Fault:
     return Fault(code="invalid_request", message=str(exc))
 
 
-def _unreachable(exc: GatewayNotSent) -> Fault:
-    return Fault(code="gateway_unreachable", message=str(exc))
+def unreachable(exc: GatewayNotSent, *, is_clock_right: Callable[[], bool]) -> Fault:
+    """Tell a fault of this machine's clock from one of the network or the gateway."""
+    if not isinstance(exc, GatewayCertificateTime):
+        return Fault(code="gateway_unreachable", message=str(exc))
+    if is_clock_right():
+        return Fault(code="gateway_unreachable", message=f"the clock is right, but the gateway's {exc}")
+    shown = dt.datetime.now(tz=dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return Fault(code=CLOCK_FAULT, message=f"by this machine's clock ({shown}) the gateway's {exc}: check the clock")
 
 
-def _unanswered(exc: GatewayOutcomeUnknown) -> Fault:
+def unanswered(exc: GatewayOutcomeUnknown) -> Fault:
+    """Say that the request may have run."""
     return Fault(code="gateway_no_answer", message=str(exc))
 
 

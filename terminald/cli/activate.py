@@ -8,8 +8,9 @@ from typing import Final
 import msgspec
 
 from terminald.adapters.clock import wall_ms
-from terminald.adapters.gateway_http import ActivationNotSent
+from terminald.adapters.gateway_activation import ActivationNotSent
 from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.ports import CLOCK_FAULT
 from terminald.app import open_journal
 from terminald.app_activation import activate_terminal, doubtful_activations
 from terminald.app_board import moved_source, wrong_board
@@ -106,6 +107,11 @@ def _failure(done: ActivationRefused | ActivationUnknown | ActivationNotSent, co
     match done:
         case ActivationRefused():
             return CommandFailed(f"the gateway refused the activation: {said}", advice=_after_refusal(fault))
+        case ActivationNotSent() if fault.code == CLOCK_FAULT:
+            return CommandFailed(
+                f"this machine's clock is wrong: nothing was sent, and no use of the code is gone: {fault.message}",
+                advice=_after_nothing_was_sent(fault, config),
+            )
         case ActivationNotSent():
             return CommandFailed(
                 f"nothing was sent, and no use of the code is gone: {fault.message}",
@@ -123,10 +129,11 @@ def _failure(done: ActivationRefused | ActivationUnknown | ActivationNotSent, co
 
 def _after_nothing_was_sent(fault: Fault, config: Config) -> str:
     now = local_time(rfc3339(WallTime(wall_ms())))
-    if "clock" in f"{fault.code} {fault.message}":
+    if fault.code == CLOCK_FAULT:
         return (
-            f"the clock of this machine says {now}. Where that is wrong, set it (timedatectl shows it), then try "
-            "again with the same code; where it is right, the gateway's certificate is not"
+            f"the clock of this machine says {now}. Where that is wrong, set it (timedatectl; it sets itself where it "
+            "reaches a time server), then try again with the same code; where it is right, the gateway's certificate "
+            "is not"
         )
     return (
         f"check the network, the clock of this machine (it says {now}), and gateway.url ({config.gateway.url}); then "

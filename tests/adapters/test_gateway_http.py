@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from terminald.adapters.gateway_http import ActivationNotSent, Credentials, GatewaySettings, HttpGateway, activate
+from terminald.adapters.gateway_activation import ActivationNotSent, activate
+from terminald.adapters.gateway_http import Credentials, GatewaySettings, HttpGateway
 from terminald.adapters.gateway_line import Signature
 from terminald.adapters.ports import LinkReport, LinkState
 from terminald.core.events import (

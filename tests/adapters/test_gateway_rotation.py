@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from terminald.adapters.gateway_http import Credentials, GatewaySettings, HttpGateway, activate
+from terminald.adapters.gateway_activation import activate
+from terminald.adapters.gateway_http import Credentials, GatewaySettings, HttpGateway
 from terminald.core.commands import SubmitPayment
 from terminald.core.custody_events import CheckinUnanswered, KeyRenewed, PreviousKeyAccepted
 from terminald.core.events import PayConfirmed

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
-from terminald.adapters.gateway_http import Credentials, GatewaySettings, HttpGateway, activate
+from terminald.adapters.gateway_activation import activate
+from terminald.adapters.gateway_http import Credentials, GatewaySettings, HttpGateway
 from terminald.adapters.ports import LinkReport, LinkState
 from terminald.core.commands import GatewayCommand, OrderText, QueryOrder, RefundOrder, ReverseOrder, SubmitPayment
 from terminald.core.events import (
