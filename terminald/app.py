@@ -14,10 +14,11 @@ import terminald
 from terminald.adapters import clock as clocks
 from terminald.adapters.api_server import ApiServer
 from terminald.adapters.api_socket import listening
-from terminald.adapters.fingerprint import derive_device_id
 from terminald.adapters.gateway_http import Credentials, HttpGateway
 from terminald.adapters.gateway_line import GatewaySettings
 from terminald.adapters.journal_sqlite import JournalThread, SqliteJournal
+from terminald.adapters.log_courier import GatewayCourier
+from terminald.adapters.log_store import LogStore
 from terminald.adapters.ports import Device, Printer, Scanner
 from terminald.adapters.printers import make_printer, make_profile
 from terminald.adapters.receipt_sender import ReceiptSender, Stationery
@@ -25,14 +26,16 @@ from terminald.adapters.scanner_serial import SerialScanner
 from terminald.adapters.state_directory import lock
 from terminald.adapters.supervisor import supervise
 from terminald.adapters.systemd import notify
+from terminald.app_board import settle_device_id
 from terminald.config import Config, ScannerConfig
 from terminald.core.custody import begin
 from terminald.core.ids import Duration
 from terminald.core.schedule import MINUTE, Rules
 from terminald.engine import Engine
+from terminald.engine_clock import ClockWatch
 from terminald.engine_commands import World
 from terminald.engine_desk import EngineDesk
-from terminald.errors import ConfigError
+from terminald.engine_log_upload import LogUploads
 from terminald.logs import protect
 from terminald.wire.api import SaleDefaults
 
@@ -54,25 +57,12 @@ def open_journal(config: Config, stack: ExitStack) -> SqliteJournal:
     return journal
 
 
-def settle_device_id(config: Config, journal: SqliteJournal) -> str:
-    """Return the terminal's fingerprint, deriving it once.
-
-    Raises:
-        ConfigError: the configuration says another one than the terminal was activated with.
-    """
-    wanted = config.terminal.device_id
-    stored = journal.fix_device_id(derive_device_id() if wanted == "auto" else wanted)
-    if wanted not in ("auto", stored):
-        what = (
-            f"is {wanted!r}, but this terminal has been {stored!r} from its first start on, and the gateway refuses a "
-            'check-in with another; allowed: "auto", or the stored one'
-        )
-        raise ConfigError([config.places.fault(("terminal", "device_id"), what)])
-    return stored
-
-
 def rules_of(config: Config, terminal_sn: str) -> Rules:
-    """Return the lengths of time that the machines obey. The check-in's jitter is the terminal's own, for ever."""
+    """Return the lengths of time that the machines obey. The check-in's jitter is the terminal's own, for ever.
+
+    Its time is that of ``gateway.timezone``: a board's own zone is UTC on most images, and a key is renewed while the
+    business at the terminal sleeps.
+    """
     at, spread = config.checkin.at, config.checkin.jitter
     own = int.from_bytes(hashlib.blake2b(terminal_sn.encode(), digest_size=8).digest())
     checkin_at = (at.hour * 60 + at.minute) * MINUTE + own % (spread + 1)
@@ -105,10 +95,13 @@ class App:
                 protect(key)
         boot = journal.open_boot(clocks.boot_id(), clocks.boottime_ms())
         self._is_new_boot = boot.is_new
-        clock = clocks.SystemClock(boot.offset, jitter=jitter)
+        clock = clocks.SystemClock(boot.offset, floor=journal.time_floor(), jitter=jitter)
         self._journal = JournalThread(journal)
         self._gateway = HttpGateway(
-            gateway_settings(config), credentials=self._credentials, on_time=clock.note_gateway_time
+            gateway_settings(config),
+            credentials=self._credentials,
+            on_time=clock.note_gateway_time,
+            is_clock_right=clock.is_system_right,
         )
         self._scanners = [self._scanner(one) for one in config.scanners]
         self._printer = make_printer(config.printer)
@@ -136,6 +129,7 @@ class App:
         )
         self._desk = EngineDesk(self._engine, device_id=device_id, code_pattern=config.sale.payment_code)
         self._api = ApiServer(self._desk, sale_defaults(config), clock.now, terminald.__version__)
+        self._clock_watch = ClockWatch(self._engine, take_step=clock.take_step)
         self._jitter = jitter
 
     def _scanner(self, settings: ScannerConfig) -> Scanner:
@@ -175,6 +169,9 @@ class App:
         api = tasks.create_task(self._api.serve(sock))
         running = [tasks.create_task(self._engine.run(is_new_boot=self._is_new_boot))]
         running += [tasks.create_task(self._supervise(device)) for device in self._devices()]
+        if self._config.checkin.upload_log:
+            running.append(tasks.create_task(self._log_uploads().run()))
+        running.append(tasks.create_task(self._clock_watch.run()))
         ready = tasks.create_task(self._tell_ready())
         await stop.wait()
         ready.cancel()
@@ -191,6 +188,10 @@ class App:
         await self._engine.recovered.wait()
         notify("READY=1", "STATUS=serving")
         log.info("serving on %s", self._config.api.socket)
+
+    def _log_uploads(self) -> LogUploads:
+        store = LogStore(self._config.state.directory)
+        return LogUploads(self._engine, GatewayCourier(self._journal, self._gateway, store))
 
     def _devices(self) -> list[Device]:
         return [*self._scanners, *([self._printer] if self._printer else [])]

@@ -43,7 +43,7 @@ MAX_WAITING = 256
 #: How long to wait before a commit that failed is tried again: long enough for a card to recover, short enough for a
 #: customer to be told.
 COMMIT_RETRY_S = 1.0
-#: How often the free disk space is looked at.
+#: How often the free disk space and the clock are looked at.
 WATCH_INTERVAL_S = 5.0
 
 
@@ -69,19 +69,11 @@ class Engine:
         self._is_stopping = False
         self.is_journal_writable = True
         self.devices: dict[str, DeviceReport] = {}
-        self.link = LinkMonitor(world.gateway, world.clock, jitter=world.jitter, on_change=self._note_link)
         #: Set when everything that was open at the start has been taken up again.
         self.recovered = asyncio.Event()
         self._required = required
         self._inbox: asyncio.Queue[Work] = asyncio.Queue()
         self._tasks = asyncio.TaskGroup()
-        self._performer = Performer(
-            world,
-            self.link,
-            spawn=self._tasks.create_task,
-            complete=self._complete,
-            view=lambda sale_id: books.view(self.book, sale_id),
-        )
         self._alarm: asyncio.TimerHandle | None = None
         self._news = asyncio.Event()
         self._told_reasons: tuple[Reason, ...] | None = None
@@ -89,10 +81,19 @@ class Engine:
             commit=self._commit,
             spawn=self._tasks.create_task,
             take=self._take_key_event,
-            is_quiet=self._is_quiet,
+            is_quiet=self.is_quiet,
             on_change=self._look_at_readiness,
         )
         self.keeper = CustodyKeeper(custody, gateway=world.gateway, clock=world.clock, rules=rules, hands=hands)
+        self.link = LinkMonitor(self.keeper, world.clock, jitter=world.jitter, on_change=self._note_link)
+        self._performer = Performer(
+            world,
+            ask=self.keeper.perform,
+            link=self.link,
+            spawn=self._tasks.create_task,
+            complete=self._complete,
+            view=lambda sale_id: books.view(self.book, sale_id),
+        )
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -150,8 +151,8 @@ class Engine:
 
     async def _watch(self) -> None:
         while True:
-            self._look_at_readiness()
             self.keeper.note_time()
+            self._look_at_readiness()
             await asyncio.sleep(WATCH_INTERVAL_S)
 
     # --- the inbox ---------------------------------------------------------------------------------------------------
@@ -270,11 +271,9 @@ class Engine:
             self._alarm.cancel()
         due, of_key = stimuli.next_wakeup(self.book), self.keeper.next_wakeup()
         times = [wakeup.at for wakeup in (due and due[0], of_key) if wakeup]
-        if not times:
-            self._alarm = None
-            return
-        when = self.world.clock.timer_at(min(times))
-        self._alarm = asyncio.get_running_loop().call_at(when, self._inbox.put_nowait, self._wake)
+        if times:
+            when = self.world.clock.timer_at(min(times))
+            self._alarm = asyncio.get_running_loop().call_at(when, self._inbox.put_nowait, self._wake)
 
     async def _wake(self) -> None:
         due, of_key, instant = stimuli.next_wakeup(self.book), self.keeper.next_wakeup(), self.world.clock.now().instant
@@ -289,7 +288,7 @@ class Engine:
     def _take_key_event(self, event: Event, token: int | None) -> None:
         self._inbox.put_nowait(lambda: self._surely(lambda: self.keeper.apply(event, token)))
 
-    def _is_quiet(self) -> bool:
+    def is_quiet(self) -> bool:
         """Whether nobody is being served: the moment to look after the key."""
         is_busy = self._performer.asked or self.is_draining or not self.is_journal_writable
         return not is_busy and books.sale_with_customer(self.book) is None
@@ -323,6 +322,8 @@ class Engine:
             is_key_accepted=not (self.link.is_key_refused or self.keeper.is_locked_out),
             is_key_alive=not self.keeper.is_expired,
             is_terminal_accepted=not self.link.is_terminal_refused,
+            is_clock_trusted=self.world.clock.now().is_trusted,
+            is_clock_in_the_way=self.link.is_clock_in_the_way,
             is_gateway_reachable=self.link.is_reachable,
             has_scanner="scanner" in ready,
             has_printer="printer" in ready,

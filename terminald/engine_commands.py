@@ -1,12 +1,12 @@
 """What a step asks for is performed here, after its commit: each request as a task of its own."""
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 
 from terminald.adapters.ports import Clock, Journal, KeyGateway, ReceiptSender, Scanner
 from terminald.core.book import SaleView
 from terminald.core.commands import ArmScanners, Command, DisarmScanners, GatewayCommand, SendJob
-from terminald.core.events import PrintAnswer, PrinterAbsent
+from terminald.core.events import Answer, PrintAnswer, PrinterAbsent
 from terminald.core.ids import SaleId, WallTime
 from terminald.core.spool import PrintJob
 from terminald.core.stimuli import Stimulus, ToAttempt, ToJob, ToRefund
@@ -38,14 +38,16 @@ class Performer:
     def __init__(
         self,
         world: World,
-        link: LinkMonitor,
         *,
+        ask: Callable[[GatewayCommand], Awaitable[Answer]],
+        link: LinkMonitor,
         spawn: Callable[[Coroutine[None, None, None]], object],
         complete: Callable[[Stimulus], None],
         view: Callable[[SaleId], SaleView | None],
     ) -> None:
-        """Spawn carries a request out as a task of its own; complete takes what came of it; view shows a sale."""
+        """Ask is the gateway; spawn carries a request out as a task of its own; complete takes what came of it."""
         self._world = world
+        self._ask = ask
         self._link = link
         self._spawn = spawn
         self._complete = complete
@@ -73,7 +75,7 @@ class Performer:
     async def _ask_gateway(self, command: GatewayCommand) -> None:
         self.asked += 1
         try:
-            answer = await self._world.gateway.perform(command)
+            answer = await self._ask(command)
         finally:
             self.asked -= 1
         self._link.note(answer)

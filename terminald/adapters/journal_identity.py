@@ -4,12 +4,14 @@ The keys stand here in clear: whoever takes the card has them. No other table ho
 """
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from terminald.adapters.journal_rows import Snapshots
 from terminald.core.custody_table import Custody, Rotation
 from terminald.core.ids import Secret, WallTime
+from terminald.core.schedule import HOUR, TIME_MARGIN, Floor, Now
 from terminald.core.terminal import ActivationIntent, Terminal
 from terminald.errors import JournalCorrupt, JournalError
 
@@ -17,9 +19,17 @@ from terminald.errors import JournalCorrupt, JournalError
 MAX_ACTIVATIONS: Final = 100
 #: The last events are looked at for the last moment: commits may be queued in another order than their moments.
 _RECENT_EVENTS: Final = 1_000
+#: The floor of the time of day is written again after this: a power cut costs so much of it, and a card bears 24 more
+#: small writes a day. Between them it goes on by itself, with the time line.
+FLOOR_INTERVAL: Final = HOUR
+#: The setting that holds it.
+_FLOOR: Final = "time_floor"
 
+#: How the settings begin that hold the digests of the board's identity.
+_BOARD: Final = "board "
 
 ROTATIONS: Final = Snapshots(Rotation)
+FLOORS: Final = Snapshots(Floor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +63,37 @@ def fix_setting(connection: sqlite3.Connection, name: str, value: str) -> str:
     """Store a setting for ever, unless it is stored already; return what is stored."""
     connection.execute("INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO NOTHING", (name, value))
     return get_setting(connection, name)
+
+
+def put_setting(connection: sqlite3.Connection, name: str, value: str) -> None:
+    """Store a setting, whatever is stored already."""
+    connection.execute(
+        "INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value)
+    )
+
+
+# --- the board -------------------------------------------------------------------------------------------------------
+
+
+def load_board(connection: sqlite3.Connection) -> dict[str, str]:
+    """Return the digest of each known source of the board's identity."""
+    rows = connection.execute(
+        "SELECT substr(name, ?), value FROM settings WHERE substr(name, 1, ?) = ?",
+        (len(_BOARD) + 1, len(_BOARD), _BOARD),
+    ).fetchall()
+    return dict(rows)
+
+
+def settle(connection: sqlite3.Connection, device_id: str | None, digests: Mapping[str, str]) -> None:
+    """Store the board's digests in place of all that are stored, and a device id; None: the stored one stays.
+
+    Within a transaction of the caller.
+    """
+    if device_id is not None:
+        put_setting(connection, "device_id", device_id)
+    connection.execute("DELETE FROM settings WHERE substr(name, 1, ?) = ?", (len(_BOARD), _BOARD))
+    for name, digest in digests.items():
+        put_setting(connection, f"{_BOARD}{name}", digest)
 
 
 # --- identity --------------------------------------------------------------------------------------------------------
@@ -179,10 +220,38 @@ def open_boot(connection: sqlite3.Connection, boot_id: str, boottime_ms: int) ->
     return Boot(offset=offset, is_new=is_new)
 
 
+def load_floor(connection: sqlite3.Connection) -> Floor | None:
+    """Return the latest trusted time of day that was written; None before the first.
+
+    One that can not be read counts as none: nothing about money depends on it.
+    """
+    try:
+        return FLOORS.decode(get_setting(connection, _FLOOR))
+    except JournalCorrupt:
+        return None
+
+
+def keep_floor(connection: sqlite3.Connection, now: Now, *, is_renewed: bool) -> None:
+    """Write a trusted moment as the floor, within a transaction of the caller, where the one on disk does not do.
+
+    It does not when it is old, when a start after a power cut would show less than this moment does, or much more (the
+    clock has decided that the floor was wrong), and with a new key, whose age is told from it.
+    """
+    if not now.is_trusted:
+        return
+    known = load_floor(connection)
+    if known is not None and not is_renewed and now.instant - known.instant < FLOOR_INTERVAL:
+        shown = known.at(now.instant)
+        if now.wall <= shown <= now.wall + TIME_MARGIN:
+            return
+    put_setting(connection, _FLOOR, FLOORS.encode(Floor(instant=now.instant, wall=now.wall)))
+
+
 def _last_moment(connection: sqlite3.Connection) -> int:
     (last,) = connection.execute(
         "SELECT max(ifnull((SELECT max(at) FROM (SELECT at FROM events ORDER BY seq DESC LIMIT ?)), 0),"
         " ifnull((SELECT opened_at FROM boots ORDER BY number DESC LIMIT 1), 0))",
         (_RECENT_EVENTS,),
     ).fetchone()
-    return int(last)
+    floor = load_floor(connection)
+    return max(int(last), floor.instant if floor else 0)

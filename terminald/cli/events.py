@@ -8,7 +8,7 @@ import msgspec
 from terminald.cli.client import connect, decode
 from terminald.cli.event_stream import StreamEvent
 from terminald.cli.outcome import DONE
-from terminald.cli.words import key_words, money, receipt_words, refund_words, span, state_words
+from terminald.cli.words import key_words, money, receipt_words, refund_words, state_words
 from terminald.logs import escape
 from terminald.wire import api_shapes as shapes
 
@@ -79,14 +79,13 @@ def _readiness(data: bytes) -> str:
 
 
 def _key(data: bytes) -> str:
-    told = decode(data, shapes.KeyEvent)
-    alarm = f"; {escape(told.attention.code)}: {escape(told.attention.advice)}" if told.attention else ""
-    return f"{key_words(told.key.state)}, {span(told.key.age_s)} old{alarm}"
+    return f"the terminal's key: {key_words(decode(data, shapes.KeyEvent).key)}"
 
 
 def _attention(data: bytes) -> str:
-    told = decode(data, shapes.AttentionEvent)
-    return f"sale {told.sale}: {escape(told.code)}: {escape(told.advice)}"
+    call = decode(data, shapes.AttentionEvent)
+    about = "the terminal's key" if call.sale is None else f"sale {call.sale}"
+    return f"{escape(about)}: {escape(call.code)}: {escape(call.advice)}"
 
 
 _SUMMARIES: Mapping[str, Callable[[bytes], str]] = {

@@ -28,6 +28,13 @@ _RECEIPTS = {
     "expired": "not printed in time, and given up",
     "failed": "not printed: the printer failed",
 }
+_KEYS = {
+    "fresh": "accepted",
+    "stale": "due for renewal",
+    "expired": "older than the gateway allows",
+    "doubtful": "renewal had no clear answer; still valid",
+    "locked_out": "not accepted by the gateway",
+}
 _OUTCOMES = {
     shapes.Outcome.HELD: "presented; held back until the QR is undone",
     shapes.Outcome.OFFERED: "offered as a QR, which can be paid",
@@ -74,6 +81,11 @@ def reason_words(reason: str | None) -> str:
 def receipt_words(state: str) -> str:
     """Say how a receipt is doing."""
     return _RECEIPTS.get(state, escape(state))
+
+
+def key_words(key: shapes.Key) -> str:
+    """Say how the terminal's key is doing, and how old it is."""
+    return f"{_KEYS.get(key.state, escape(key.state))}, {span(key.age_s)} old"
 
 
 def outcome_words(attempt: shapes.Attempt) -> str:
@@ -176,11 +188,6 @@ def delivery_words(delivery: shapes.Delivery) -> str:
         return ""
     until = f" until {local_time(delivery.deadline, with_date=False)}" if delivery.deadline else ""
     return f"{_DELIVERIES[delivery.state]}{until}"
-
-
-def key_words(state: str) -> str:
-    """Say how the terminal's key is doing."""
-    return _KEYS.get(state, escape(state))
 
 
 def local_time(text: str | None, *, with_date: bool = True) -> str:

@@ -32,6 +32,7 @@ _EPILOG = f"""{outcomes_table()}
 
 control, under http://{HOST}:PORT/_sim/:
   GET  books       where the money is
+  GET  logs        the last logs that terminals uploaded
   GET  outcomes    the tables above
   POST faults      [{{"kind": "lose_answer", "path": "pay", "count": 1, "skip": 0}}, …]; --script takes the same list
   POST disarm      {{"kind": "…", "client_sn": "…"}}, both optional: these faults happen no more

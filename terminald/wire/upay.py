@@ -2,12 +2,13 @@
 
 The gateway's spellings live in these modules alone: requests in ``upay_requests``, what all answers have in common in
 ``upay_envelope``, what each code means in ``upay_codes``, how answers are judged in ``upay_replies``, a terminal's
-identity in ``upay_activation``. A request is encoded once; the very bytes are signed (``signing``) and sent. No bytes
-raise in a decoder: what can not be understood is an event too.
+identity in ``upay_activation``, the answer to a log in ``upay_log``. A request is encoded once; the very bytes are
+signed (``signing``) and sent. No bytes raise in a decoder: what can not be understood is an event too.
 """
 
 from terminald.wire.upay_activation import Activated, ActivationRefused, ActivationUnknown, decode_activation
 from terminald.wire.upay_envelope import MAX_BODY, is_key_refused, is_terminal_refused, read_envelope
+from terminald.wire.upay_log import LogAnswer, LogFate, decode_upload
 from terminald.wire.upay_replies import (
     Asked,
     decode_offer,
@@ -27,6 +28,7 @@ from terminald.wire.upay_requests import (
     QUERY_PATH,
     REFUND_PATH,
     REVOKE_PATH,
+    UPLOAD_LOG_PATH,
     encode_activate,
     encode_cancel,
     encode_checkin,
@@ -48,10 +50,13 @@ __all__ = [
     "QUERY_PATH",
     "REFUND_PATH",
     "REVOKE_PATH",
+    "UPLOAD_LOG_PATH",
     "Activated",
     "ActivationRefused",
     "ActivationUnknown",
     "Asked",
+    "LogAnswer",
+    "LogFate",
     "decode_activation",
     "decode_offer",
     "decode_query",
@@ -59,6 +64,7 @@ __all__ = [
     "decode_reverse",
     "decode_revoke",
     "decode_submit",
+    "decode_upload",
     "encode_activate",
     "encode_cancel",
     "encode_checkin",

@@ -44,8 +44,12 @@ REVOKE = RevokeOrder(client_sn=CLIENT_SN, token=3, amount=Fen(350), refund_id=Re
 REFUND = RefundOrder(
     client_sn=CLIENT_SN, token=4, amount=Fen(350), request_no="undo", refund_amount=Fen(350), operator="kiosk"
 )
-CREDENTIALS = Credentials(terminal_sn=SN, device_id="d1", current=Secret(KEY), previous=None)
-BOTH_KEYS = Credentials(terminal_sn=SN, device_id="d1", current=Secret(KEY), previous=Secret(LAST_KEY))
+CREDENTIALS = Credentials(
+    terminal_sn=SN, device_id="d1", current=Secret(KEY), previous=None, version=7, previous_version=None
+)
+BOTH_KEYS = Credentials(
+    terminal_sn=SN, device_id="d1", current=Secret(KEY), previous=Secret(LAST_KEY), version=7, previous_version=6
+)
 
 
 def biz(result: str, state: str, **more: str) -> bytes:
@@ -66,13 +70,16 @@ def gateway_at(
     *,
     credentials: Credentials | None = CREDENTIALS,
     on_time: Callable[[WallTime], None] = lambda _: None,
+    is_clock_right: Callable[[], bool] = lambda: False,
     connect_s: float = 5.0,
     read_s: float = 5.0,
     ca_file: Path | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> HttpGateway:
     settings = GatewaySettings(url=url, connect_timeout_s=connect_s, read_timeout_s=read_s, ca_file=ca_file)
-    return HttpGateway(settings, credentials=lambda: credentials, on_time=on_time, transport=transport)
+    return HttpGateway(
+        settings, credentials=lambda: credentials, on_time=on_time, is_clock_right=is_clock_right, transport=transport
+    )
 
 
 async def perform(gateway: HttpGateway, *commands: GatewayCommand) -> list[Answer]:

@@ -20,16 +20,7 @@ from terminald.core.commands import (
     SubmitPayment,
     TellSale,
 )
-from terminald.core.events import (
-    Answer,
-    AttemptEvent,
-    CodeScanned,
-    Event,
-    Fault,
-    OrderFacts,
-    PrintAnswer,
-    QrOffered,
-)
+from terminald.core.events import Answer, AttemptEvent, CodeScanned, Event, Fault, OrderFacts, PrintAnswer, QrOffered
 from terminald.core.ids import ClientSn, Duration, Instant, PaymentCode, Reference, RefundId, SaleId, WallTime
 from terminald.core.money import Fen
 from terminald.core.return_events import PartUndelivered, RefundEvent, Turn

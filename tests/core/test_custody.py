@@ -310,6 +310,14 @@ def test_a_new_key_that_is_not_accepted_gives_way_to_the_one_before() -> None:
     assert keeper.custody.rotation.version == 1
 
 
+def test_no_two_keys_have_the_same_number() -> None:
+    """The log names a key by it."""
+    keeper = checking_in().tell(KeyRenewed(key=Secret("k2")), PreviousKeyAccepted())
+    keeper.wait(SETTLE).tell(CheckinRequested(), QUIET, KeyRenewed(key=Secret("k3")))
+    rotation = keeper.custody.rotation
+    assert (keeper.held, rotation.version, rotation.previous_version) == (("k3", "k1"), 3, 1)
+
+
 def test_a_key_expires_two_days_after_it_was_asked_for_and_a_proof_overrules_that() -> None:
     keeper = fresh().tell(RenewalDue(), KeyUnanswered())
     asked = keeper.custody.rotation.rotated
@@ -387,14 +395,14 @@ def test_lost_time_is_told_in_every_state() -> None:
     custody = replace(keeper.custody, rotation=replace(keeper.custody.rotation, is_rotated_at_trusted=True))
     keeper.custody = custody
     keeper.now = replace(keeper.now, wall=WallTime(keeper.now.wall + 10 * HOUR))
-    keeper.tell(ClockTrusted())
+    keeper.wait(1).tell(PowerReturned(), ClockTrusted())
     assert keeper.tell(ProofDue(), QUIET).state is S.RECHECKING
     stopped = rechecking().tell(CheckinUnanswered())
     stopped.custody = replace(
         stopped.custody, rotation=replace(stopped.custody.rotation, is_rotated_at_trusted=True, asked=None)
     )
     stopped.now = replace(stopped.now, wall=WallTime(stopped.now.wall + 10 * HOUR))
-    assert stopped.tell(ClockTrusted()).custody.rotation.not_before is None
+    assert stopped.tell(PowerReturned(), ClockTrusted()).custody.rotation.not_before is None
 
 
 def test_an_old_journal_or_a_clock_that_was_set_since_makes_no_expired_key() -> None:
