@@ -72,7 +72,7 @@ def decode_sale_request(body: bytes, defaults: SaleDefaults) -> SaleOrder:
         _check_text(field, text or "")
     if not wanted.subject.strip():
         raise _wrong("subject", "expected more than blanks")
-    methods = defaults.methods if wanted.methods is None else _methods(wanted.methods)
+    methods = _methods(defaults.methods if wanted.methods is None else wanted.methods)
     qr_payway = _qr_payway(wanted.payway, defaults) if "qr" in methods else ""
     return SaleOrder(
         reference=Reference(wanted.reference),

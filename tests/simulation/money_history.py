@@ -1,0 +1,196 @@
+"""One seeded history of every kind of sale: by QR or code or both, with goods to deliver and money to give back."""
+
+import asyncio
+import random
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.ports import SaleFilter
+from terminald.core.book import SaleView
+from terminald.core.ids import Duration
+from terminald.core.schedule import Rules
+from terminald.simulator.gateway import Fault
+from terminald.simulator.gateway_faults import CONDUCT, FaultPath
+from terminald.simulator.gateway_world import DEFAULT_EPOCH_S
+from tests.simulation.customers import BOTH_HABITS, QR_HABITS, befall
+from tests.simulation.history import FAULT_KINDS, RULES, Customer, History, visit
+from tests.simulation.hosts import close_by_hand, look_after, report_late
+
+HOUR_S = 3600.0
+#: From ten in the morning, when a history usually begins, to midnight.
+TO_MIDNIGHT_S = 14 * HOUR_S
+#: What waits for a person has called one by then.
+PATIENCE_S = 4 * HOUR_S
+THERE: tuple[FaultPath, ...] = ("pay", "precreate", "precreate", "query", "cancel", "cancel")
+BACK: tuple[FaultPath, ...] = ("refund", "refund", "revoke", "query", "cancel")
+#: Refusals that pass, or that leave another way.
+GIVING_BACK = frozenset({"refund", "revoke", "cancel"})
+REFUSALS = (
+    "ACCOUNT_BALANCE_NOT_ENOUGH", "SELLER_BALANCE_NOT_ENOUGH", "UPAY_TCP_ORDER_NOT_REFUNDABLE",
+    "UPAY_CANCEL_INVALID_ORDER_STATE", "UPAY_REFUND_INVALID_ORDER_STATE",
+)  # fmt: skip
+
+
+class MoneyHistory(History):
+    """A history whose customers and hosts go on after the sale."""
+
+    def __init__(self, seed: int, path: Path, *, rules: Rules, epoch_s: float, qr_life_s: float) -> None:
+        super().__init__(seed, path, rules=rules, epoch_s=epoch_s, qr_life_s=qr_life_s)
+        self.promises.returns_overdue = rules.returns_overdue
+        self._crowd: list[asyncio.Task[None]] = []
+        #: Refusals that do not pass until a person has seen to it.
+        self.standing: tuple[Fault, ...] = ()
+
+    async def live(self) -> None:
+        """Sell some things, one after the other; what follows a sale goes on beside the next one."""
+        rng = self.rng
+        for number in range(rng.randint(1, 2)):
+            reference = f"order-{number}"
+            self.scatter(THERE)
+            methods = rng.choice((("scan",), ("qr",), ("qr",), ("scan", "qr"), ("scan", "qr"), ("scan", "qr")))
+            await self.sell(
+                reference,
+                rng.randint(1, 5000),
+                _customer(methods),
+                methods=methods,
+                reports_delivery=rng.random() < 0.6,
+            )
+            self.accompany(self._look_after(reference))
+        await asyncio.wait(self._crowd, timeout=2 * HOUR_S)
+        for task in self._crowd:
+            task.cancel()
+        for task in self._crowd:
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _look_after(self, reference: str) -> None:
+        self.scatter(BACK)
+        await look_after(self, reference)
+
+    def accompany(self, what: Coroutine[None, None, None]) -> None:
+        """Let somebody go on by themselves."""
+        self._crowd.append(asyncio.create_task(what))
+
+    def scatter(self, calls: tuple[FaultPath, ...]) -> None:
+        """Put some faults on the road, and some into the gateway, of every kind and at each of these messages."""
+        rng = self.rng
+        for _ in range(rng.choice((0, 0, 1, 2, 3))):
+            self.gateway.faults.add(
+                Fault(
+                    kind=rng.choice((*FAULT_KINDS, "no_qr_code")),
+                    path=rng.choice((*calls, "*")),
+                    count=rng.choice((1, 1, 2, 5)),
+                    skip=rng.choice((0, 0, 1, 3)),
+                    seconds=rng.choice((1.0, 10.0, 20.0, 65.0)),
+                    arrives=rng.random() < 0.5,
+                )
+            )
+        for _ in range(rng.choice((0, 0, 1, 2))):
+            kind, path = rng.choice(
+                [(kind, call) for kind, where in CONDUCT.items() for call in calls if call in where]
+            )
+            is_refusal = kind == "declined"
+            if is_refusal and path not in GIVING_BACK:
+                continue
+            self.gateway.faults.add(
+                Fault(
+                    kind=kind,
+                    path=path,
+                    count=rng.choice((1, 1, 3)),
+                    seconds=rng.choice((1.0, 12.0, 60.0)),
+                    error_code=rng.choice(REFUSALS) if is_refusal else "",
+                )
+            )
+
+    def refuse_for_good(self) -> None:
+        """From now on no paid money goes back, until somebody sees to it."""
+        code = self.rng.choice(("ACCOUNT_BALANCE_NOT_ENOUGH", "UPAY_TCP_ORDER_NOT_REFUNDABLE"))
+        self.standing = (
+            Fault(kind="declined", path="refund", count=None, error_code=code),
+            Fault(kind="declined", path="revoke", count=None, error_code=code),
+        )
+        self.gateway.faults.add(*self.standing)
+        self.door.seen["money could not go back for long"] += 1
+
+    async def rest(self) -> None:
+        """As any history; what the gateway refuses for good has called a person before it is seen to."""
+        self.is_ended = True
+        self.is_disk_full = False
+        self.carrier.is_cut = False
+        self.gateway.faults.clear()
+        if self.standing:
+            self.gateway.faults.add(*self.standing)
+            await self.settle(PATIENCE_S)
+            await self._see_to_it()
+            self.gateway.faults.clear()
+        await self.settle()
+        if self.rng.random() < 0.5:
+            for view in self.sales():
+                await report_late(self, view)
+            await self.settle()
+
+    async def _see_to_it(self) -> None:
+        is_by_hand = self.rng.random() < 0.4
+        for view in self.sales():
+            is_open = any(not one.state.is_final for one in view.refunds)
+            if is_open and view.attention is None:
+                self.door.found.append(f"I5: {view.sale.order.reference} waits, and no person was called")
+            if view.attention is not None and is_by_hand:
+                await close_by_hand(self, view)
+
+    def sales(self) -> tuple[SaleView, ...]:
+        """Return every sale as it is on disk."""
+        store = SqliteJournal(self.path)
+        views = store.list_sales(SaleFilter(limit=200))
+        store.close()
+        return views
+
+
+def _customer(methods: tuple[str, ...]) -> Customer:
+    async def come(history: History, reference: str) -> None:
+        assert isinstance(history, MoneyHistory)
+        history.accompany(befall(history, reference))
+        if methods == ("scan",):
+            await visit(history, reference)
+            return
+        habits = BOTH_HABITS if "scan" in methods else QR_HABITS
+        for habit in history.rng.sample(habits, history.rng.choice((1, 1, 2))):
+            history.accompany(habit(history, reference))
+
+    return come
+
+
+def _rules(draw: random.Random) -> Rules:
+    return replace(
+        RULES,
+        qr_window=Duration(draw.choice((30_000, 100_000, 240_000))),
+        payment_window=Duration(draw.choice((20_000, 90_000))),
+        delivery_window=Duration(draw.choice((10_000, 180_000))),
+        returns_overdue=draw.random() < 0.5,
+    )
+
+
+async def live_with_money(seed: int, path: Path) -> MoneyHistory:
+    """Live one history to its rest."""
+    draw = random.Random(f"rules {seed}")
+    to_midnight_s = TO_MIDNIGHT_S - draw.choice((10.0, 60.0, 200.0, 400.0)) if draw.random() < 0.3 else 0.0
+    history = MoneyHistory(
+        seed,
+        path,
+        rules=_rules(draw),
+        epoch_s=DEFAULT_EPOCH_S + to_midnight_s,
+        qr_life_s=draw.choice((90.0, 100.0, 240.0)),
+    )
+    history.crashes_left = history.rng.choice((0, 0, 1, 2, 4))
+    if history.rng.random() < 0.15:
+        history.refuse_for_good()
+    daemon = asyncio.create_task(history.serve())
+    await history.live()
+    await history.rest()
+    daemon.cancel()
+    with suppress(asyncio.CancelledError):
+        await daemon
+    return history
