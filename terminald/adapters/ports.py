@@ -160,7 +160,8 @@ class Entry:
     """One row of the event log: a record, and the public event that it is for the host, if it is one."""
 
     record: Record
-    #: One of the public kinds of event ("sale", "print", "scan", "device", "readiness", "key", "attention"), or "".
+    #: One of the public kinds of event ("sale", "refund", "print", "scan", "device", "readiness", "key",
+    #: "attention"), or "".
     topic: str
     #: The public event's JSON; empty when topic is.
     body: bytes

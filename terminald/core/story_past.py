@@ -10,6 +10,7 @@ from terminald.core.story_text import Text
 # --- the sale --------------------------------------------------------------------------------------------------------
 
 _CANCELED: Final = Text("The sale was canceled.", "交易已取消。")
+_ALL_BACK: Final = Text("All of the payment has gone back.", "款项已全部退回。")
 _BOARD_STARTED: Final = Text(
     "The board was started again (was the power off?), and the sale is not offered any more.",
     "设备重新启动（可能断过电），交易不再继续。",
@@ -89,10 +90,9 @@ SALES: Final[Past] = {
     on("DeliveryWindowClosed"): Text("Nobody has said in time whether the goods came out.", "没有按时收到出货报告。"),
     on("ReturnBegun"): None,
     on("RefundBegun"): None,
-    on("RefundDone", to="returned"): Text("All of the payment has gone back.", "款项已全部退回。"),
+    on("RefundDone", to="returned"): _ALL_BACK,
     on("RefundDone"): None,
-    on("AllReturned", to="returned"): Text("All of the payment has gone back.", "款项已全部退回。"),
-    on("AllReturned"): None,
+    on("AllReturned"): _ALL_BACK,
     on("RefundFailed", before="returning"): Text(
         "The return has ended; the gateway has not given the money back.", "退回结束，网关没有退款。"
     ),

@@ -222,7 +222,6 @@ ATTEMPTS: Final[Past] = {
     on("QueryFailed"): Text(
         "{order}: asked how it stands, the gateway gave no usable answer.", "{order}：查询没有得到可用的应答。"
     ),
-    on("PaymentNotSeen"): _UNDO,
     on("ReversalConfirmed"): _GONE_BACK,
     on("ReversalPending"): Text("{order}: the gateway has not finished to cancel it.", "{order}：网关尚未完成撤销。"),
     on("ReversalRefused"): Text(

@@ -15,7 +15,7 @@ from terminald.wire.openapi import EVENTS
 
 COMMANDS = [
     *("run", "check", "activate", "status", "checkin"),
-    *("sell", "cancel", "query", "sales", "show", "attention", "receipt", "events"),
+    *("sell", "cancel", "query", "sales", "show", "attention", "receipt", "report", "events"),
     *("delivered", "undelivered", "refund", "revoke"),
     *("demo", "simulate"),
 ]

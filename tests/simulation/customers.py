@@ -11,7 +11,7 @@ Habit = Callable[[History, str], Coroutine[None, None, None]]
 AROUND_S = (-1.0, -0.1, -0.02, 0.0, 0.01, 0.03, 0.05, 0.1, 0.3, 1.0, 3.0)
 
 
-async def _find_qr(history: History, reference: str) -> str:
+async def find_qr(history: History, reference: str) -> str:
     """Look at the screen until it shows a QR; empty when there is none for long."""
     for _ in range(200):
         if content := await history.qr_of(reference):
@@ -22,14 +22,14 @@ async def _find_qr(history: History, reference: str) -> str:
 
 async def pay_qr(history: History, reference: str) -> None:
     """Scan the QR, think, and pay, whatever has become of the sale."""
-    content = await _find_qr(history, reference)
+    content = await find_qr(history, reference)
     await asyncio.sleep(history.rng.choice((0.0, 0.5, 3.0, 5.0, 20.0, 29.9, 90.0, 101.0, 239.5, 300.0)))
     history.door.pay(content)
 
 
 async def pay_qr_when_it_is_undone(history: History, reference: str) -> None:
     """Pay in the very moment in which a message about the order is on its way."""
-    content = await _find_qr(history, reference)
+    content = await find_qr(history, reference)
     if content:
         call, is_answer = history.rng.choice((("cancel", False), ("cancel", False), ("query", False), ("query", True)))
         for _ in range(history.rng.choice((1, 1, 2, 5))):
@@ -41,7 +41,7 @@ async def pay_qr_when_it_is_undone(history: History, reference: str) -> None:
 async def scan_and_pay(history: History, reference: str) -> None:
     """Do both at once, each at its moment."""
     rng = history.rng
-    content = await _find_qr(history, reference)
+    content = await find_qr(history, reference)
     await asyncio.sleep(1.0 + rng.choice((0.0, 1.0, 5.0, 40.0)))
     paying = asyncio.create_task(_pay_after(history, content, 1.0 + rng.choice(AROUND_S)))
     await asyncio.sleep(1.0)
@@ -57,7 +57,7 @@ async def _pay_after(history: History, content: str, seconds: float) -> None:
 async def scan_beside_qr(history: History, reference: str) -> None:
     """Scan some codes while the QR is offered."""
     rng = history.rng
-    await _find_qr(history, reference)
+    await find_qr(history, reference)
     for _ in range(rng.randint(1, 3)):
         await asyncio.sleep(rng.choice((0.3, 1.0, 2.0, 10.0, 40.0)))
         await history.scan(reference, code(history))
@@ -65,7 +65,7 @@ async def scan_beside_qr(history: History, reference: str) -> None:
 
 async def refuse_qr(history: History, reference: str) -> None:
     """Scan the QR and refuse: the gateway closes the order."""
-    content = await _find_qr(history, reference)
+    content = await find_qr(history, reference)
     await asyncio.sleep(history.rng.choice((0.5, 10.0)))
     if history.gateway.customer("refuse", qr_code=content):
         history.door.seen["a customer refused a QR"] += 1

@@ -10,7 +10,8 @@ import pytest
 
 from terminald.core.ids import Duration
 from terminald.core.money import Fen
-from tests.simulation.customers import AROUND_S
+from terminald.core.refund_table import Refund
+from tests.simulation.customers import AROUND_S, find_qr
 from tests.simulation.history import RULES, Customer, History
 from tests.simulation.hosts import insist
 from tests.simulation.virtual_time import run_virtually
@@ -78,8 +79,7 @@ def _presents(ending: str, after_s: float = 0.5) -> Customer:
 
 def _pays_qr(after_s: float) -> Customer:
     async def come(history: History, reference: str) -> None:
-        while not (content := await history.qr_of(reference)):
-            await asyncio.sleep(0.2)
+        content = await find_qr(history, reference)
         await asyncio.sleep(after_s)
         history.door.pay(content)
 
@@ -108,7 +108,7 @@ async def _refunds_a_part(history: History) -> None:
     for _ in range(2):
         why, refund = await insist(history, lambda desk: desk.refund("order", "part", Fen(100)))
         assert not why
-        assert refund is not None
+        assert isinstance(refund, Refund)
         history.promises.refunds.setdefault(("order", "part"), set()).add(refund.id)
 
 
