@@ -171,7 +171,8 @@ class _Draft:
             case OpenReturn():
                 self._open_return(command)
             case EnqueuePrint():
-                if self._sale(command.sale_id).order.wants_receipt:
+                order = self._sale(command.sale_id).order
+                if order.wants_receipt and (command.slip != "refund" or order.prints_refunds):
                     self._enqueue(command)
             case _:
                 self._commands.append(command)

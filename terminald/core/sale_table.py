@@ -121,6 +121,8 @@ class SaleOrder:
     wants_receipt: bool
     #: With whose app the QR is scanned (the gateway's numbers); empty where no QR is offered.
     qr_payway: str = ""
+    #: Whether money that went back is proven on paper as well.
+    prints_refunds: bool = True
     #: Whether the host reports delivery.
     reports_delivery: bool = False
 

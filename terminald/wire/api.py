@@ -47,6 +47,7 @@ class SaleDefaults:
     receipt: bool
     qr_payway: str
     delivery: str  # "none" | "confirm"
+    refund_slips: bool
 
 
 # --- bodies ----------------------------------------------------------------------------------------------------------
@@ -89,6 +90,7 @@ def decode_sale_request(body: bytes, defaults: SaleDefaults) -> SaleOrder:
         ),
         wants_receipt=defaults.receipt if wanted.receipt is None else wanted.receipt,
         qr_payway=qr_payway,
+        prints_refunds=defaults.refund_slips,
         reports_delivery=(wanted.delivery or defaults.delivery) == "confirm",
     )
 

@@ -28,7 +28,9 @@ from terminald.core.money import Fen
 from terminald.core.refund_table import Refund, RefundKind, RefundState
 from terminald.core.report import DayReport
 from terminald.core.sale_table import SaleOrder
+from terminald.core.story import Dossier
 from terminald.errors import ApiError
+from tests.core.story_samples import paid
 from tests.wire.api_samples import DEFAULTS, MORNING, NOW, open_view, refund
 from tests.wire.report_samples import day_report
 
@@ -138,6 +140,10 @@ class FakeDesk:
     async def print_copy(self, name: str) -> SaleView:
         await self._enter("print_copy", name)
         return self._find(name)
+
+    async def dossier(self, name: str) -> Dossier:
+        await self._enter("dossier", name)
+        return replace(paid().dossier(), view=self._find(name))
 
     async def report(self, day: int | None) -> DayReport:
         await self._enter("report", day)

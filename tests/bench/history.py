@@ -59,8 +59,8 @@ def _template() -> _Template:
         poll_interval=MINUTE,
         poll_window=MINUTE,
         late_lookups=(),
-        qr_window=Duration(240_000),
-        delivery_window=Duration(180_000),
+        qr_window=MINUTE,
+        delivery_window=MINUTE,
         returns_overdue=False,
         job_lifetime=MINUTE,
         day_offset=MINUTE,
@@ -86,7 +86,7 @@ def _template() -> _Template:
     entries: list[Entry] = []
     now = Now(instant=Instant(0), wall=WallTime(0))
     for stimulus in told:
-        done = ledger.advance(book, stimulus, now=now, rules=rules)
+        done = ledger.advance(book, stimulus, now=now, rules=rules, fresh=ClientSn("unused"))
         after = stimuli.merge(book, done)
         entries += entries_of(book, after, done, now)
         book = after

@@ -18,7 +18,7 @@ from tests.core.money_world import World
 from tests.core.terminal_world import Flight
 
 #: So many codes are scanned, and so many orders opened in all: more would only repeat.
-MOST_CODES, MOST_ORDERS = 2, 4
+MOST_CODES, MOST_ORDERS = 1, 3
 #: Far more than there are; reaching it means that the states are not finite.
 MAX_STATES = 50_000
 

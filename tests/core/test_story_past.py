@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from enum import Enum
+from functools import cache
 
 import pytest
 
@@ -146,7 +147,7 @@ def _sale_variants(one: Sale, offer: ClientSn) -> Iterator[Sale]:
 
 def _sale_steps(one: Sale) -> Iterator[tuple[Key, str | None]]:
     for event in (event for event in EVENTS if not isinstance(event, Answer)):
-        for rules in (RULES, replace(RULES, returns_overdue=True)):
+        for rules in (RULES, replace(RULES, returns_overdue=True))[: 1 + (one.state is SaleState.PAID)]:
             try:
                 after, _ = sales.step(one, event, now=NOON, rules=rules, fresh=ClientSn("t-0003"))
             except (IllegalTransition, LookupError):  # without a QR order there is nothing to tell of one
@@ -168,6 +169,12 @@ def job_steps() -> Iterator[tuple[Key, str | None]]:
                 yield made(type(event).__name__, state, after.state), None
 
 
+@cache
+def steps_of(kind: str) -> frozenset[tuple[Key, str | None]]:
+    """Return every transition that a kind of machine can make, with the alarm that it raises."""
+    return frozenset(STEPS[kind][1]())
+
+
 STEPS = {
     "attempt": (ATTEMPTS, attempt_steps),
     "refund": (REFUNDS, refund_steps),
@@ -178,8 +185,7 @@ STEPS = {
 
 @pytest.mark.parametrize("kind", STEPS)
 def test_every_transition_has_its_words(kind: str) -> None:
-    _, steps = STEPS[kind]
-    seen = {key for key, _ in steps()}
+    seen = {key for key, _ in steps_of(kind)}
     assert len(seen) > len(STEPS)
     without = {
         (cause, before, after)
@@ -191,8 +197,8 @@ def test_every_transition_has_its_words(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", STEPS)
 def test_no_words_are_kept_for_what_never_happens(kind: str) -> None:
-    table, steps = STEPS[kind]
-    used = {closest(table, key) for key, _ in steps()}
+    table, _ = STEPS[kind]
+    used = {closest(table, key) for key, _ in steps_of(kind)}
     assert set(table) - used == set()
 
 
@@ -205,7 +211,7 @@ def closest(table: Past, key: Key) -> Key | None:
 
 
 def test_every_alarm_has_its_words_and_no_other() -> None:
-    raised = {alarm for _, steps in STEPS.values() for _, alarm in steps() if alarm}
+    raised = {alarm for kind in STEPS for _, alarm in steps_of(kind) if alarm}
     assert raised == set(ALARMS)
 
 

@@ -13,25 +13,17 @@ from terminald.core.book import SaleView
 from terminald.core.ids import Duration
 from terminald.core.schedule import Rules
 from terminald.simulator.gateway import Fault
-from terminald.simulator.gateway_faults import CONDUCT, FaultPath
 from terminald.simulator.gateway_world import DEFAULT_EPOCH_S
 from tests.simulation.customers import BOTH_HABITS, QR_HABITS, befall
-from tests.simulation.history import FAULT_KINDS, RULES, Customer, History, visit
+from tests.simulation.history import RULES, Customer, History, visit
 from tests.simulation.hosts import close_by_hand, look_after, report_late
+from tests.simulation.stories import BACK, THERE, scattered, standing, story_back, story_there
 
 HOUR_S = 3600.0
 #: From ten in the morning, when a history usually begins, to midnight.
 TO_MIDNIGHT_S = 14 * HOUR_S
 #: What waits for a person has called one by then.
 PATIENCE_S = 4 * HOUR_S
-THERE: tuple[FaultPath, ...] = ("pay", "precreate", "precreate", "query", "cancel", "cancel")
-BACK: tuple[FaultPath, ...] = ("refund", "refund", "revoke", "query", "cancel")
-#: Refusals that pass, or that leave another way.
-GIVING_BACK = frozenset({"refund", "revoke", "cancel"})
-REFUSALS = (
-    "ACCOUNT_BALANCE_NOT_ENOUGH", "SELLER_BALANCE_NOT_ENOUGH", "UPAY_TCP_ORDER_NOT_REFUNDABLE",
-    "UPAY_CANCEL_INVALID_ORDER_STATE", "UPAY_REFUND_INVALID_ORDER_STATE",
-)  # fmt: skip
 
 
 class MoneyHistory(History):
@@ -49,7 +41,7 @@ class MoneyHistory(History):
         rng = self.rng
         for number in range(rng.randint(1, 2)):
             reference = f"order-{number}"
-            self.scatter(THERE)
+            self.scatter_there()
             methods = rng.choice((("scan",), ("qr",), ("qr",), ("scan", "qr"), ("scan", "qr"), ("scan", "qr")))
             await self.sell(
                 reference,
@@ -67,51 +59,32 @@ class MoneyHistory(History):
                 await task
 
     async def _look_after(self, reference: str) -> None:
-        self.scatter(BACK)
+        self.scatter_back()
         await look_after(self, reference)
 
     def accompany(self, what: Coroutine[None, None, None]) -> None:
         """Let somebody go on by themselves."""
         self._crowd.append(asyncio.create_task(what))
 
-    def scatter(self, calls: tuple[FaultPath, ...]) -> None:
-        """Put some faults on the road, and some into the gateway, of every kind and at each of these messages."""
-        rng = self.rng
-        for _ in range(rng.choice((0, 0, 1, 2, 3))):
-            self.gateway.faults.add(
-                Fault(
-                    kind=rng.choice((*FAULT_KINDS, "no_qr_code")),
-                    path=rng.choice((*calls, "*")),
-                    count=rng.choice((1, 1, 2, 5)),
-                    skip=rng.choice((0, 0, 1, 3)),
-                    seconds=rng.choice((1.0, 10.0, 20.0, 65.0)),
-                    arrives=rng.random() < 0.5,
-                )
-            )
-        for _ in range(rng.choice((0, 0, 1, 2))):
-            kind, path = rng.choice(
-                [(kind, call) for kind, where in CONDUCT.items() for call in calls if call in where]
-            )
-            is_refusal = kind == "declined"
-            if is_refusal and path not in GIVING_BACK:
-                continue
-            self.gateway.faults.add(
-                Fault(
-                    kind=kind,
-                    path=path,
-                    count=rng.choice((1, 1, 3)),
-                    seconds=rng.choice((1.0, 12.0, 60.0)),
-                    error_code=rng.choice(REFUSALS) if is_refusal else "",
-                )
-            )
+    def scatter_there(self) -> None:
+        """Let something go wrong while the next sale is to be paid, or nothing."""
+        faults = self.gateway.faults
+        if self.rng.random() < 0.5:
+            faults.add(*story_there(self.rng))
+        if self.rng.random() < 0.5:
+            faults.add(*scattered(self.rng, THERE))
+
+    def scatter_back(self) -> None:
+        """The same, while money goes back."""
+        faults = self.gateway.faults
+        if self.rng.random() < 0.6:
+            faults.add(*story_back(self.rng))
+        if self.rng.random() < 0.4:
+            faults.add(*scattered(self.rng, BACK))
 
     def refuse_for_good(self) -> None:
         """From now on no paid money goes back, until somebody sees to it."""
-        code = self.rng.choice(("ACCOUNT_BALANCE_NOT_ENOUGH", "UPAY_TCP_ORDER_NOT_REFUNDABLE"))
-        self.standing = (
-            Fault(kind="declined", path="refund", count=None, error_code=code),
-            Fault(kind="declined", path="revoke", count=None, error_code=code),
-        )
+        self.standing = standing(self.rng)
         self.gateway.faults.add(*self.standing)
         self.door.seen["money could not go back for long"] += 1
 

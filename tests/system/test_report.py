@@ -204,7 +204,7 @@ def test_another_day_is_empty(shop: Bench) -> None:
     assert re.search(r"^total +0 +0\.00 +0 +0\.00 +0\.00$", done.stdout, re.MULTILINE)
 
 
-def test_a_refund_of_yesterdays_sale_is_not_missed_after_a_restart(shop: Bench) -> None:
+def test_the_report_is_the_same_after_a_restart(shop: Bench) -> None:
     """I5: what is committed is in the report, whoever was restarted."""
     sell(shop, "kept", f"{WECHAT}7100")
     assert shop.terminald("refund", "kept", "2").returncode == 0

@@ -114,7 +114,7 @@ def test_evidence_has_every_number_that_the_gateways_service_may_ask_for() -> No
         "SaleOpened",
         1_000_000,
     )
-    assert (evidence.clock.synchronized, evidence.clock.monotonic_ms) == (True, 1_029_000)
+    assert (evidence.clock.synchronized, evidence.clock.monotonic_ms) == (True, 1_029_020)
 
 
 def test_evidence_of_a_terminal_that_is_not_activated_has_no_number_of_it() -> None:
