@@ -5,6 +5,7 @@ begun later (a refund, a copy). Each such moment is known from the snapshots; fr
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from terminald.adapters.ports import Journal
@@ -24,7 +25,7 @@ LONGEST_WINDOW: Final = HOUR
 MOST_PIECES: Final = 100
 #: Records that are kept for one account: a sale that is open for weeks has thousands, which nobody reads.
 MOST_RECORDS: Final = 2_000
-#: A commit's row is this much younger than the times within its snapshots, at most.
+#: A moment of a snapshot is that of its commit's row. One that is told by the calendar may be this much beside it.
 _SLACK: Final = SECOND
 
 #: The states in which each machine rests, as the log writes them.
@@ -36,13 +37,26 @@ _AT_REST: Final = {
 }
 
 
-async def read_records(journal: Journal, view: SaleView) -> tuple[tuple[LoggedRecord, ...], bool]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much is read and kept for one account."""
+
+    pieces: int = MOST_PIECES
+    records: int = MOST_RECORDS
+
+
+_USUAL: Final = Limits()
+
+
+async def read_records(
+    journal: Journal, view: SaleView, limits: Limits = _USUAL
+) -> tuple[tuple[LoggedRecord, ...], bool]:
     """Return the records of a sale, oldest first, and whether these are all of them as far as can be told.
 
     Raises:
         JournalUnavailable: the log can not be read now.
     """
-    reading = _Reading(journal, view)
+    reading = _Reading(journal, view, limits)
     await reading.read_from(Instant(view.sale.window_ends - LONGEST_WINDOW))
     for instant in reading.later_moments():
         await reading.read_from(instant)
@@ -52,12 +66,13 @@ async def read_records(journal: Journal, view: SaleView) -> tuple[tuple[LoggedRe
 class _Reading:
     """Reads one sale's records. Lives for one call."""
 
-    def __init__(self, journal: Journal, view: SaleView) -> None:
+    def __init__(self, journal: Journal, view: SaleView, limits: Limits) -> None:
         self.records: list[LoggedRecord] = []
         self._journal = journal
         self._view = view
         self._read_to = 0
-        self._pieces_left = MOST_PIECES
+        self._limits = limits
+        self._pieces = 0
         self._is_cut = False
         #: The latest state of each machine that was seen.
         self._states: dict[tuple[str, str], str] = {}
@@ -67,12 +82,12 @@ class _Reading:
         self._read_to = max(self._read_to, await self._journal.seq_before(instant))
         while self._may_go_on():
             page = await self._journal.records_after(self._read_to, self._view.sale.id, PIECE_ROWS)
-            self._pieces_left -= 1
+            self._pieces += 1
             self._take(page.records)
             if page.next_seq is None:
                 return
             self._read_to = page.next_seq
-            if self._states and self._is_at_rest():
+            if self._is_at_rest() and page.last_at > max(instant, self.records[-1].at) + 2 * _SLACK:
                 return
 
     def later_moments(self) -> Iterator[Instant]:
@@ -99,7 +114,8 @@ class _Reading:
         return is_begun and not self._is_cut and subjects <= self._states.keys()
 
     def _may_go_on(self) -> bool:
-        self._is_cut = self._is_cut or self._pieces_left <= 0 or len(self.records) >= MOST_RECORDS
+        is_enough = self._pieces >= self._limits.pieces or len(self.records) >= self._limits.records
+        self._is_cut = self._is_cut or is_enough
         return not self._is_cut
 
     def _take(self, records: tuple[LoggedRecord, ...]) -> None:
@@ -109,4 +125,5 @@ class _Reading:
         }
 
     def _is_at_rest(self) -> bool:
-        return all(state in _AT_REST[kind] for (kind, _), state in self._states.items())
+        is_over = all(state in _AT_REST[kind] for (kind, _), state in self._states.items())
+        return bool(self.records) and is_over

@@ -1,7 +1,7 @@
 """The records of one sale in the event log: found without an index, one bounded piece of the log at a time.
 
-Every index on the log is one more page that a commit writes. Numbers rise with the terminal's own time line, so a moment
-is found by halving; from there the log is read in pieces.
+Every index on the log is one more page that a commit writes. Numbers rise with the terminal's own time line, so a
+moment is found by halving; from there the log is read in pieces.
 """
 
 import sqlite3
@@ -15,7 +15,7 @@ from terminald.core.story_told import LoggedRecord
 _ENDS: Final = "SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) FROM events"
 #: Numbers may be missing: the row at a place is the next one that there is.
 _AT: Final = "SELECT at FROM events WHERE seq >= ? ORDER BY seq LIMIT 1"
-_PIECE: Final = "SELECT max(seq), count(*) FROM (SELECT seq FROM events WHERE seq > ? ORDER BY seq LIMIT ?)"
+_PIECE: Final = "SELECT max(seq), max(at) FROM (SELECT seq, at FROM events WHERE seq > ? ORDER BY seq LIMIT ?)"
 _RECORDS: Final = """
     SELECT seq, at, wall, kind, subject, sale_id, cause, state_before, state_after FROM events
     WHERE seq > ? AND seq <= ? AND sale_id = ? ORDER BY seq
@@ -37,9 +37,9 @@ def seq_before(connection: sqlite3.Connection, instant: Instant) -> int:
 
 def records_after(connection: sqlite3.Connection, seq: int, sale_id: SaleId, limit: int) -> RecordPage:
     """Read so many rows with greater sequence numbers, and return those of one sale, oldest first."""
-    last, count = connection.execute(_PIECE, (seq, max(1, limit))).fetchone()
-    if not count:
-        return RecordPage(records=(), next_seq=None)
+    last, last_at = connection.execute(_PIECE, (seq, max(1, limit))).fetchone()
+    if last is None:
+        return RecordPage(records=(), next_seq=None, last_at=Instant(0))
     rows = connection.execute(_RECORDS, (seq, last, sale_id))
     records = tuple(
         LoggedRecord(
@@ -50,4 +50,4 @@ def records_after(connection: sqlite3.Connection, seq: int, sale_id: SaleId, lim
         )
         for number, at, wall, kind, subject, owner, cause, before, after in rows
     )
-    return RecordPage(records=records, next_seq=last)
+    return RecordPage(records=records, next_seq=last, last_at=last_at)

@@ -15,6 +15,8 @@ class RecordPage:
     records: tuple[LoggedRecord, ...]
     #: Where the next piece begins: the last sequence number of this one; None at the end of the log.
     next_seq: int | None
+    #: The moment of this piece's last row, whosever it is; 0 of an empty one.
+    last_at: Instant
 
 
 class StoryJournal(Protocol):

@@ -311,13 +311,9 @@ class _Draft:
         for refund_id in (one.id for one in seen.refunds):
             # As it is now: the end of the one before may have been its turn.
             refund = self._refund(refund_id)
-            if refund.attention is None:
-                continue
-            self._note_closed("refund", refund_id, closing, refund.attention)
-            if ClosedByHand in REFUND_TABLE[refund.state]:
+            if refund.attention is not None and ClosedByHand in REFUND_TABLE[refund.state]:
+                self._note_closed("refund", refund_id, closing, refund.attention)
                 self._tell_refund(refund_id, ClosedByHand())
-            else:
-                self._refunds[refund_id] = replace(refund, attention=None, attention_closed=refund.attention.code)
         for one in seen.attempts:
             if one.attention is not None:
                 self._attempts[one.client_sn] = replace(one, attention=None, attention_closed=one.attention.code)

@@ -5,7 +5,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from terminald.adapters.evidence import evidence_json
@@ -61,6 +61,7 @@ def test_identifiers_keep_their_digits() -> None:
 @given(before=st.text(max_size=9), after=st.text(max_size=9), code=st.from_regex(r"[0-9]{16,24}", fullmatch=True))
 def test_a_code_is_nowhere_whoever_wrote_it(before: str, after: str, code: str) -> None:
     """I7."""
+    assume(code not in SALE_ID)
     dossier = with_texts(blocked_return().dossier(), f"{before}{code}{after}")
     assert code not in evidence_json(dossier, ORIGIN, "zh").decode()
 

@@ -75,9 +75,7 @@ def test_of_a_piece_of_the_log_only_the_sales_own_records_are_given(journal: Sql
     page = journal.records_after(0, MINE, 100)
     assert page.next_seq == 3
     assert [(one.seq, one.at, one.wall) for one in page.records] == [(1, 100, 9_900), (3, 300, 9_700)]
-    assert page.records[0].record == Record(
-        kind="sale", subject="mine", sale_id=MINE, cause="C", before="b", after="a"
-    )
+    assert page.records[0].record == Record(kind="sale", subject="mine", sale_id=MINE, cause="C", before="b", after="a")
 
 
 def test_pieces_follow_each_other_to_the_end(journal: SqliteJournal) -> None:

@@ -98,6 +98,8 @@ class Terminal:
             f"{one.kind} {one.subject}: {one.before} → {one.after} on {one.cause}" for one in done.records
         )
         assert bool(done.records) or done == Advance()
+        owners = {one.sale_id for one in (*done.attempts, *done.refunds, *done.jobs)}
+        assert owners <= {sale.id for sale in done.sales}
         self.check_held_codes(done)
         self.note(done)
         self.book = books.prune(stimuli.merge(self.book, done), self.now.instant)
@@ -157,10 +159,12 @@ class Terminal:
                 assert (sale.state, sale.reason, sale.closed_at) == (before.state, before.reason, before.closed_at), (
                     "I3"
                 )
+            assert before is None or before.paid in (0, sale.paid), "I4"
             assert before is None or before.returned <= sale.returned
             self.sales[sale.id] = sale
         for attempt in done.attempts:
             earlier = self.attempts.get(attempt.client_sn)
+            assert earlier is None or earlier.state not in (AttemptState.PAID, AttemptState.UNSENT), "an end is an end"
             assert earlier is None or attempt.state is not AttemptState.HELD or earlier.state is AttemptState.HELD, "I2"
             assert attempt.client_sn not in self.given_up or attempt.state is not AttemptState.PAID, "I3"
             if attempt.state.is_unpaid:
@@ -189,7 +193,9 @@ class Terminal:
             return
         assert command.client_sn not in self.submitted, "I2"
         self.submitted.add(command.client_sn)
-        assert command.client_sn in {one.client_sn for one in done.attempts}, "I2: not on disk"
+        (mine,) = (one for one in done.attempts if one.client_sn == command.client_sn)
+        assert mine.state in (AttemptState.SUBMITTING, AttemptState.OFFERING), "I2: it is on disk with its sale"
+        assert (mine.token, mine.amount) == (command.token, command.amount)
         for client_sn in self.sales[self.attempts[command.client_sn].sale_id].attempts:
             assert client_sn == command.client_sn or client_sn in self.given_up, "I1"
 

@@ -1,4 +1,4 @@
-"""Code and QR at once, by exhaustion: every interleaving of scan, payment, cancel, window, shutdown, power and answers."""
+"""Code and QR at once, by exhaustion: scans, payments, the host, time, power and answers in every order."""
 
 import copy
 from collections import deque
@@ -13,16 +13,18 @@ from terminald.core.events import CancelRequested, CodeScanned, ShutdownRequeste
 from terminald.core.ids import ClientSn
 from terminald.core.sale_table import SaleState
 from terminald.core.stimuli import OpenSale, ToSale
+from tests.core.gateway_model import Gateway, Pick
 from tests.core.machine_builders import BOTH_ORDER, CODE, SALE_ID
 from tests.core.money_world import World
 from tests.core.terminal_world import Flight
 
-#: So many codes are scanned, and so many orders opened in all: more would only repeat.
-MOST_CODES, MOST_ORDERS = 1, 3
+#: So many codes are scanned, and so many QR orders opened: more would only repeat.
+MOST_CODES, MOST_QRS = 2, 1
 #: Far more than there are; reaching it means that the states are not finite.
 MAX_STATES = 50_000
 
 S = SaleState
+A = AttemptState
 
 
 def opened() -> World:
@@ -38,7 +40,8 @@ def twin(world: World) -> World:
     for name, value in vars(world).items():
         if isinstance(value, dict | set | list):
             setattr(after, name, value.copy())
-    after.gateway = copy.deepcopy(world.gateway)
+    after.gateway = Gateway()
+    after.gateway.orders = {name: replace(order) for name, order in world.gateway.orders.items()}
     after.in_flight = [copy.copy(flight) for flight in world.in_flight]
     return after
 
@@ -75,15 +78,7 @@ def is_current(world: World, flight: Flight) -> bool:
 
 def successors(world: World) -> Iterator[tuple[str, World]]:
     """Everything that can happen next, each in a world of its own."""
-    sale = world.sales[SALE_ID]
-    scans = sum(world.attempts[one].kind == "scan" for one in sale.attempts)
-    if world.is_armed and scans < MOST_CODES and len(sale.attempts) < MOST_ORDERS:
-        code = CodeScanned(client_sn=ClientSn(f"scan-{scans}"), code=CODE, digest=f"d{scans}")
-        yield told("scan", world, code)
-    if not sale.paid and SALE_ID in world.book.sales:
-        yield told("cancel", world, CancelRequested())
-    if sale.state is S.AWAITING_PAYMENT:
-        yield told("shutdown", world, ShutdownRequested())
+    yield from of_the_sale(world)
     for number, order in enumerate(world.gateway.orders.values()):
         if order.state == "open" and (not order.is_qr or world.attempts[order.client_sn].qr_content):
             after = twin(world)
@@ -91,20 +86,20 @@ def successors(world: World) -> Iterator[tuple[str, World]]:
             yield f"pay {number}", after
     for number, flight in enumerate(world.in_flight):
         yield from answers(world, number, flight)
-    due = stimuli.next_wakeup(world.book)
-    is_another = due is not None and type(due[0].event) is events.OfferDue and len(sale.attempts) >= MOST_ORDERS
-    if due is not None and not is_another:
-        after = twin(world)
-        after.wake()
-        yield f"wake {type(due[0].event).__name__}", after
-    for restart in (events.Recovered(), events.PowerReturned()):
-        for has_arrived in (True, False):
-            after = twin(world)
-            for one in after.in_flight:
-                if has_arrived and one.answer is None:
-                    after.gateway.carry_out(one.command, lambda _: 1, after.now)
-            after.restart(restart)
-            yield f"{type(restart).__name__} {has_arrived}", after
+    yield from of_time_and_power(world)
+
+
+def of_the_sale(world: World) -> Iterator[tuple[str, World]]:
+    """What the customer and the host tell the sale."""
+    sale = world.sales[SALE_ID]
+    scans = sum(world.attempts[one].kind == "scan" for one in sale.attempts)
+    if world.is_armed and scans < MOST_CODES:
+        code = CodeScanned(client_sn=ClientSn(f"scan-{scans}"), code=CODE, digest=f"d{scans}")
+        yield told("scan", world, code)
+    if not sale.paid and SALE_ID in world.book.sales:
+        yield told("cancel", world, CancelRequested())
+    if sale.state is S.AWAITING_PAYMENT:
+        yield told("shutdown", world, ShutdownRequested())
 
 
 def told(name: str, world: World, event: events.Event) -> tuple[str, World]:
@@ -114,16 +109,33 @@ def told(name: str, world: World, event: events.Event) -> tuple[str, World]:
     return name, after
 
 
+def of_time_and_power(world: World) -> Iterator[tuple[str, World]]:
+    """The next wake-up comes, or the process or the board is started again."""
+    due = stimuli.next_wakeup(world.book)
+    is_another = type(due[0].event) is events.OfferDue if due else True
+    if not is_another or world.sales[SALE_ID].offers < MOST_QRS:
+        after = twin(world)
+        if after.wake():
+            yield "wake", after
+    for restart in (events.Recovered(), events.PowerReturned()):
+        for has_arrived in (True, False):
+            after = twin(world)
+            for one in after.in_flight:
+                if has_arrived and one.answer is None:
+                    after.gateway.carry_out(one.command, always(1), after.now)
+            after.restart(restart)
+            yield f"{type(restart).__name__} {has_arrived}", after
+
+
 def answers(world: World, number: int, flight: Flight) -> Iterator[tuple[str, World]]:
     """A request arrives; its answer comes, or is lost; or it is lost itself, or never sent."""
     name = type(flight.command).__name__
     outcomes = range(3) if isinstance(flight.command, SubmitPayment) else range(1)
-    if flight.answer is None:
-        for outcome in outcomes:
-            after = twin(world)
-            arrived = after.in_flight[number]
-            arrived.answer = after.gateway.carry_out(arrived.command, lambda _, outcome=outcome: outcome, after.now)
-            yield f"{name} arrives", after
+    for outcome in outcomes if flight.answer is None else ():
+        after = twin(world)
+        arrived = after.in_flight[number]
+        arrived.answer = after.gateway.carry_out(arrived.command, always(outcome), after.now)
+        yield f"{name} arrives", after
     lost: events.Answer = events.QueryFailed() if isinstance(flight.command, QueryOrder) else events.OutcomeUnknown()
     unsent: events.Answer = lost if isinstance(flight.command, QueryOrder) else events.RequestNotSent()
     for answer in (flight.answer, lost, unsent if flight.answer is None else None):
@@ -132,6 +144,11 @@ def answers(world: World, number: int, flight: Flight) -> Iterator[tuple[str, Wo
             done = after.in_flight.pop(number)
             after.complete(done.command, answer)
             yield f"{name}: {type(answer).__name__}", after
+
+
+def always(number: int) -> Pick:
+    """Pick this one."""
+    return lambda _: number
 
 
 @cache
@@ -145,9 +162,40 @@ def reach() -> dict[tuple[object, ...], World]:
         for name, after in successors(world):
             # Queries whose answer will not count change nothing.
             after.in_flight = [one for one in after.in_flight if is_current(after, one)]
-            after.story = [*world.story, name]
-            if key(after) not in seen:
-                seen[key(after)] = after
+            if (what := key(after)) not in seen:
+                after.story = [*world.story, name]
+                seen[what] = after
                 queue.append(after)
         assert len(seen) < MAX_STATES
     return seen
+
+
+# --- what holds ------------------------------------------------------------------------------------------------------
+
+
+def test_the_search_is_whole() -> None:
+    """Each step was checked when it was taken: I1, I2, I4, I5, and that nothing that can happen is illegal."""
+    reached = reach().values()
+    assert {world.sales[SALE_ID].state for world in reached} == set(S) - {S.PAID, S.RETURNING, S.RETURNED}
+    met = {world.attempts[one].state for world in reached for one in world.sales[SALE_ID].attempts}
+    assert met >= {A.HELD, A.OFFERED, A.ABANDONING, A.POLLING, A.REVERSING, A.PROVING, A.WATCHING, A.PAID, A.UNSENT}
+
+
+def test_a_qr_that_turns_out_to_be_paid_pays_the_sale_and_its_code_is_never_sent() -> None:
+    """I1."""
+    found = 0
+    for world in reach().values():
+        qr, *codes = [world.attempts[one] for one in world.sales[SALE_ID].attempts]
+        if qr.state is A.PAID:
+            assert not any(order.kept for order in world.gateway.orders.values() if not order.is_qr)
+            assert all(one.state is A.UNSENT for one in codes if one.client_sn not in world.gateway.orders)
+            found += bool(codes) and codes[-1].client_sn not in world.submitted
+    assert found
+
+
+def test_wherever_it_stops_the_books_are_right_in_the_end() -> None:
+    """I1, I3, I4, I5: from every state everything ends, and what the host was told is what the gateway has."""
+    for world in reach().values():
+        end = twin(world)
+        end.settle_with(always(0))
+        assert sum(order.kept for order in end.gateway.orders.values()) == end.sales[SALE_ID].paid, world.story

@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 
-from tests.simulation.history import ENDINGS, History
+from tests.simulation.history import History
+from tests.simulation.kinds import ENDINGS
 
 Habit = Callable[[History, str], Coroutine[None, None, None]]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from terminald.core.attempt_table import UNDO_REQUEST_NO, AttemptState
 from terminald.simulator.gateway import GatewayWorld, Plan, Request, Response
-from terminald.simulator.gateway_books import Order
+from terminald.simulator.gateway_books import Order, business_day
 from terminald.simulator.gateway_outcomes import OrderStatus
 from terminald.simulator.gateway_protocol import peek
 
@@ -83,7 +83,13 @@ class Door:
             self._judge_refund(client_sn, fields["refund_request_no"], int(fields["refund_amount"]))
         elif asked.call == "cancel":
             self._given_up.add(client_sn)
+        if asked.call in ("refund", "revoke") and self._is_of_yesterday(client_sn):
+            self.seen["midnight passed before money went back"] += 1
         self._wake(asked.call, client_sn, is_answer=False)
+
+    def _is_of_yesterday(self, client_sn: str) -> bool:
+        order = self.world.books.find(client_sn=client_sn)
+        return order is not None and business_day(order.created_s) != business_day(self.world.now_s())
 
     def arrive(self, asked: Request, response: Response) -> None:
         """The gateway has carried a request out, or refused it."""

@@ -15,28 +15,28 @@ from typing import TypeVar
 from terminald.adapters.gateway_http import Credentials, HttpGateway
 from terminald.adapters.gateway_line import GatewaySettings
 from terminald.adapters.journal_sqlite import SqliteJournal
-from terminald.adapters.ports import Batch
 from terminald.core import custody as custodies
 from terminald.core.attempt_table import AttemptState
 from terminald.core.book import SaleView
 from terminald.core.commands import OrderText
-from terminald.core.ids import ClientSn, Duration, Instant, Reference, Secret, WallTime
+from terminald.core.ids import ClientSn, Duration, Reference, Secret, WallTime
 from terminald.core.money import Fen
 from terminald.core.sale_table import DeliveryState, Sale, SaleOrder, SaleState
-from terminald.core.schedule import Now, Rules
+from terminald.core.schedule import Rules
 from terminald.core.terminal import Terminal
 from terminald.engine import Engine
 from terminald.engine_commands import World
 from terminald.engine_desk import EngineDesk
 from terminald.errors import ApiError, IllegalTransition, JournalUnavailable
-from terminald.simulator.gateway import Fault, GatewayWorld
-from terminald.simulator.gateway_faults import FaultKind
+from terminald.simulator.gateway import GatewayWorld
 from terminald.simulator.gateway_world import DEFAULT_EPOCH_S, QR_LIFE_S
 from terminald.wire.api_views import sale_json
 from tests.simulation.carrier import Carrier
+from tests.simulation.crashing_journal import Crash, CrashingJournal
 from tests.simulation.door import Door, sale_of
-from tests.simulation.inline_journal import InlineJournal
 from tests.simulation.judgement import Promises, differences
+from tests.simulation.kinds import ENDINGS
+from tests.simulation.virtual_time import LoopClock
 
 T = TypeVar("T")
 
@@ -59,64 +59,9 @@ REST_S = 30 * 3600.0
 REST_STEP_S = 300.0
 #: How long a process that is told to stop takes for what it has begun.
 GRACE_S = 5.0
-ENDINGS = (
-    "99", "99", "99", "10", "11", "12", "13", "14", "20", "21", "22", "30", "31", "32", "33", "40", "41", "42", "43",
-    "44", "45", "46", "47", "48", "49", "50", "51", "52", "53", "54", "60", "61", "62", "63", "64",
-)  # fmt: skip
-FAULT_KINDS: tuple[FaultKind, ...] = (
-    "lose_request", "close_request", "lose_answer", "close_answer", "reset", "delay_request", "slow", "trickle",
-    "http_status", "html", "garbage", "empty", "huge", "redirect", "wrong_amount", "wrong_client_sn",
-    "wrong_terminal_sn", "flawed_fields", "system_error", "illegal_sign",
-)  # fmt: skip
 
 
 Customer = Callable[["History", str], Coroutine[None, None, None]]
-
-
-class Crash(Exception):
-    """The process is gone."""
-
-
-class CrashingJournal(InlineJournal):
-    """Dies at a chosen commit: before it, or after it and before anything is performed."""
-
-    is_full: Callable[[], bool] = staticmethod(lambda: False)
-    tell: Callable[[bytes], None] = staticmethod(lambda _: None)
-    crash_in: int | None = None
-    crash_after = False
-    commits = 0
-
-    async def commit(self, batch: Batch) -> int:
-        self.commits += 1
-        # A disk takes its time: whatever did not wait for it happens before.
-        await asyncio.sleep(0.03)
-        if self.is_full():
-            raise JournalUnavailable("the disk is full")
-        dies = self.crash_in is not None and self.commits >= self.crash_in
-        if dies and not self.crash_after:
-            raise Crash
-        seq = await super().commit(batch)
-        for entry in batch.entries:
-            if entry.topic == "sale":
-                self.tell(entry.body)
-        if dies:
-            raise Crash
-        return seq
-
-
-class LoopClock:
-    """Implements the clock's port on the loop's time."""
-
-    def __init__(self, rng: random.Random, epoch_s: float) -> None:
-        self._rng = rng
-        self._epoch_ms = int(epoch_s * 1000)
-
-    def now(self) -> Now:
-        ms = int(asyncio.get_running_loop().time() * 1000)
-        return Now(instant=Instant(ms), wall=WallTime(self._epoch_ms + ms), is_trusted=True, jitter=self._rng.random())
-
-    def timer_at(self, instant: Instant) -> float:
-        return (instant + 1) / 1000
 
 
 class History:
@@ -428,34 +373,3 @@ async def visit(history: History, reference: str) -> None:
     if rng.random() < 0.4:
         await asyncio.sleep(rng.choice((0.0, 0.03, 1.0, 30.0, 60.0)))
         await history.cancel(reference)
-
-
-def scatter_faults(history: History) -> None:
-    """Put some faults on the road, of every kind and at every message."""
-    rng = history.rng
-    for _ in range(rng.randint(0, 4)):
-        history.gateway.faults.add(
-            Fault(
-                kind=rng.choice(FAULT_KINDS),
-                path=rng.choice(("pay", "pay", "query", "cancel", "refund", "*")),
-                count=rng.choice((1, 1, 2, 5, 30)),
-                skip=rng.randint(0, 3),
-                seconds=rng.choice((1.0, 10.0, 20.0, 65.0)),
-                arrives=rng.random() < 0.5,
-            )
-        )
-
-
-async def live_through(seed: int, path: Path) -> History:
-    """Live one history to its rest."""
-    history = History(seed, path)
-    history.crashes_left = history.rng.choice((0, 0, 1, 2, 4))
-    daemon = asyncio.create_task(history.serve())
-    for number in range(history.rng.randint(1, 3)):
-        scatter_faults(history)
-        await history.sell(f"order-{number}", history.rng.randint(1, 5000), visit)
-    await history.rest()
-    daemon.cancel()
-    with suppress(asyncio.CancelledError):
-        await daemon
-    return history

@@ -36,7 +36,7 @@ async def insist_on_view(history: History, reference: str) -> SaleView:
 async def _befall(history: History) -> None:
     rng = history.rng
     await asyncio.sleep(rng.choice((0.0, 0.02, 0.05, 0.3, 1.0, 5.0, 60.0)))
-    if rng.random() < 0.3:
+    if rng.random() < 0.4:
         history.door.seen["killed after a payment"] += 1
         history.kill()
 
@@ -49,8 +49,8 @@ async def _report_goods(history: History, view: SaleView) -> None:
     if not view.sale.order.reports_delivery:
         return
     window_s = history.rules.delivery_window / 1000
-    await asyncio.sleep(rng.choice((0.0, 1.0, 5.0, window_s - 0.5, window_s + 1.0, window_s + 600.0)))
-    match rng.choice(("delivered", "whole", "whole", "part", "both", "silence")):
+    await asyncio.sleep(rng.choice((0.0, 1.0, 5.0, window_s - 0.5, window_s + 1.0, window_s + 600.0, window_s + 600.0)))
+    match rng.choice(("delivered", "whole", "part", "both", *("silence",) * 3)):
         case "delivered":
             await _deliver(history, reference)
         case "whole":

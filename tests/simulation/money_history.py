@@ -42,14 +42,8 @@ class MoneyHistory(History):
         for number in range(rng.randint(1, 2)):
             reference = f"order-{number}"
             self.scatter_there()
-            methods = rng.choice((("scan",), ("qr",), ("qr",), ("scan", "qr"), ("scan", "qr"), ("scan", "qr")))
-            await self.sell(
-                reference,
-                rng.randint(1, 5000),
-                _customer(methods),
-                methods=methods,
-                reports_delivery=rng.random() < 0.6,
-            )
+            if not await self._sell(reference):
+                return
             self.accompany(self._look_after(reference))
         await asyncio.wait(self._crowd, timeout=2 * HOUR_S)
         for task in self._crowd:
@@ -57,6 +51,21 @@ class MoneyHistory(History):
         for task in self._crowd:
             with suppress(asyncio.CancelledError):
                 await task
+
+    async def _sell(self, reference: str) -> bool:
+        """Open a sale and follow it; False when it has no end."""
+        rng = self.rng
+        methods = rng.choice((("scan",), ("qr",), ("qr",), ("scan", "qr"), ("scan", "qr"), ("scan", "qr")))
+        amount, reports_delivery = rng.randint(1, 5000), rng.random() < 0.6
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self.sell(
+                    reference, amount, _customer(methods), methods=methods, reports_delivery=reports_delivery
+                )
+        except TimeoutError:
+            self.door.found.append(f"I5: the customer of {reference} stands there for ever")
+            return False
+        return True
 
     async def _look_after(self, reference: str) -> None:
         self.scatter_back()

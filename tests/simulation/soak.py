@@ -12,8 +12,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from tests.simulation.happenings import happened, missing, table
-from tests.simulation.history import live_through
 from tests.simulation.money_history import live_with_money
+from tests.simulation.scan_history import live_through
 from tests.simulation.virtual_time import run_virtually
 
 #: With fewer histories something rare may well not happen.

@@ -4,7 +4,7 @@ import random
 
 from terminald.simulator.gateway import Fault
 from terminald.simulator.gateway_faults import CONDUCT, FaultPath
-from tests.simulation.history import FAULT_KINDS
+from tests.simulation.kinds import FAULT_KINDS
 
 THERE: tuple[FaultPath, ...] = ("pay", "precreate", "precreate", "query", "cancel", "cancel")
 BACK: tuple[FaultPath, ...] = ("refund", "refund", "revoke", "query", "cancel")
