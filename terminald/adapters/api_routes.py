@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from terminald.adapters.api_events import EventStreams
 from terminald.adapters.api_views import decode_filter, key_json, queried_json, status_json
-from terminald.adapters.evidence import evidence_json
+from terminald.adapters.evidence import evidence_json, explained_json
 from terminald.adapters.ports import Desk
 from terminald.core.book import SaleView
 from terminald.core.schedule import Now
@@ -24,7 +24,7 @@ from terminald.wire.api import (
     decode_undelivered_request,
 )
 from terminald.wire.api_report import decode_day, decode_wants_sales, printed_json, report_json
-from terminald.wire.api_story import Origin, decode_language, explanation_json
+from terminald.wire.api_story import Origin, decode_language
 from terminald.wire.api_views import refund_json, sale_json, sales_json
 from terminald.wire.openapi import openapi_json
 
@@ -148,7 +148,7 @@ class Routes:
         language = decode_language(request.query)
         dossier = await self._desk.dossier(request.name)
         # In a thread: a sale that was open for days has thousands of records.
-        return json_answer(await asyncio.to_thread(explanation_json, dossier, language))
+        return json_answer(await asyncio.to_thread(explained_json, dossier, language))
 
     async def _get_evidence(self, request: Request) -> Response:
         language = decode_language(request.query)

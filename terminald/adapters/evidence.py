@@ -1,4 +1,8 @@
-"""The evidence about a sale as it may leave the terminal: every text is redacted, but identifiers keep their digits."""
+"""What is told about a sale as it may leave the terminal: redacted, but identifiers keep their digits.
+
+Payment codes are masked by the sentences themselves; here the keys of the running process are taken out as well, which
+only the logs know.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -8,7 +12,7 @@ import msgspec
 from terminald.core.receipt import Language
 from terminald.core.story import Dossier
 from terminald.logs import redact, redact_identifier
-from terminald.wire.api_story import Origin, evidence_shape
+from terminald.wire.api_story import Origin, evidence_shape, explanation_json
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
@@ -17,6 +21,11 @@ Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 IDENTIFIERS: Final = frozenset(
     {"id", "reference", "client_sn", "sn", "trade_no", "client_tsn", "request_no", "device_id", "about", "finish_time"}
 )
+
+
+def explained_json(dossier: Dossier, language: Language) -> bytes:
+    """Write the explanation of a sale. Its sentences name orders by numbers that are as long as a payment code."""
+    return redact_identifier(explanation_json(dossier, language).decode()).encode()
 
 
 def evidence_json(dossier: Dossier, origin: Origin, language: Language) -> bytes:

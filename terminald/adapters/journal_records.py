@@ -12,7 +12,8 @@ from terminald.core.ids import Instant, SaleId
 from terminald.core.stimuli import Record
 from terminald.core.story_told import LoggedRecord
 
-_ENDS: Final = "SELECT coalesce(min(seq), 1), coalesce(max(seq), 0) FROM events"
+#: Asked for one by one: together they would be looked for in every row.
+_ENDS: Final = "SELECT coalesce((SELECT min(seq) FROM events), 1), coalesce((SELECT max(seq) FROM events), 0)"
 #: Numbers may be missing: the row at a place is the next one that there is.
 _AT: Final = "SELECT at FROM events WHERE seq >= ? ORDER BY seq LIMIT 1"
 _PIECE: Final = "SELECT max(seq), max(at) FROM (SELECT seq, at FROM events WHERE seq > ? ORDER BY seq LIMIT ?)"

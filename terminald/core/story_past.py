@@ -112,6 +112,10 @@ _NOT_BACK: Final = Text(
 _GIVEN_UP: Final = Text(
     "{refund}: the gateway refused it, and the money has not gone back.", "{refund}：网关拒绝，钱没有退回。"
 )
+_DOUBTED: Final = Text(
+    "{refund}: the money has not gone back, but an earlier try may still arrive; the gateway is asked again later.",
+    "{refund}：尚未退回，但先前的请求仍可能到达，稍后再查询。",
+)
 _HELD_UP: Final = Text(
     "{refund}: the gateway refuses it for now; it is tried again later.", "{refund}：网关暂时拒绝，稍后再试。"
 )
@@ -167,6 +171,8 @@ REFUNDS: Final[Past] = {
     on("OrderPartlyReturned", to="done"): _BACK,
     on("OrderPartlyReturned", to="refused"): _GIVEN_UP,
     on("OrderPartlyReturned", to="blocked"): _HELD_UP,
+    on("OrderPartlyReturned", before="checking", to="checking"): _DOUBTED,
+    on("OrderPartlyReturned", before="proving", to="proving"): _DOUBTED,
     on("OrderPartlyReturned", before="checking"): Text(
         "{refund}: a part was given back by somebody else; the rest is refunded.",
         "{refund}：其中一部分已由他人退回，剩余部分正在退款。",
@@ -174,6 +180,8 @@ REFUNDS: Final[Past] = {
     on("OrderPartlyReturned"): _NOT_BACK,
     on("OrderPaid", to="refused"): _GIVEN_UP,
     on("OrderPaid", to="blocked"): _HELD_UP,
+    on("OrderPaid", before="checking", to="checking"): _DOUBTED,
+    on("OrderPaid", before="proving", to="proving"): _DOUBTED,
     on("OrderPaid"): _NOT_BACK,
     on("OrderErrored"): _STUCK,
     on("OrderPending"): Text(

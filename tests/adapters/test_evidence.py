@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from terminald.adapters.evidence import evidence_json
+from terminald.adapters.evidence import evidence_json, explained_json
 from terminald.core.events import Fault
 from terminald.core.ids import Secret
 from terminald.core.stimuli import Record
@@ -76,6 +76,9 @@ def test_keys_are_nowhere() -> None:
     body = evidence_json(dossier, ORIGIN, "en").decode()
     assert KEY not in body
     assert "sign with ***" in body
+    told = explained_json(dossier, "en").decode()
+    assert KEY not in told
+    assert "transaction ***" in told
 
 
 def test_codes_are_masked_and_digests_are_not_told() -> None:

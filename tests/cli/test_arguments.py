@@ -15,12 +15,12 @@ from terminald.wire.openapi import EVENTS
 
 COMMANDS = [
     *("run", "check", "activate", "status", "checkin"),
-    *("sell", "cancel", "query", "sales", "show", "attention", "receipt", "report", "events"),
+    *("sell", "cancel", "query", "sales", "show", "explain", "attention", "receipt", "report", "events"),
     *("delivered", "undelivered", "refund", "revoke"),
     *("demo", "simulate"),
 ]
 ABOUT_A_SALE = (
-    *("cancel", "query", "show", "attention", "receipt"),
+    *("cancel", "query", "show", "explain", "attention", "receipt"),
     *("delivered", "undelivered", "refund", "revoke"),
 )
 Capture = pytest.CaptureFixture[str]

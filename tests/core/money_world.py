@@ -3,7 +3,7 @@
 from terminald.core.attempt_table import AttemptState
 from terminald.core.commands import GatewayCommand, OfferOrder, RefundOrder, SubmitPayment
 from terminald.core.events import Answer
-from terminald.core.refund_table import Refund, RefundState
+from terminald.core.refund_table import Refund, RefundKind, RefundState
 from terminald.core.sale_table import SaleState
 from terminald.core.schedule import Rules
 from terminald.core.stimuli import Advance
@@ -61,6 +61,9 @@ class World(Terminal):
             if one.state is RefundState.DONE and one.request_no != command.request_no
         )
         assert done + command.refund_amount <= order.amount
+        assert not any(one.state is RefundState.DONE and one.kind is not RefundKind.REFUND for one in mine), (
+            "all is back"
+        )
 
     # --- the end -----------------------------------------------------------------------------------------------------
 

@@ -230,6 +230,9 @@ class Terminal:
         assert 0 <= sale.returned <= sale.paid
         assert (sale.state is SaleState.RETURNED) == (0 < sale.paid == sale.returned)
         assert sale.state is not SaleState.PAID or sale.order.reports_delivery
+        assert sale.state is not SaleState.COMPLETED or sale.delivery is not DeliveryState.PENDING, (
+            "I5: a report forgotten"
+        )
         if sale.state is SaleState.CANCELED:
             assert sale.reason
             assert sale.closed_at

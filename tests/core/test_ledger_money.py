@@ -22,7 +22,7 @@ from tests.core.host_moves import open_sale, scan
 from tests.core.money_world import World
 
 #: Random walks, and the steps of each.
-WALKS, STEPS = 3_000, 80
+WALKS, STEPS = 2_000, 80
 #: How many of a walk's first steps lead towards a payment.
 SELLING = (open_sale, scan, pay, answer, answer, answer)
 

@@ -48,7 +48,15 @@ OTHER = past_words(Record(kind="?", subject="", sale_id=SALE_ID, cause="", befor
 #: What a machine makes of an event that it was told; the journal has the event as it was told.
 DERIVED = {
     *("PaymentNotSeen", "RevokeRefused", "RefundAccounted", "RefundMissing", "RefundDenied", "RefundHeldUp"),
-    *("OrderStuck", "CodeBesideOffer", "OfferWithdrawn", "OfferEnded", "LastOfferEnded", "ChargeEnded"),
+    *(
+        "OrderStuck",
+        "RefundDoubted",
+        "CodeBesideOffer",
+        "OfferWithdrawn",
+        "OfferEnded",
+        "LastOfferEnded",
+        "ChargeEnded",
+    ),
     *("OfferClosing", "DeliveryOverdue", "DeliveryLapsed", "ReturnFailed", "ReturnDropped"),
 }
 
@@ -111,6 +119,7 @@ def refund_steps() -> Iterator[tuple[Key, str | None]]:
                 for is_owed, tries in ((False, 0), (True, 0), (True, 9)):
                     one = replace(begun, state=state, refusal=refusal, is_owed=is_owed, tries=tries)
                     yield from _refund_steps(one)
+                    yield from _refund_steps(replace(one, unclear=NOON.instant))
 
 
 def _refund_steps(one: Refund) -> Iterator[tuple[Key, str | None]]:
