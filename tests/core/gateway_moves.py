@@ -6,11 +6,12 @@ from terminald.core import events
 from terminald.core.commands import QueryOrder
 from terminald.core.events import Answer
 from terminald.core.money import Fen
+from terminald.core.schedule import LATE_REQUEST, later
 from terminald.core.stimuli import ToAttempt
 from tests.core import host_moves
 from tests.core.gateway_model import BALANCE, FORBIDDEN, Order, Pick
 from tests.core.host_moves import HOST_MOVES, choose, may_tell
-from tests.core.money_world import World
+from tests.core.money_world import Late, World
 from tests.core.terminal_world import Flight
 
 
@@ -56,10 +57,7 @@ def answer(world: World, pick: Pick) -> None:
     """An answer comes."""
     if flight := choose(pick, world.in_flight):
         world.in_flight.remove(flight)
-        told = flight.answer or world.gateway.carry_out(flight.command, pick, world.now)
-        if isinstance(told, events.RefundRefused | events.ReversalRefused):
-            _void(world, flight)
-        world.complete(flight.command, told)
+        world.complete(flight.command, flight.answer or world.gateway.carry_out(flight.command, pick, world.now))
 
 
 def lose(world: World, pick: Pick) -> None:
@@ -76,14 +74,7 @@ def fail(world: World, pick: Pick) -> None:
     if flight := choose(pick, [one for one in world.in_flight if one.answer is None]):
         world.in_flight.remove(flight)
         failed: Answer = [events.RequestNotSent(), events.RequestNotSent(), events.RequestRefused()][pick(3)]
-        if isinstance(failed, events.RequestRefused):
-            _void(world, flight)
         world.complete(flight.command, events.QueryFailed() if isinstance(flight.command, QueryOrder) else failed)
-
-
-def _void(world: World, refused: Flight) -> None:
-    """Drop what is still on its way where the gateway has refused the same."""
-    world.delayed = [one for one in world.delayed if not world.gateway.void(refused.command, one)]
 
 
 def _strand(world: World, flight: Flight, pick: Pick) -> None:
@@ -92,15 +83,14 @@ def _strand(world: World, flight: Flight, pick: Pick) -> None:
             case 0:
                 world.gateway.carry_out(flight.command, pick, world.now)
             case 1:
-                world.delayed.append(flight.command)
+                world.delayed.append(Late(flight.command, later(world.now.instant, LATE_REQUEST)))
 
 
 def arrive_late(world: World, pick: Pick) -> None:
     """A request arrives that nobody waits for any more."""
-    if command := choose(pick, world.delayed):
-        world.delayed.remove(command)
-        if not world.is_too_late(command):
-            world.gateway.carry_out(command, pick, world.now)
+    if late := choose(pick, world.delayed):
+        world.delayed.remove(late)
+        world.let_arrive(late, pick)
 
 
 def change_the_gateway(world: World, pick: Pick) -> None:

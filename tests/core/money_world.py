@@ -1,8 +1,11 @@
 """A terminal against a gateway with books: every commit is judged by what became of the money."""
 
+from dataclasses import dataclass
+
 from terminald.core.attempt_table import AttemptState
 from terminald.core.commands import GatewayCommand, OfferOrder, RefundOrder, SubmitPayment
 from terminald.core.events import Answer
+from terminald.core.ids import Instant
 from terminald.core.refund_table import Refund, RefundKind, RefundState
 from terminald.core.sale_table import SaleState
 from terminald.core.schedule import Rules
@@ -10,6 +13,14 @@ from terminald.core.stimuli import Advance
 from tests.core.gateway_model import Gateway, Pick
 from tests.core.machine_builders import RULES
 from tests.core.terminal_world import Terminal
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Late:
+    """A request that is held up on its way, until then at the longest."""
+
+    command: GatewayCommand
+    until: Instant
 
 
 class World(Terminal):
@@ -20,13 +31,17 @@ class World(Terminal):
         super().__init__(rules)
         self.gateway = Gateway()
         #: Requests that nobody waits for any more, and that may arrive late.
-        self.delayed: list[GatewayCommand] = []
+        self.delayed: list[Late] = []
 
-    def is_too_late(self, command: GatewayCommand) -> bool:
-        """Whether a delayed request is lost after all: the last look is made when no network holds it any more."""
-        state = self.attempts[command.client_sn].state
-        is_looked_up = state.is_final or state is AttemptState.LAST_LOOK
-        return isinstance(command, SubmitPayment | OfferOrder) and is_looked_up
+    def let_arrive(self, late: Late, pick: Pick) -> None:
+        """Carry a delayed request out, unless no network would have held it for so long."""
+        command, state = late.command, self.attempts[late.command.client_sn].state
+        if isinstance(command, SubmitPayment | OfferOrder):
+            is_lost = state.is_final or state is AttemptState.LAST_LOOK
+        else:
+            is_lost = self.now.instant >= late.until
+        if not is_lost:
+            self.gateway.carry_out(command, pick, self.now)
 
     # --- what is checked at a commit ---------------------------------------------------------------------------------
 
@@ -71,9 +86,8 @@ class World(Terminal):
         """Let what is delayed arrive, and the gateway help; then everything ends, and the books are right."""
         for order in self.gateway.orders.values():
             order.has_error, order.policy = False, ""
-        for command in self.delayed:
-            if not self.is_too_late(command):
-                self.gateway.carry_out(command, pick, self.now)
+        for late in self.delayed:
+            self.let_arrive(late, pick)
         self.delayed = []
         self.settle()
 

@@ -207,7 +207,7 @@ def test_a_pre_create_that_never_arrived_is_looked_up_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [SHOWN, PayConfirmed(), OutcomePending(), OutcomeUnknown(), AnswerMismatched()], ids=lambda one: type(one)
+    "answer", [SHOWN, PayConfirmed(), OutcomePending(), OutcomeUnknown(), AnswerMismatched()], ids=type
 )
 def test_a_qr_that_nobody_was_shown_is_reversed(answer: Answer) -> None:
     life = offer(AbandonRequested())

@@ -4,7 +4,7 @@ import asyncio
 
 import httpx
 
-from terminald.simulator.gateway import GatewayWorld, Request
+from terminald.simulator.gateway import GatewayWorld, Plan, Request
 from terminald.simulator.gateway_faults import Delivery
 from tests.simulation.door import Door
 
@@ -34,6 +34,12 @@ class Carrier(httpx.AsyncBaseTransport):
         )
         plan = self.world.plan(asked)
         self.door.leave(asked, plan)
+        try:
+            return await self._carry(asked, plan, request)
+        finally:
+            self.door.give_up(asked)
+
+    async def _carry(self, asked: Request, plan: Plan, request: httpx.Request) -> httpx.Response:
         response = None
         if plan.arrives and plan.arrival_delay_s:
             task = asyncio.create_task(self._arrive(asked, plan.arrival_delay_s))

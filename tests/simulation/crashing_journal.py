@@ -17,6 +17,7 @@ class CrashingJournal(InlineJournal):
 
     is_full: Callable[[], bool] = staticmethod(lambda: False)
     tell: Callable[[bytes], None] = staticmethod(lambda _: None)
+    note: Callable[[Batch], None] = staticmethod(lambda _: None)
     crash_in: int | None = None
     crash_after = False
     commits = 0
@@ -34,6 +35,7 @@ class CrashingJournal(InlineJournal):
         for entry in batch.entries:
             if entry.topic == "sale":
                 self.tell(entry.body)
+        self.note(batch)
         if dies:
             raise Crash
         return seq

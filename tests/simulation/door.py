@@ -11,13 +11,16 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from terminald.adapters.ports import Batch
 from terminald.core.attempt_table import UNDO_REQUEST_NO, AttemptState
+from terminald.core.refund_table import RefundState
 from terminald.simulator.gateway import GatewayWorld, Plan, Request, Response
 from terminald.simulator.gateway_books import Order, business_day
 from terminald.simulator.gateway_outcomes import OrderStatus
 from terminald.simulator.gateway_protocol import peek
 
 SUBMITS = frozenset({"pay", "precreate"})
+BACK = frozenset({"refund", "revoke"})
 #: Nothing can be paid any more, and nothing is kept.
 _DEAD = frozenset({OrderStatus.PAY_CANCELED, OrderStatus.CANCELED, OrderStatus.REFUNDED})
 #: What is being undone, or is looked for after it was given up.
@@ -68,6 +71,8 @@ class Door:
         self._refunds: dict[tuple[str, str], int] = {}
         self._paid: set[str] = set()
         self._waits: list[_Wait] = []
+        #: Requests that move money back and are not answered, by order.
+        self._going_back: dict[str, str] = {}
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
@@ -83,9 +88,14 @@ class Door:
             self._judge_refund(client_sn, fields["refund_request_no"], int(fields["refund_amount"]))
         elif asked.call == "cancel":
             self._given_up.add(client_sn)
-        if asked.call in ("refund", "revoke") and self._is_of_yesterday(client_sn):
-            self.seen["midnight passed before money went back"] += 1
+        if asked.call in BACK:
+            self._judge_return(asked.call, client_sn)
         self._wake(asked.call, client_sn, is_answer=False)
+
+    def give_up(self, asked: Request) -> None:
+        """Terminald does not wait for an answer any more: it has one, or none will come."""
+        if asked.call in BACK:
+            self._going_back.pop(self._name(peek(asked.body)), None)
 
     def _is_of_yesterday(self, client_sn: str) -> bool:
         order = self.world.books.find(client_sn=client_sn)
@@ -172,6 +182,14 @@ class Door:
             return False
         return order.net_fen > 0 or order.status not in _DEAD
 
+    def _judge_return(self, call: str, client_sn: str) -> None:
+        """One request about an order's money is under way at a time: its state tells of the latest alone."""
+        if client_sn in self._going_back:
+            self.found.append(f"I9: {call} of {client_sn} leaves beside a {self._going_back[client_sn]}")
+        self._going_back[client_sn] = call
+        if self._is_of_yesterday(client_sn):
+            self.seen["midnight passed before money went back"] += 1
+
     def _judge_refund(self, client_sn: str, number: str, amount: int) -> None:
         self.world.books.advance(self.world.now_s())
         before = self._refunds.get((client_sn, number), amount)
@@ -201,6 +219,12 @@ class Door:
             if None not in states and sum(state not in _UNDOING for state in states) > 1:
                 words = [state.value for state in states if state]
                 self.found.append(f"I1: two orders of {sale} are paid: {words}")
+
+    def judge_committed(self, batch: Batch) -> None:
+        """I5: what the gateway refuses for now has called a person."""
+        for one in batch.refunds:
+            if one.state is RefundState.BLOCKED and one.attention is None and not one.attention_closed:
+                self.found.append(f"I5: {one.id} is blocked, and no person was called")
 
     def judge_told(self, sale: dict[str, object], what: str) -> None:
         """Judge what the host is told of a sale, at that moment."""

@@ -132,6 +132,7 @@ class History:
             journal = CrashingJournal(SqliteJournal(self.path))
             journal.crash_in, journal.crash_after = self._next_crash()
             journal.is_full = lambda: self.is_disk_full
+            journal.note = self.door.judge_committed
             journal.tell = lambda body: self.door.judge_told(sale_of(body), "event")
             gateway = HttpGateway(
                 GatewaySettings(url="https://gateway.test", connect_timeout_s=5.0, read_timeout_s=15.0, ca_file=None),

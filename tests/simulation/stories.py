@@ -14,6 +14,7 @@ _REFUSALS = (
     "ACCOUNT_BALANCE_NOT_ENOUGH", "SELLER_BALANCE_NOT_ENOUGH", "UPAY_TCP_ORDER_NOT_REFUNDABLE",
     "UPAY_CANCEL_INVALID_ORDER_STATE", "UPAY_REFUND_INVALID_ORDER_STATE",
 )  # fmt: skip
+_PAID_BACK: tuple[FaultPath, ...] = ("refund", "revoke")
 _SHORT, _PROMOTION = "ACCOUNT_BALANCE_NOT_ENOUGH", "UPAY_TCP_ORDER_NOT_REFUNDABLE"
 
 
@@ -54,6 +55,7 @@ def story_back(rng: random.Random) -> tuple[Fault, ...]:
         (_refusal("revoke", _PROMOTION),),
         (_refusal("refund", _PROMOTION), _refusal("revoke", _PROMOTION)),
         (_refusal("refund", _SHORT), Fault(kind="lose_answer", path="refund")),
+        *((Fault(kind="delay_request", path=path, seconds=late_s), _refusal(path, _PROMOTION)) for path in _PAID_BACK),
     )
     return rng.choice(stories)
 

@@ -11,6 +11,7 @@ import pytest
 from terminald.core.ids import Duration
 from terminald.core.money import Fen
 from terminald.core.refund_table import Refund
+from terminald.simulator.gateway import Fault
 from tests.simulation.customers import AROUND_S, find_qr
 from tests.simulation.history import RULES, Customer, History
 from tests.simulation.hosts import insist
@@ -112,6 +113,15 @@ async def _refunds_a_part(history: History) -> None:
         history.promises.refunds.setdefault(("order", "part"), set()).add(refund.id)
 
 
+async def _refunds_over_a_slow_road(history: History) -> None:
+    """The first request arrives long after its repeat was refused."""
+    history.gateway.faults.add(
+        Fault(kind="delay_request", path="refund", seconds=40.0),
+        Fault(kind="declined", path="refund", error_code="UPAY_TCP_ORDER_NOT_REFUNDABLE"),
+    )
+    await _refunds_a_part(history)
+
+
 async def _revokes(history: History) -> None:
     why, _ = await insist(history, lambda desk: desk.revoke("order"))
     assert not why
@@ -135,6 +145,7 @@ KINDS = {
     "both, scanned": Kind(("scan", "qr"), _presents("99", 2.5)),
     "both, scanned and declined, then the qr": Kind(("scan", "qr"), _does_both(4.0)),
     "part refunded": Kind(("scan",), _presents("99"), _refunds_a_part),
+    "part refunded late": Kind(("scan",), _presents("99"), _refunds_over_a_slow_road),
     "revoked": Kind(("scan",), _presents("99"), _revokes),
     "delivered": Kind(("qr",), _pays_qr(1.0), _delivers, reports_delivery=True),
     "undelivered": Kind(("scan",), _presents("99"), _delivers_nothing, reports_delivery=True),
