@@ -230,6 +230,7 @@ def sale_defaults(config: Config) -> SaleDefaults:
         receipt=config.printer.driver != "none" and config.receipt.print_when != "never",
         qr_payway=config.sale.qr_payway,
         delivery=config.sale.delivery,
+        refund_slips=config.receipt.print_when == "all",
     )
 
 

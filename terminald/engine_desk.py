@@ -20,15 +20,20 @@ from terminald.core.events import (
     OrderPaid,
     OrderPartlyReturned,
     OrderPending,
+    PrintAnswer,
 )
 from terminald.core.ids import ClientSn, PaymentCode, RefundId, SaleId
 from terminald.core.money import Fen
 from terminald.core.readiness import Reason
 from terminald.core.refund_table import Refund
+from terminald.core.report import DayReport
 from terminald.core.sale_table import Sale, SaleOrder, SaleState
 from terminald.core.stimuli import OpenSale, PrintCopy, Record, ToAttempt, ToSale
+from terminald.core.story import Dossier
 from terminald.engine import Engine
+from terminald.engine_report import DayReports, look_of
 from terminald.engine_returns import Returns
+from terminald.engine_story import read_records
 from terminald.errors import ApiError, IllegalTransition, JournalUnavailable
 from terminald.wire.api_views import scan_event
 from terminald.wire.barcode import NotPaymentCode, classify
@@ -65,6 +70,7 @@ class EngineDesk:
         self._device_id = device_id
         self._code_pattern = code_pattern
         self._returns = Returns(engine)
+        self._reports = DayReports(engine.world, engine.rules.day_offset)
         self._started = engine.world.clock.now().instant
 
     # --- sales -------------------------------------------------------------------------------------------------------
@@ -107,6 +113,20 @@ class EngineDesk:
         if found is None:
             raise ApiError("not_found", f"there is no sale {name!r}")
         return self._newest(found)
+
+    async def dossier(self, name: str) -> Dossier:
+        """Return all that is known about one sale, with the journal's records of it."""
+        found = await self.get_sale(name)
+        records, is_whole = await read_records(self._world.journal, found)
+        return Dossier(
+            view=await self.get_sale(found.sale.id),
+            records=records,
+            is_whole=is_whole,
+            now=self._world.clock.now(),
+            offset=self._engine.rules.day_offset,
+            returns_overdue=self._engine.rules.returns_overdue,
+            is_gateway_reachable=self._engine.link.is_reachable,
+        )
 
     async def list_sales(self, wanted: SaleFilter) -> tuple[SaleView, ...]:
         """List sales, newest first."""
@@ -229,7 +249,7 @@ class EngineDesk:
         question = QueryOrder(client_sn=attempt.client_sn, token=attempt.token, amount=attempt.amount)
         answer = await self._engine.keeper.perform(question)
         await self._engine.request(lambda: self._learn(attempt, answer))
-        return OrderLook(client_sn=attempt.client_sn, answer=type(answer).__name__)
+        return look_of(attempt, answer)
 
     async def _learn(self, asked: Attempt, answer: Answer) -> None:
         """Use an answer that nobody waited for, if nothing has happened to the attempt since it was asked about.
@@ -261,6 +281,14 @@ class EngineDesk:
         self._engine.book = with_view(self._engine.book, found)
         await self._engine.apply(PrintCopy(sale_id=found.sale.id))
         return self._in_book(found.sale.id)
+
+    async def report(self, day: int | None) -> DayReport:
+        """Return the report of a day, by its number since 1970; None: today."""
+        return await self._reports.report(day)
+
+    async def print_report(self, day: int | None) -> PrintAnswer:
+        """Print its slip now, and return what is known about the paper."""
+        return await self._reports.print_report(day)
 
     # --- status and events -------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from terminald.core.attempt_table import Attempt
 from terminald.core.book import Book, view
 from terminald.core.ids import ClientSn, JobId, RefundId, SaleId
 from terminald.core.readiness import Reason
-from terminald.core.refund_table import Refund
+from terminald.core.refund_table import Refund, RefundState
 from terminald.core.sale_table import Sale, SaleState
 from terminald.core.schedule import Now
 from terminald.core.stimuli import Advance, Record
@@ -32,7 +32,8 @@ def _entry(record: Record, after: Book, now: Now, *, is_sale_told: bool) -> Entr
     if record.kind == "print":
         return Entry(record=record, topic="print", body=print_event(after.jobs[JobId(record.subject)]))
     if record.kind == "refund":
-        return Entry(record=record, topic="refund", body=refund_event(after.refunds[RefundId(record.subject)]))
+        refund = replace(after.refunds[RefundId(record.subject)], state=RefundState(record.after))
+        return Entry(record=record, topic="refund", body=refund_event(refund))
     is_shown = record.kind == "sale" or (not is_sale_told and record.before != record.after)
     shown = view(after, record.sale_id)
     if not is_shown or shown is None:

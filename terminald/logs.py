@@ -84,10 +84,11 @@ def protect(secret: Secret) -> None:
 
 def redact(text: str) -> str:
     """Return the text without registered secrets and without whole payment codes."""
-    return _CODE.sub(lambda found: f"{found[0][:4]}…{found[0][-4:]}", _without_secrets(text))
+    return _CODE.sub(lambda found: f"{found[0][:4]}…{found[0][-4:]}", redact_identifier(text))
 
 
-def _without_secrets(text: str) -> str:
+def redact_identifier(text: str) -> str:
+    """Return the text without registered secrets; its digits stay."""
     for secret in _longest_first:
         text = text.replace(secret, "***")
     return text
@@ -130,7 +131,7 @@ def _clean(fields: object) -> dict[str, str]:
     if not isinstance(fields, Mapping):
         return {}
     return {
-        name: escape(_without_secrets(str(fields[name])) if name in IDENTIFIERS else redact(str(fields[name])))
+        name: escape(redact_identifier(str(fields[name])) if name in IDENTIFIERS else redact(str(fields[name])))
         for name in Fields.__annotations__
         if fields.get(name) is not None
     }

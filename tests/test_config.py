@@ -289,6 +289,15 @@ def test_values_are_typed(load_text: Loader) -> None:
     assert config.receipt.print_when == "never"
 
 
+def test_a_sale_can_offer_both_ways_and_ask_for_a_report(load_text: Loader) -> None:
+    sale = load_text(
+        "[sale]\nmethods = ['qr', 'scan']\nqr_payway = '1'\nqr_window = '90s'\n"
+        "delivery = 'confirm'\ndelivery_window = '1m'\non_overdue = 'return'\n"
+    ).sale
+    assert (sale.methods, sale.qr_payway, sale.qr_window) == (("qr", "scan"), "1", 90_000)
+    assert (sale.delivery, sale.delivery_window, sale.on_overdue) == ("confirm", 60_000, "return")
+
+
 REFUSED = {
     "api.listen": 'api.listen = "127.0.0.1:8765"\napi.token_file = "/nonexistent"',
     "scanner.driver": 'scanner = [{name = "a", device = "/dev/a", driver = "hid"}]',

@@ -27,16 +27,25 @@ from terminald.cli.arguments import parse
 from terminald.cli.words import reason_words
 from terminald.config import Config, PrinterDriver, load
 from terminald.core import attempt as attempts
-from terminald.core import attempt_table
+from terminald.core import attempt_table, sale_table
 from terminald.core import sale as sales
 from terminald.core.commands import TellSale
-from terminald.core.events import Answer, AttemptEvent
+from terminald.core.events import Answer, AttemptEvent, OfferWithdrawn
+from terminald.core.ids import ClientSn
 from terminald.core.readiness import Reason
-from terminald.core.sale_table import SaleState
+from terminald.core.refund_table import RefundKind, RefundState
+from terminald.core.sale_table import DeliveryState, SaleState
 from terminald.core.spool import JobState
 from terminald.wire import api_shapes as shapes
 from terminald.wire import barcode
-from terminald.wire.api import decode_code_request, decode_empty_request, decode_sale_request
+from terminald.wire.api import (
+    decode_closing_request,
+    decode_code_request,
+    decode_empty_request,
+    decode_refund_request,
+    decode_sale_request,
+    decode_undelivered_request,
+)
 from terminald.wire.api_problems import ATTENTION_ADVICE, PROBLEMS, READINESS_ADVICE
 from terminald.wire.openapi import EVENTS, openapi_json
 from tests.adapters.api_desk import STATUS
@@ -136,7 +145,8 @@ def not_yet(name: str) -> set[str]:
 def reasons_of_sales() -> set[str]:
     """Let every row of the machines that ends a sale without money say why."""
     attempt, _ = attempts.begin(OPENING, amount=AMOUNT, text=TEXT, now=NOON, rules=RULES)
-    sale, _ = sales.begin(SALE_ID, ORDER, now=NOON, rules=RULES)
+    fresh = ClientSn("t-0003")
+    sale, _ = sales.begin(SALE_ID, ORDER, now=NOON, rules=RULES, fresh=fresh)
     found: set[str] = set()
     for table_row in (row for state in attempt_table.TABLE.values() for row in state.values()):
         for ask in table_row.ask:
@@ -144,11 +154,12 @@ def reasons_of_sales() -> set[str]:
                 told = ask(replace(attempt, is_unanswered=is_unanswered))
                 if isinstance(told, TellSale) and isinstance(told.event, AttemptEvent):
                     found.add(told.event.reason)
-    for state, table_rows in sales.TABLE.items():
-        present = replace(sale, state=state, attempts=(CLIENT_SN,))
+    for state, table_rows in sale_table.TABLE.items():
         for kind, row in table_rows.items():
+            offer = CLIENT_SN if kind is OfferWithdrawn or state is SaleState.SWITCHING else None
+            present = replace(sale, state=state, attempts=(CLIENT_SN,), offer=offer)
             if row.to in (SaleState.CANCELING, SaleState.CANCELED):
-                found.add(sales.step(present, make_event(kind), now=NOON)[0].reason)
+                found.add(sales.step(present, make_event(kind), now=NOON, rules=RULES, fresh=fresh)[0].reason)
     return found - {""}
 
 
@@ -181,8 +192,11 @@ OPERATIONS = {
 EVERYTHING = replace(STATUS, last_answer_at=STATUS.activated_at)
 
 TABLES: dict[str, Iterable[str]] = {
-    "sale states": [state.value for state in SaleState],
+    "sale states": [state.value for state in shapes.ShownState],
     "outcomes": [one.value for one in shapes.Outcome],
+    "refund kinds": [kind.value for kind in RefundKind],
+    "refund states": [state.value for state in RefundState],
+    "delivery states": [state.value for state in DeliveryState],
     "reasons": reasons_of_sales(),
     "scan reasons": [*get_args(barcode.Reason), "code_reused"],
     "calls": OPERATIONS,
@@ -244,7 +258,7 @@ def test_every_reason_has_plain_words() -> None:
 def test_the_diagram_of_a_sale_has_the_arrows_of_its_table() -> None:
     (diagram,) = blocks("mermaid")
     drawn = re.findall(r"^ +(\w+) --> (\w+): ", diagram, re.MULTILINE)
-    table = {(state.value, row.to.value) for state, found in sales.TABLE.items() for row in found.values()}
+    table = {(state.shown, row.to.shown) for state, found in sale_table.TABLE.items() for row in found.values()}
     assert sorted(drawn) == sorted(arrow for arrow in table if arrow[0] != arrow[1])
 
 
@@ -295,6 +309,12 @@ def check_body(operation: str, body: bytes) -> None:
     elif operation == "present_code":
         judged = barcode.classify(decode_code_request(body).reveal(), Config().sale.payment_code)
         assert not isinstance(judged, barcode.NotPaymentCode)
+    elif operation == "refund":
+        decode_refund_request(body)
+    elif operation == "undelivered":
+        decode_undelivered_request(body)
+    elif operation == "close_attention":
+        decode_closing_request(body)
     else:
         decode_empty_request(body)
 

@@ -1,5 +1,6 @@
 """What each call of the local API asks of the desk, and answers. One method for each id in the table of calls."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,6 +11,7 @@ from starlette.responses import Response
 from terminald.adapters.api_events import EventStreams
 from terminald.adapters.api_metrics import metrics_text
 from terminald.adapters.api_views import decode_filter, key_json, queried_json, status_json
+from terminald.adapters.evidence import evidence_json, explained_json
 from terminald.adapters.ports import Desk
 from terminald.core.book import SaleView
 from terminald.core.schedule import Now
@@ -22,6 +24,8 @@ from terminald.wire.api import (
     decode_sale_request,
     decode_undelivered_request,
 )
+from terminald.wire.api_report import decode_day, decode_wants_sales, printed_json, report_json
+from terminald.wire.api_story import Origin, decode_language
 from terminald.wire.api_views import refund_json, sale_json, sales_json
 from terminald.wire.metrics import MEDIA_TYPE
 from terminald.wire.openapi import openapi_json
@@ -82,6 +86,10 @@ class Routes:
             "close_attention": self._close_attention,
             "query": self._query,
             "print_copy": self._print_copy,
+            "explain": self._explain,
+            "get_evidence": self._get_evidence,
+            "get_report": self._get_report,
+            "print_report": self._print_report,
             "get_status": self._get_status,
             "check_in": self._check_in,
             "follow_events": self._follow_events,
@@ -138,6 +146,27 @@ class Routes:
     async def _print_copy(self, request: Request) -> Response:
         decode_empty_request(request.body)
         return self._show(await self._desk.print_copy(request.name))
+
+    async def _explain(self, request: Request) -> Response:
+        language = decode_language(request.query)
+        dossier = await self._desk.dossier(request.name)
+        # In a thread: a sale that was open for days has thousands of records.
+        return json_answer(await asyncio.to_thread(explained_json, dossier, language))
+
+    async def _get_evidence(self, request: Request) -> Response:
+        language = decode_language(request.query)
+        dossier, status = await self._desk.dossier(request.name), self._desk.status()
+        origin = Origin(terminal_sn=status.terminal_sn, device_id=status.device_id, version=self._version)
+        return json_answer(await asyncio.to_thread(evidence_json, dossier, origin, language))
+
+    async def _get_report(self, request: Request) -> Response:
+        with_sales = decode_wants_sales(request.query)
+        report = await self._desk.report(decode_day(request.query))
+        return json_answer(report_json(report, self._clock(), with_sales=with_sales))
+
+    async def _print_report(self, request: Request) -> Response:
+        decode_empty_request(request.body)
+        return json_answer(printed_json(await self._desk.print_report(decode_day(request.query))))
 
     async def _get_status(self, _: Request) -> Response:
         return json_answer(status_json(self._desk.status(), self._version))

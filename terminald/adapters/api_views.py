@@ -62,7 +62,8 @@ def decode_filter(query: Mapping[str, str]) -> SaleFilter:
 def queried_json(view: SaleView, looks: tuple[OrderLook, ...], now: Now) -> bytes:
     """Write a sale with what the gateway said just now of each attempt."""
     orders = tuple(
-        shapes.OrderLook(client_sn=look.client_sn, answer=_ANSWERS.get(look.answer, _NO_ANSWER)) for look in looks
+        shapes.OrderLook(client_sn=look.client_sn, answer=_ANSWERS.get(look.answer, _NO_ANSWER), net=look.net)
+        for look in looks
     )
     return msgspec.json.encode(shapes.QueriedSale(sale=sale_shape(view, now), orders=orders))
 

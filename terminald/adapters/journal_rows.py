@@ -228,7 +228,7 @@ def find_sale(connection: sqlite3.Connection, name: str) -> SaleView | None:
     for statement in _FIND:
         row: tuple[str] | None = connection.execute(statement, (name,)).fetchone()
         if row:
-            return _view(connection, SALES.decode(row[0]))
+            return view_of(connection, SALES.decode(row[0]))
     return None
 
 
@@ -268,12 +268,12 @@ def list_sales(connection: sqlite3.Connection, wanted: SaleFilter) -> tuple[Sale
             "limit": max(0, wanted.limit),
         },
     ).fetchall()
-    return tuple(_view(connection, SALES.decode(text)) for (text,) in rows)
+    return tuple(view_of(connection, SALES.decode(text)) for (text,) in rows)
 
 
 def load_book(connection: sqlite3.Connection, now: Instant) -> Book:
     """Return every sale with something open or a code that may still live, with all that belongs to it."""
-    views = [_view(connection, sale) for sale in _kept(connection, now)]
+    views = [view_of(connection, sale) for sale in _kept(connection, now)]
     return Book(
         sales={view.sale.id: view.sale for view in views},
         attempts={one.client_sn: one for view in views for one in view.attempts},
@@ -307,7 +307,8 @@ def _sale(connection: sqlite3.Connection, sale_id: SaleId) -> Sale:
     return SALES.decode(row[0])
 
 
-def _view(connection: sqlite3.Connection, sale: Sale) -> SaleView:
+def view_of(connection: sqlite3.Connection, sale: Sale) -> SaleView:
+    """Return a sale with all that belongs to it."""
     refunds = connection.execute("SELECT snapshot FROM refunds WHERE sale_id = ? ORDER BY number", (sale.id,))
     jobs = connection.execute("SELECT snapshot FROM jobs WHERE sale_id = ? ORDER BY number", (sale.id,))
     return SaleView(

@@ -15,14 +15,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
-from terminald.adapters import journal_identity, journal_rows
+from terminald.adapters import journal_identity, journal_records, journal_report, journal_rows
 from terminald.adapters.journal_faults import transaction, translated
 from terminald.adapters.journal_file import open_file
 from terminald.adapters.journal_identity import Boot
 from terminald.adapters.ports import Batch, LoggedEvent, LoggedRecord, SaleFilter
+from terminald.adapters.ports_report import CreatedAfter, CreatedPage, RefundPage
+from terminald.adapters.ports_story import RecordPage
 from terminald.core.book import Book, SaleView
 from terminald.core.custody_table import Custody
-from terminald.core.ids import Instant, WallTime
+from terminald.core.ids import Instant, SaleId, WallTime
+from terminald.core.report import BusinessDay
 from terminald.core.schedule import Floor
 from terminald.core.terminal import ActivationIntent, Terminal
 from terminald.errors import JournalCorrupt, JournalUnavailable
@@ -94,10 +97,30 @@ class SqliteJournal:
         with self._reading() as connection:
             return journal_rows.list_sales(connection, wanted)
 
+    def sales_created(self, day: BusinessDay, after: CreatedAfter | None) -> CreatedPage:
+        """Return a page of the sales that can have orders or payments of the day."""
+        with self._reading() as connection:
+            return journal_report.sales_created(connection, day, after)
+
+    def sales_refunded(self, day: BusinessDay, after: int) -> RefundPage:
+        """Return which sales have refunds that were done, or begun and not ended, on the day."""
+        with self._reading() as connection:
+            return journal_report.sales_refunded(connection, day, after)
+
     def events_after(self, seq: int, limit: int) -> tuple[LoggedEvent, ...]:
         """Return public events with a greater sequence number, oldest first."""
         with self._reading() as connection:
             return journal_rows.events_after(connection, seq, limit)
+
+    def seq_before(self, instant: Instant) -> int:
+        """Return the sequence number of the last row of the event log before a moment; 0 where there is none."""
+        with self._reading() as connection:
+            return journal_records.seq_before(connection, instant)
+
+    def records_of(self, seq: int, sale_id: SaleId, limit: int) -> RecordPage:
+        """Read so many rows of the event log with greater sequence numbers, and return those of one sale."""
+        with self._reading() as connection:
+            return journal_records.records_of(connection, seq, sale_id, limit)
 
     def load_book(self, now: Instant) -> Book:
         """Return every sale with something open or a code that may still live, with all that belongs to it (I5)."""
@@ -270,6 +293,14 @@ class JournalThread:
         page = replace(wanted, limit=min(wanted.limit, MAX_PAGE))
         return await self._read(lambda: self._journal.list_sales(page))
 
+    async def sales_created(self, day: BusinessDay, after: CreatedAfter | None) -> CreatedPage:
+        """Return a page of the sales that can have orders or payments of the day."""
+        return await self._read(lambda: self._journal.sales_created(day, after))
+
+    async def sales_refunded(self, day: BusinessDay, after: int) -> RefundPage:
+        """Return which sales have refunds that were done, or begun and not ended, on the day."""
+        return await self._read(lambda: self._journal.sales_refunded(day, after))
+
     async def events_after(self, seq: int, limit: int) -> tuple[LoggedEvent, ...]:
         """Return public events with a greater sequence number, oldest first; at most MAX_PAGE of them."""
         return await self._read(lambda: self._journal.events_after(seq, min(limit, MAX_PAGE)))
@@ -285,6 +316,14 @@ class JournalThread:
     async def note_packed(self, seq: int) -> None:
         """Store what :meth:`packed_seq` returns. Not undone by cancelling."""
         await asyncio.shield(self._submit(lambda: self._journal.note_packed(seq)))
+
+    async def seq_before(self, instant: Instant) -> int:
+        """Return the sequence number of the last row of the event log before a moment; 0 where there is none."""
+        return await self._read(lambda: self._journal.seq_before(instant))
+
+    async def records_of(self, seq: int, sale_id: SaleId, limit: int) -> RecordPage:
+        """Read at most MAX_PAGE rows of the event log, and return those of one sale."""
+        return await self._read(lambda: self._journal.records_of(seq, sale_id, min(limit, MAX_PAGE)))
 
     async def load_book(self, now: Instant) -> Book:
         """Return every open thing, and what is recent enough for the ledger to keep."""

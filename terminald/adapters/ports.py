@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
 
+from terminald.adapters.ports_report import ClosingPrinter, DayJournal, ReportDesk
+from terminald.adapters.ports_story import StoryDesk, StoryJournal
 from terminald.core.attempt_table import Attempt
 from terminald.core.book import Book, SaleView
 from terminald.core.commands import GatewayCommand
@@ -90,7 +92,7 @@ FrameSink = Callable[[str, str], None]  # (scanner name, text)
 DeviceSink = Callable[[DeviceReport], None]
 
 
-class ReceiptSender(Protocol):
+class ReceiptSender(ClosingPrinter, Protocol):
     """Draws a receipt and sends it to the printer."""
 
     async def send(self, view: SaleView, job: PrintJob) -> PrintAnswer:
@@ -163,7 +165,8 @@ class Entry:
     """One row of the event log: a record, and the public event that it is for the host, if it is one."""
 
     record: Record
-    #: One of the public kinds of event ("sale", "print", "scan", "device", "readiness", "key", "attention"), or "".
+    #: One of the public kinds of event ("sale", "refund", "print", "scan", "device", "readiness", "key",
+    #: "attention"), or "".
     topic: str
     #: The public event's JSON; empty when topic is.
     body: bytes
@@ -213,7 +216,7 @@ class SaleFilter:
     cursor: str = ""
 
 
-class Journal(Protocol):
+class Journal(DayJournal, StoryJournal, Protocol):
     """The durable memory. Every method raises JournalUnavailable when the file can not be written or read."""
 
     async def commit(self, batch: Batch) -> int:
@@ -264,6 +267,8 @@ class OrderLook:
 
     client_sn: str
     answer: str  # the name of the event, such as "OrderPaid"
+    #: What the merchant has of it now; None where the answer does not say.
+    net: Fen | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -308,7 +313,7 @@ class Status:
     uptime_s: int
 
 
-class Desk(Protocol):
+class Desk(ReportDesk, StoryDesk, Protocol):
     """What the engine does for callers. Methods may raise ApiError, and JournalUnavailable for a failed journal."""
 
     async def open_sale(self, order: SaleOrder) -> tuple[SaleView, bool]:

@@ -1,16 +1,21 @@
 """From a sale to paper: what a slip says, its bytes, and an honest word about the outcome."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from terminald.adapters.ports import Printer
 from terminald.core.attempt_table import AttemptState
 from terminald.core.book import SaleView
+from terminald.core.closing_slip import ClosingSlip, layout_closing
 from terminald.core.events import JobBroken, JobSent, PrintAnswer, PrinterAbsent, SlipOutdated
-from terminald.core.receipt import Goods, Language, Receipt, layout
+from terminald.core.receipt import Goods, Language, Mark, Receipt, layout
+from terminald.core.report import DayReport
+from terminald.core.schedule import Now
 from terminald.core.spool import PrintJob
 from terminald.errors import DeviceAbsent, DeviceError
+from terminald.wire.api_report import day_text, is_over, offset_text
 from terminald.wire.escpos import Profile, encode
 
 
@@ -39,7 +44,22 @@ class ReceiptSender:
         slip = slip_of(view, job, self._stationery)
         if slip is None:
             return SlipOutdated(evidence="the QR is not to be paid any more; it was not printed")
-        marks = layout(slip, columns=self._profile.columns)
+        return await self._print(layout(slip, columns=self._profile.columns))
+
+    async def send_closing(self, report: DayReport, now: Now) -> PrintAnswer:
+        """Send the slip of a day once, and return what is known about the paper."""
+        stationery = self._stationery
+        slip = ClosingSlip(
+            language=stationery.language,
+            header=stationery.header,
+            day=f"{day_text(report.day.number)} ({offset_text(report.day.offset)})",
+            printed=_written(now.wall, stationery.zone),
+            terminal_name=stationery.terminal_name,
+            is_over=is_over(report, now),
+        )
+        return await self._print(layout_closing(report, slip, columns=self._profile.columns))
+
+    async def _print(self, marks: Iterable[Mark]) -> PrintAnswer:
         try:
             # In a thread: drawing the first QR code imports a library.
             data = await asyncio.to_thread(encode, marks, self._profile)

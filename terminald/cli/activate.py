@@ -80,11 +80,14 @@ def _check_replacing(present: Terminal, journal: SqliteJournal, *, is_wanted: bo
             f"this is terminal {sn} already, activated {local_time(rfc3339(present.activated_at))}; nothing was sent",
             advice="once is enough. Where the gateway accepts its key no more: terminald activate --replace",
         )
-    open_orders = sum(not one.state.is_final for one in journal.load_book(Instant(0)).attempts.values())
-    if open_orders:
+    book = journal.load_book(Instant(0))
+    under_way = sum(not one.state.is_final for one in book.attempts.values())
+    under_way += sum(not one.state.is_final for one in book.refunds.values())
+    if under_way:
         say_warning(
-            f"{open_orders} order(s) of terminal {sn} are not proven to their end, and a new one may not be allowed "
-            "to ask about them: let the old one finish them if it still can (terminald status). --yes does not suffice"
+            f"{under_way} order(s) or refund(s) of terminal {sn} are not proven to their end, and a new one may not be "
+            "allowed to ask about them: let the old one finish them if it still can (terminald status). --yes does not "
+            "suffice"
         )
     elif is_confirmed:
         return

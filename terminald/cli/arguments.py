@@ -8,6 +8,7 @@ import argparse
 import importlib
 import os
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 
 import terminald
@@ -32,12 +33,14 @@ _CODE = {
     "query": "sales.query",
     "sales": "sales.sales",
     "show": "sales.show",
+    "explain": "explain.explain",
     "attention": "sales.attention",
     "delivered": "returns.delivered",
     "undelivered": "returns.undelivered",
     "refund": "returns.refund",
     "revoke": "returns.revoke",
     "receipt": "receipts.receipt",
+    "report": "report.report",
     "events": "events.events",
     "demo": "demo.demo",
     "simulate": "simulate.simulate",
@@ -71,8 +74,10 @@ sales:
   query        ask the gateway how a sale stands
   sales        list sales
   show         one sale with its attempts and refunds
+  explain      the story of one sale in plain words; what to tell the customer
   attention    what a person should look at in a sale; closes it
   receipt      print a receipt again, or draw it
+  report       what a day has brought; does the gateway say the same
   events       follow what happens
 paid sales:
   delivered    report that the goods came out
@@ -124,6 +129,13 @@ def _limit(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and 1 <= int(text[:9]) <= MAX_SALES):
         raise argparse.ArgumentTypeError(f"a whole number, 1 to {MAX_SALES}")
     return int(text)
+
+
+def _day(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError:
+        raise argparse.ArgumentTypeError("a day such as 2026-01-31") from None
 
 
 def _position(text: str) -> int:
@@ -223,11 +235,18 @@ def _sale_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         ("cancel", "Cancel a sale before it is paid, and undo what may have happened at the gateway."),
         ("query", "Ask the gateway about every attempt of a sale."),
         ("show", "Show one sale with its attempts and refunds."),
+        ("explain", "Tell the story of a sale in plain words: what is certain, what is not, what happens next."),
         ("attention", "Show what a person should look at in a sale; with --reason: note that it is settled."),
         ("receipt", "Print a receipt again, marked as a copy; or draw it."),
     ):
         made = command(name, what)
         made.add_argument("sale", metavar="SALE", help=_SALE_HELP)
+        if name == "explain":
+            made.add_argument("--language", choices=("zh", "en"), help="default: as the locale says")
+            made.add_argument(
+                "--evidence", type=Path, metavar="FILE", help="write what the gateway's service may ask for, redacted"
+            )
+            made.add_argument("--force", action="store_true", help="with --evidence: write over a file that is there")
         if name == "attention":
             made.add_argument("--reason", metavar="TEXT", help="how it was settled, for the record")
         if name == "receipt":
@@ -237,6 +256,17 @@ def _sale_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     listing.add_argument("--day", metavar="YYYY-MM-DD", help="one business day of the gateway")
     listing.add_argument("--attention", action="store_true", help="those that a person must look at")
     listing.add_argument("--limit", type=_limit, default=50, metavar="N", help="up to %(default)s unless given")
+    report = command("report", "Add up a business day of the gateway. Exit code 1 when something differs.")
+    report.add_argument("--day", type=_day, metavar="YYYY-MM-DD", help="which day (default: today)")
+    report.add_argument("--verify", action="store_true", help="ask the gateway about every order of the day")
+    report.add_argument(
+        "--host",
+        type=Path,
+        metavar="FILE",
+        help='compare with your own list, a CSV file with the header "reference,paid" or "reference,paid,returned": '
+        "fen (350), or yuan in the whole file (3.50), each sale's sums of that day",
+    )
+    report.add_argument("--print", dest="print_slip", action="store_true", help="print the closing slip")
     events = command("events", "Follow what happens until Ctrl-C. Nothing is lost while the daemon restarts.")
     events.add_argument("--since", type=_position, metavar="N", help="begin after this event; 0: from the beginning")
     events.add_argument("--topic", action="append", choices=_TOPICS, help="only this kind; may be repeated")

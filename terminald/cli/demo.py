@@ -62,6 +62,7 @@ device = "{root}/printer"
 header = ["terminald demo"]
 footer = ["Thank you"]
 language = "en"
+print = "all"
 [readiness]
 require = ["gateway", "scanner", "printer"]
 min_free_disk_mb = 1

@@ -137,7 +137,7 @@ class _Selling:
         for client_sn in ended.keys() - self._ended:
             error = ended[client_sn].error
             why = f" ({error_words(error)})" if error else ""
-            self._say(f"The QR can not be paid{why}; another one follows if there is time for it.")
+            self._say(f"The QR can not be paid{why}; another one may follow.")
         self._ended |= ended.keys()
 
     def _show(self, qr: shapes.Qr) -> None:

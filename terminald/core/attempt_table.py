@@ -85,7 +85,7 @@ class AttemptState(Enum):
     OFFERED = "offered"  # unknown: the customer may scan at any time. The QR
     POLLING = "polling"  # unknown: the gateway has it, or nobody knows. "Confirm on your phone"
     REVERSING = "reversing"  # unknown: a cancel may have run. "If you were charged it comes back"
-    PROVING = "proving"  # unknown: a cancel had no clear answer; a query decides. As above
+    PROVING = "proving"  # unknown: a cancel had no clear answer, or a refund was refused; a query decides. As above
     SETTLING = "settling"  # unknown: cancel refused, or a refund had no clear answer; a query decides. As above
     REFUNDING = "refunding"  # taken, and on its way back. As above
     WATCHING = "watching"  # none that the gateway knows of; could still arrive. As when closed
@@ -345,7 +345,8 @@ TABLE: Table[AttemptState, Attempt] = {
     _S.REFUNDING: {
         RefundConfirmed: Row(_S.REVERSED, (_undone,)),
         RefundPending: Row(_S.SETTLING),
-        RefundRefused: Row(_S.SETTLING),
+        # What can not be refunded may never have been paid, whatever the cancel was refused for.
+        RefundRefused: Row(_S.PROVING),
         OutcomeUnknown: Row(_S.SETTLING),
         AnswerMismatched: Row(_S.SETTLING),
         RequestNotSent: Row(_S.SETTLING),

@@ -51,7 +51,9 @@ class SaleView:
 
     @property
     def returnable(self) -> Fen:
-        """What is left of the payment and on no way back: no refund may be of more."""
+        """What is left of the payment and on no way back: no refund may be of more. A return takes all that is left."""
+        if self.sale.whole is not None:
+            return Fen(0)
         open_ = sum(one.amount for one in self.refunds if not one.state.is_final)
         return Fen(max(0, self.sale.paid - self.sale.returned - open_))
 

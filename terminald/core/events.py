@@ -262,6 +262,10 @@ class AttemptOffered(AttemptEvent):
     """The QR can be shown."""
 
 
+class OfferClosing(AttemptEvent):
+    """The QR's own time is over, and it is being undone; codes are still taken."""
+
+
 class OfferEnded(AttemptEvent):
     """The QR order is proven unpaid; another one may be offered."""
 

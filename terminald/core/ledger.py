@@ -171,7 +171,8 @@ class _Draft:
             case OpenReturn():
                 self._open_return(command)
             case EnqueuePrint():
-                if self._sale(command.sale_id).order.wants_receipt:
+                order = self._sale(command.sale_id).order
+                if order.wants_receipt and (command.slip != "refund" or order.prints_refunds):
                     self._enqueue(command)
             case _:
                 self._commands.append(command)
@@ -310,13 +311,9 @@ class _Draft:
         for refund_id in (one.id for one in seen.refunds):
             # As it is now: the end of the one before may have been its turn.
             refund = self._refund(refund_id)
-            if refund.attention is None:
-                continue
-            self._note_closed("refund", refund_id, closing, refund.attention)
-            if ClosedByHand in REFUND_TABLE[refund.state]:
+            if refund.attention is not None and ClosedByHand in REFUND_TABLE[refund.state]:
+                self._note_closed("refund", refund_id, closing, refund.attention)
                 self._tell_refund(refund_id, ClosedByHand())
-            else:
-                self._refunds[refund_id] = replace(refund, attention=None, attention_closed=refund.attention.code)
         for one in seen.attempts:
             if one.attention is not None:
                 self._attempts[one.client_sn] = replace(one, attention=None, attention_closed=one.attention.code)

@@ -14,6 +14,9 @@ from terminald.core.events import (
     OrderPaid,
     OrderPartlyReturned,
     OrderReturned,
+    OutcomeUnknown,
+    PowerReturned,
+    Recovered,
     RefundRefused,
     RequestRefused,
     RetryDue,
@@ -27,6 +30,7 @@ from terminald.core.return_events import (
     OrderStuck,
     RefundAccounted,
     RefundDenied,
+    RefundDoubted,
     RefundHeldUp,
     RefundMissing,
     RefundTurn,
@@ -34,7 +38,16 @@ from terminald.core.return_events import (
     RevokeTurn,
     Turn,
 )
-from terminald.core.schedule import BLOCKED_RETRY, REVERSAL_ATTENTION_AFTER, Now, Rules, day_of, later, retry_delay
+from terminald.core.schedule import (
+    BLOCKED_RETRY,
+    LATE_REQUEST,
+    REVERSAL_ATTENTION_AFTER,
+    Now,
+    Rules,
+    day_of,
+    later,
+    retry_delay,
+)
 from terminald.core.tables import Attention, Wakeup, find_row
 
 #: The merchant's balance fills up again: a refusal that passes.
@@ -50,6 +63,9 @@ _ATTENTION: dict[type[Event], str] = {
     AttentionDue: OPEN_TOO_LONG,
 }
 _REFUSALS = (RefundRefused, RevokeRefused, RequestRefused)
+#: After these nobody knows whether the request that was under way is still to arrive.
+_UNCLEAR = (OutcomeUnknown, AnswerMismatched, Recovered, PowerReturned)
+_UNDER_WAY = frozenset({RefundState.REFUNDING, RefundState.REVOKING})
 
 
 # --- steps -----------------------------------------------------------------------------------------------------------
@@ -128,7 +144,7 @@ def step(refund: Refund, event: Event, *, now: Now) -> tuple[Refund, tuple[Comma
     Raises:
         IllegalTransition: the table has no such row; nothing was changed.
     """
-    event = _judged(refund, event)
+    event = _judged(refund, event, now)
     row = find_row(TABLE, refund.state, event)
     asks_gateway = not GATEWAY_ASKS.isdisjoint(row.ask)
     after = _learn(refund, event, now)
@@ -137,8 +153,16 @@ def step(refund: Refund, event: Event, *, now: Now) -> tuple[Refund, tuple[Comma
     return after, tuple(ask(after) for ask in row.ask)
 
 
-def _judged(refund: Refund, event: Event) -> Event:
+def _judged(refund: Refund, event: Event, now: Now) -> Event:
     """Tell what an answer about the order means for this refund."""
+    judged = _said(refund, event)
+    is_recent = refund.unclear is not None and now.instant < later(refund.unclear, LATE_REQUEST)
+    if isinstance(judged, RefundDenied) and is_recent:
+        return RefundDoubted(facts=judged.facts, fault=judged.fault)
+    return judged
+
+
+def _said(refund: Refund, event: Event) -> Event:
     if refund.state is RefundState.REVOKING and isinstance(event, ReversalRefused) and _is_only_revoke(refund):
         return RevokeRefused(facts=event.facts, fault=event.fault)
     if refund.state is RefundState.CHECKING:
@@ -199,9 +223,12 @@ def _errored(refund: Refund, event: OrderErrored) -> Event:
 def _accounts_for(event: Answer, refund: Refund) -> bool:
     if not isinstance(event, OrderPartlyReturned):
         return True
-    if event.facts.client_tsn == f"{refund.client_sn}-{refund.request_no}":
+    named = event.facts.client_tsn
+    if named == f"{refund.client_sn}-{refund.request_no}":
         return True
-    return event.facts.net_amount == refund.left - refund.amount
+    # Another refund that is named has taken as much by chance: ours is repeated, and carried out once in any case.
+    is_another = named.startswith(f"{refund.client_sn}-")
+    return not is_another and event.facts.net_amount == refund.left - refund.amount
 
 
 def _asks_too_much(event: Answer, refund: Refund) -> bool:
@@ -223,6 +250,8 @@ def _learn(refund: Refund, event: Event, now: Now) -> Refund:
         refund = replace(refund, fault=event.fault or refund.fault)
     if isinstance(event, _REFUSALS):
         refund = replace(refund, refusal=event.fault.code if event.fault else "refused")
+    if isinstance(event, _UNCLEAR) and refund.state in _UNDER_WAY:
+        refund = replace(refund, unclear=now.instant)
     if isinstance(event, OrderStuck):
         # The next look decides anew: a repeat may be taken then.
         refund = replace(refund, refusal="")
@@ -249,7 +278,7 @@ def _arrange(before: RefundState, after: Refund, event: Event, now: Now, *, is_w
     state = after.state
     if state.is_final:
         return replace(after, retry=None, attention=None, ended_at=now.wall)
-    if state in (RefundState.REFUNDING, RefundState.REVOKING) and is_waiting:
+    if state in _UNDER_WAY and is_waiting:
         return replace(after, retry=None, refusal="")
     if is_waiting or state is RefundState.QUEUED:
         return replace(after, retry=None)

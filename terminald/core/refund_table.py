@@ -6,7 +6,8 @@ Rules that the table obeys:
 - The request number is fixed when the refund is recorded; every repeat carries it, and the gateway carries it out once
   (I9).
 - ``done`` is entered on a proof: the gateway's own word, or the order's state. ``refused`` is entered only when the
-  order's state shows that nothing was moved after the gateway had refused: an earlier try may have been carried out.
+  order's state shows that nothing was moved after the gateway had refused: an earlier try may have been carried out,
+  and one without a clear answer is given the time to arrive late.
 - A return of all that is left begins with a revoke where the business day allows it (no fee), and goes on as a refund
   where the gateway refuses that.
 - What is owed (goods that did not come out) is never ``refused``: it is ``blocked``, tried again, and told to a person.
@@ -47,6 +48,7 @@ from terminald.core.return_events import (
     RefundAccounted,
     RefundDenied,
     RefundDone,
+    RefundDoubted,
     RefundEvent,
     RefundFailed,
     RefundHeldUp,
@@ -125,6 +127,8 @@ class Refund:
     tries: int
     attention: Attention | None
     attention_closed: str = ""
+    #: When a request that moves money was last left without a clear answer.
+    unclear: Instant | None = None
 
 
 # --- what rows ask for -----------------------------------------------------------------------------------------------
@@ -200,6 +204,7 @@ TABLE: Table[RefundState, Refund] = {
         RefundMissing: Row(_S.REVOKING, (_revoke,)),
         RefundTurn: Row(_S.REFUNDING, (_refund,)),
         RefundDenied: Row(_S.REFUSED, (_failed,)),
+        RefundDoubted: Row(_S.CHECKING),
         OrderErrored: Row(_S.REVOKING, (_revoke,)),
         OrderStuck: Row(_S.CHECKING),
         OrderPending: Row(_S.CHECKING),
@@ -229,6 +234,7 @@ TABLE: Table[RefundState, Refund] = {
         RefundAccounted: Row(_S.DONE, (_done, _print)),
         RefundMissing: Row(_S.REFUNDING, (_refund,)),
         RefundDenied: Row(_S.REFUSED, (_failed,)),
+        RefundDoubted: Row(_S.PROVING),
         RefundHeldUp: Row(_S.BLOCKED),
         OrderErrored: Row(_S.REFUNDING, (_refund,)),
         OrderStuck: Row(_S.PROVING),

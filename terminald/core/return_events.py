@@ -117,6 +117,10 @@ class RefundDenied(Answer):
     """The same, and the gateway had refused it: it was not carried out, and will not be."""
 
 
+class RefundDoubted(Answer):
+    """The same, while an earlier try without a clear answer may still arrive: asked again later."""
+
+
 class OrderStuck(Answer):
     """The order is in an error of the gateway's own, and the gateway had refused the request: asked again later."""
 

@@ -7,6 +7,7 @@ from terminald.core.events import (
     AttemptEvent,
     AttemptOffered,
     AttemptPaid,
+    AttemptReversing,
     AttemptUnpaid,
     CancelRequested,
     ChargeEnded,
@@ -14,6 +15,7 @@ from terminald.core.events import (
     CodeScanned,
     Event,
     LastOfferEnded,
+    OfferClosing,
     OfferDue,
     OfferEnded,
     OfferWithdrawn,
@@ -71,7 +73,8 @@ def begin(
 
     Fresh names the QR order: an identifier that was never used before.
     """
-    window = max(rules.payment_window, rules.qr_window) if order.offers_qr else rules.payment_window
+    windows = ((order.takes_codes, rules.payment_window), (order.offers_qr, rules.qr_window))
+    window = max(length for is_offered, length in windows if is_offered)
     sale = Sale(
         id=sale_id,
         order=order,
@@ -97,7 +100,7 @@ def step(sale: Sale, event: Event, *, now: Now, rules: Rules, fresh: ClientSn) -
     Raises:
         IllegalTransition: the table has no such row; nothing was changed.
     """
-    judged = _judged(sale, event, rules)
+    judged = _judged(sale, event, now, rules)
     row = find_row(TABLE, sale.state, judged)
     commands = tuple(command for ask in row.ask if _is_wanted(command := ask(sale), sale))
     after = _learn(sale, judged, now)
@@ -114,20 +117,30 @@ def step(sale: Sale, event: Event, *, now: Now, rules: Rules, fresh: ClientSn) -
     return after, commands
 
 
-def _judged(sale: Sale, event: Event, rules: Rules) -> Event:
+def _judged(sale: Sale, event: Event, now: Now, rules: Rules) -> Event:
     """Tell apart what the same event means beside an open QR order, and of a part of the money or all of it."""
     if isinstance(event, RefundEvent):
         return _returned(sale, event)
     if isinstance(event, AttemptUnpaid):
         return _unpaid(sale, event)
-    is_waiting = sale.state is SaleState.AWAITING_PAYMENT
-    if isinstance(event, CodeScanned) and sale.offer is not None:
-        return CodeBesideOffer(client_sn=event.client_sn, code=event.code, digest=event.digest)
-    if isinstance(event, _WITHDRAWALS) and is_waiting and sale.offer is not None:
-        return OfferWithdrawn()
     if _is_unreported(sale) and isinstance(event, DeliveryWindowClosed | PowerReturned):
         return DeliveryLapsed() if rules.returns_overdue else DeliveryOverdue()
+    return event if sale.offer is None else _beside_offer(sale, event, now)
+
+
+def _beside_offer(sale: Sale, event: Event, now: Now) -> Event:
+    is_waiting = sale.state is SaleState.AWAITING_PAYMENT
+    if isinstance(event, CodeScanned):
+        return CodeBesideOffer(client_sn=event.client_sn, code=event.code, digest=event.digest)
+    if isinstance(event, AttemptReversing) and is_waiting and _takes_codes_still(sale, now):
+        return OfferClosing(client_sn=event.client_sn, reason=event.reason)
+    if isinstance(event, _WITHDRAWALS) and is_waiting:
+        return OfferWithdrawn()
     return event
+
+
+def _takes_codes_still(sale: Sale, now: Now) -> bool:
+    return sale.order.takes_codes and now.instant < sale.window_ends
 
 
 def _returned(sale: Sale, event: RefundEvent) -> Event:

@@ -37,6 +37,7 @@ from terminald.core.events import (
     CodeBesideOffer,
     CodeScanned,
     LastOfferEnded,
+    OfferClosing,
     OfferDue,
     OfferEnded,
     OfferWithdrawn,
@@ -120,6 +121,8 @@ class SaleOrder:
     wants_receipt: bool
     #: With whose app the QR is scanned (the gateway's numbers); empty where no QR is offered.
     qr_payway: str = ""
+    #: Whether money that went back is proven on paper as well.
+    prints_refunds: bool = True
     #: Whether the host reports delivery.
     reports_delivery: bool = False
 
@@ -226,6 +229,7 @@ TABLE: Table[SaleState, Sale] = {
         OfferDue: Row(_S.AWAITING_PAYMENT),
         AttemptOffered: Row(_S.AWAITING_PAYMENT, (_print_qr,)),
         AttemptPaid: Row(_S.PAID, (_disarm, _print, _waive_delivery)),
+        OfferClosing: Row(_S.AWAITING_PAYMENT),
         OfferEnded: Row(_S.AWAITING_PAYMENT),
         LastOfferEnded: Row(_S.CANCELED),
         AttemptRefused: Row(_S.CANCELED, (_disarm,)),

@@ -32,6 +32,9 @@ OFFER_SHORTEST = Duration(10_000)
 HOLD_LONGEST = Duration(30_000)
 #: A refund that the gateway refuses for now (the merchant's balance) is tried again after this.
 BLOCKED_RETRY = Duration(HOUR)
+#: A request without a clear answer may be held up in the network for so long, and be carried out then: before that
+#: nobody is told that a refund was refused.
+LATE_REQUEST = Duration(120_000)
 #: A reversal that is open for so long is shown to a person; it goes on all the same.
 REVERSAL_ATTENTION_AFTER = Duration(300_000)
 #: After a restart an order is not given up at once, even when its window is over: this is what one query takes where

@@ -47,6 +47,7 @@ class SaleDefaults:
     receipt: bool
     qr_payway: str
     delivery: str  # "none" | "confirm"
+    refund_slips: bool
 
 
 # --- bodies ----------------------------------------------------------------------------------------------------------
@@ -72,7 +73,7 @@ def decode_sale_request(body: bytes, defaults: SaleDefaults) -> SaleOrder:
         _check_text(field, text or "")
     if not wanted.subject.strip():
         raise _wrong("subject", "expected more than blanks")
-    methods = defaults.methods if wanted.methods is None else _methods(wanted.methods)
+    methods = _methods(defaults.methods if wanted.methods is None else wanted.methods)
     qr_payway = _qr_payway(wanted.payway, defaults) if "qr" in methods else ""
     return SaleOrder(
         reference=Reference(wanted.reference),
@@ -89,6 +90,7 @@ def decode_sale_request(body: bytes, defaults: SaleDefaults) -> SaleOrder:
         ),
         wants_receipt=defaults.receipt if wanted.receipt is None else wanted.receipt,
         qr_payway=qr_payway,
+        prints_refunds=defaults.refund_slips,
         reports_delivery=(wanted.delivery or defaults.delivery) == "confirm",
     )
 

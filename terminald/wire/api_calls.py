@@ -7,6 +7,8 @@ from typing import Final, Literal
 import msgspec
 
 from terminald.wire import api_shapes as shapes
+from terminald.wire.api_report import PrintedSlip, Report
+from terminald.wire.api_story import LANGUAGES, Evidence, Explanation
 
 #: Sales on one page: a full page stays under 1 MiB, and is built between two scans.
 MAX_LIMIT: Final = 200
@@ -42,7 +44,9 @@ _BODY_PROBLEMS: Final = ("invalid_json", "body_timeout", "body_too_large", "unsu
 #: What any call can answer.
 COMMON_PROBLEMS: Final = ("invalid_request", "internal_error", "overloaded", "stopping")
 
+_DAY: Final = Parameter(name="day", description="YYYY-MM-DD, of the gateway; today when missing")
 _TIME: Final = "RFC 3339 with offset, for the sale's creation"
+_LANGUAGE: Final = Parameter(name="language", description="of the sentences; en when missing", values=LANGUAGES)
 
 CALLS: Final = (
     ApiCall(
@@ -185,6 +189,43 @@ CALLS: Final = (
         takes=shapes.EmptyRequest,
         gives={200: shapes.Sale},
         problems=(*_BODY_PROBLEMS, "not_found", "nothing_to_print", "printer_off", "journal_failed"),
+    ),
+    ApiCall(
+        id="explain",
+        method="GET",
+        path="/v1/sales/{id}/explanation",
+        summary="Explain one sale in plain sentences: what is certain, what is not, what happens next, what to do.",
+        gives={200: Explanation},
+        parameters=(_LANGUAGE,),
+        problems=("not_found", "journal_failed"),
+    ),
+    ApiCall(
+        id="get_evidence",
+        method="GET",
+        path="/v1/sales/{id}/evidence",
+        summary="Show all that the gateway's customer service may ask for about one sale, without keys and codes.",
+        gives={200: Evidence},
+        parameters=(_LANGUAGE,),
+        problems=("not_found", "journal_failed"),
+    ),
+    ApiCall(
+        id="get_report",
+        method="GET",
+        path="/v1/report",
+        summary="Add up one business day of the gateway: by provider what was sold and returned, and what is in doubt.",
+        gives={200: Report},
+        parameters=(_DAY, Parameter(name="sales", description="true: name every sale of the day", type="boolean")),
+        problems=("journal_failed",),
+    ),
+    ApiCall(
+        id="print_report",
+        method="POST",
+        path="/v1/report/print",
+        summary="Print the closing slip of one business day now.",
+        takes=shapes.EmptyRequest,
+        gives={200: PrintedSlip},
+        parameters=(_DAY,),
+        problems=(*_BODY_PROBLEMS, "printer_off", "journal_failed"),
     ),
     ApiCall(
         id="get_status",

@@ -240,10 +240,11 @@ class SaleList(Struct, frozen=True, kw_only=True):
 
 
 class OrderLook(Struct, frozen=True, kw_only=True):
-    """What the gateway said of one attempt."""
+    """What the gateway said of one attempt; net is what the merchant has of it now, null where it did not say."""
 
     client_sn: str
     answer: str
+    net: Amount | None = None
 
 
 class QueriedSale(Struct, frozen=True, kw_only=True):

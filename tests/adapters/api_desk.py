@@ -22,12 +22,17 @@ from terminald.adapters.ports import (
 )
 from terminald.config import ApiConfig
 from terminald.core.book import SaleView
+from terminald.core.events import JobSent, PrintAnswer
 from terminald.core.ids import SaleId, WallTime
 from terminald.core.money import Fen
 from terminald.core.refund_table import Refund, RefundKind, RefundState
+from terminald.core.report import DayReport
 from terminald.core.sale_table import SaleOrder
+from terminald.core.story import Dossier
 from terminald.errors import ApiError
+from tests.core.story_samples import paid
 from tests.wire.api_samples import DEFAULTS, MORNING, NOW, open_view, refund
+from tests.wire.report_samples import day_report
 
 KEY = KeyStatus(state="fresh", age_s=60, rotated_at=MORNING, next_checkin=WallTime(MORNING + 1_000), attention=None)
 STATUS = Status(
@@ -136,6 +141,18 @@ class FakeDesk:
     async def print_copy(self, name: str) -> SaleView:
         await self._enter("print_copy", name)
         return self._find(name)
+
+    async def dossier(self, name: str) -> Dossier:
+        await self._enter("dossier", name)
+        return replace(paid().dossier(), view=self._find(name))
+
+    async def report(self, day: int | None) -> DayReport:
+        await self._enter("report", day)
+        return day_report()
+
+    async def print_report(self, day: int | None) -> PrintAnswer:
+        await self._enter("print_report", day)
+        return JobSent(evidence="sent")
 
     async def check_in(self) -> KeyStatus:
         await self._enter("check_in")

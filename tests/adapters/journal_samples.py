@@ -33,13 +33,22 @@ class Shop:
         self._count = count
 
     def apply(self, stimulus: Stimulus) -> tuple[Command, ...]:
-        done = ledger.advance(self.book, stimulus, now=self.now, rules=RULES)
+        self._count += 1
+        fresh = ClientSn(f"q-{self._count:04}")
+        done = ledger.advance(self.book, stimulus, now=self.now, rules=RULES, fresh=fresh)
         if done.records:
             entries = tuple(
                 Entry(record=one, topic=one.kind if one.kind != "attempt" else "", body=one.after.encode())
                 for one in done.records
             )
-            batch = Batch(now=self.now, sales=done.sales, attempts=done.attempts, jobs=done.jobs, entries=entries)
+            batch = Batch(
+                now=self.now,
+                sales=done.sales,
+                attempts=done.attempts,
+                refunds=done.refunds,
+                jobs=done.jobs,
+                entries=entries,
+            )
             self.seq = self._commit(batch)
             self.book = books.prune(stimuli.merge(self.book, done), self.now.instant)
         for command in done.commands:

@@ -71,8 +71,8 @@ def test_the_calls_about_a_sale_reach_the_desk(tmp_path: Path) -> None:
             ]
         assert [answer.status_code for answer in answers] == [200] * 5
         assert answers[3].json()["orders"] == [
-            {"client_sn": "A1", "answer": "paid"},
-            {"client_sn": "A2", "answer": "unanswered"},
+            {"client_sn": "A1", "answer": "paid", "net": None},
+            {"client_sn": "A2", "answer": "unanswered", "net": None},
         ]
         assert answers[3].json()["sale"] == answers[1].json()
         assert [call[0] for call in desk.calls] == ["present_code", "cancel", "cancel", "query", "print_copy"]

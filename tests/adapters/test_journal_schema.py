@@ -127,6 +127,7 @@ def test_the_first_schema_becomes_the_newest(first: Path, tmp_path: Path) -> Non
 def test_lists_are_found_by_an_index(first: Path, wanted: SaleFilter) -> None:
     """A person who looks at a list does not keep the next payment waiting while years of sales are read."""
     statements: list[str] = []
+    SqliteJournal(first).close()
     with closing(sqlite3.connect(first)) as connection:
         connection.set_trace_callback(statements.append)
         journal_rows.list_sales(connection, wanted)

@@ -86,7 +86,7 @@ def _template() -> _Template:
     entries: list[Entry] = []
     now = Now(instant=Instant(0), wall=WallTime(0))
     for stimulus in told:
-        done = ledger.advance(book, stimulus, now=now, rules=rules)
+        done = ledger.advance(book, stimulus, now=now, rules=rules, fresh=ClientSn("unused"))
         after = stimuli.merge(book, done)
         entries += entries_of(book, after, done, now)
         book = after

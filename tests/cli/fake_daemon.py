@@ -1,5 +1,6 @@
 """A stand-in for the daemon on its Unix socket: it answers what a test tells it to, byte for byte."""
 
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -27,6 +28,17 @@ def stream(body: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n" + body
 
 
+def whole_request(connection: socket.socket) -> bytes:
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += connection.recv(65_536)
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)^content-length: (\d+)", head, re.MULTILINE)
+    while length and len(body) < int(length[1]):
+        body += connection.recv(65_536)
+    return head + b"\r\n\r\n" + body
+
+
 @dataclass
 class FakeDaemon:
     """Answers one request on each connection, in order; after the last one it hangs up without a word."""
@@ -42,10 +54,7 @@ class FakeDaemon:
             except OSError:
                 return
             with connection:
-                head = connection.recv(65_536)
-                while b"\r\n\r\n" not in head:
-                    head += connection.recv(65_536)
-                self.requests.append(head)
+                self.requests.append(whole_request(connection))
                 if self.answers:
                     connection.sendall(self.answers.pop(0))
 
@@ -55,6 +64,7 @@ def fake_daemon(directory: Path, *answers: bytes) -> Iterator[FakeDaemon]:
     """Serve until this is left; ``terminald.toml`` in the directory leads to it."""
     made = FakeDaemon(path=directory / "api.sock", answers=list(answers))
     (directory / "terminald.toml").write_text(f'[api]\nsocket = "{made.path}"\n')
+    made.path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(made.path))
         listener.listen()

@@ -15,13 +15,16 @@ import pytest
 
 from terminald.__main__ import main
 from terminald.adapters.clock import wall_ms
+from terminald.adapters.ports import Batch
 from terminald.adapters.state_directory import lock
 from terminald.app_activation import doubtful_activations, mask_code
 from terminald.core.ids import Secret, WallTime
+from terminald.core.refund_table import RefundState
 from terminald.simulator.gateway import Fault
 from tests.adapters.journal_samples import Shop
 from tests.cli.simulated_gateway import VENDOR_KEY, RunningGateway, running_gateway
 from tests.cli.terminal_files import journal_of, outcomes, terminal_of, tries_of, write_config
+from tests.wire.api_samples import NOW, paid_view, refund
 
 CODE = "48217366"
 TLS = Path(__file__).parent.parent / "data" / "tls"
@@ -378,7 +381,22 @@ def test_an_identity_with_open_orders_is_given_up_by_a_person_only(
     journal.close()
     monkeypatch.setattr("sys.stdin", io.StringIO("no\n"))
     assert activate(config, CODE, "--replace", "--yes") == 1
-    assert "1 order(s) of terminal" in capsys.readouterr().err
+    assert "1 order(s) or refund(s) of terminal" in capsys.readouterr().err
+    assert len(gateway.world.view().terminals) == 1
+
+
+def test_an_identity_with_money_on_its_way_back_is_given_up_by_a_person_only(
+    config: Path, gateway: RunningGateway, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I5: a new terminal may not be allowed to refund the orders of the old one."""
+    assert activate(config, CODE) == 0
+    paid, journal = paid_view(), journal_of(config)
+    under_way = refund(state=RefundState.PROVING)
+    journal.commit(Batch(now=NOW, sales=(paid.sale,), attempts=paid.attempts, refunds=(under_way,)))
+    journal.close()
+    monkeypatch.setattr("sys.stdin", io.StringIO("no\n"))
+    assert activate(config, CODE, "--replace", "--yes") == 1
+    assert "1 order(s) or refund(s) of terminal" in capsys.readouterr().err
     assert len(gateway.world.view().terminals) == 1
 
 

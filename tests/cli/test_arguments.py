@@ -10,11 +10,19 @@ import pytest
 import terminald
 from terminald.__main__ import main
 from terminald.cli.arguments import dispatch, parse
+from terminald.wire.api_shapes import ShownState
+from terminald.wire.openapi import EVENTS
 
 COMMANDS = [
-    *("run", "check", "activate", "adopt", "status", "sell", "cancel", "query", "sales", "show", "receipt", "events"),
-    *("checkin", "doctor", "metrics", "demo", "simulate"),
+    *("run", "check", "activate", "adopt", "doctor", "status", "checkin", "metrics"),
+    *("sell", "cancel", "query", "sales", "show", "explain", "attention", "receipt", "report", "events"),
+    *("delivered", "undelivered", "refund", "revoke"),
+    *("demo", "simulate"),
 ]
+ABOUT_A_SALE = (
+    *("cancel", "query", "show", "explain", "attention", "receipt"),
+    *("delivered", "undelivered", "refund", "revoke"),
+)
 Capture = pytest.CaptureFixture[str]
 
 
@@ -48,6 +56,15 @@ def test_version(capsys: Capture) -> None:
         ["sell", "3.505"],
         ["sell", "1", "--code", "130812345678901147"],
         ["sell", "1", "--method", "cash"],
+        ["sell", "1", "--delivery", "maybe"],
+        *[[command] for command in ABOUT_A_SALE],
+        ["refund", "order-1", "0"],
+        ["refund", "order-1", "1", "2"],
+        ["refund", "order-1", "--reason", "x"],
+        ["revoke", "order-1", "1"],
+        ["delivered", "order-1", "1"],
+        ["undelivered", "order-1", "3.505"],
+        ["attention", "order-1", "--reason"],
         ["sales", "--limit", "0"],
         ["sales", "--limit", "201"],
         ["sales", "--state", "unknown"],
@@ -65,11 +82,29 @@ def test_wrong_usage_ends_with_2(arguments: list[str], capsys: Capture) -> None:
     assert "usage: terminald" in said.out + said.err
 
 
+@pytest.mark.parametrize("command", [["sell"], ["refund", "x"], ["undelivered", "x"]], ids=" ".join)
 @pytest.mark.parametrize(("text", "fen"), [("3.50", 350), ("3", 300), ("350fen", 350)])
-def test_amounts_are_yuan_or_fen(text: str, fen: int) -> None:
-    args = parse(["sell", text])
+def test_amounts_are_yuan_or_fen(text: str, fen: int, command: list[str]) -> None:
+    args = parse([*command, text])
     assert not isinstance(args, int)
     assert args.amount == fen
+
+
+@pytest.mark.parametrize("command", ["refund", "undelivered"])
+def test_without_an_amount_all_that_is_left_is_meant(command: str) -> None:
+    args = parse([command, "x"])
+    assert not isinstance(args, int)
+    assert args.amount is None
+
+
+def test_what_can_be_asked_for_is_what_the_api_has() -> None:
+    """Written out, because reading the arguments imports nothing heavy."""
+    for state in ShownState:
+        assert not isinstance(parse(["sales", "--state", state.value]), int)
+    for topic in EVENTS:
+        assert not isinstance(parse(["events", "--topic", topic]), int)
+    for delivery in ("none", "confirm"):
+        assert not isinstance(parse(["sell", "1", "--method", "qr", "--method", "scan", "--delivery", delivery]), int)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +140,7 @@ def test_simulators_get_their_own_arguments(capsys: Capture) -> None:
 
 def test_every_command_has_code(tmp_path: Path, capsys: Capture) -> None:
     missing = str(tmp_path / "none.toml")
-    rest = {"sell": ["1"], "cancel": ["x"], "query": ["x"], "show": ["x"], "receipt": ["x"]}
+    rest = {"sell": ["1"]} | {command: ["x"] for command in ABOUT_A_SALE}
     for command in COMMANDS:
         if command not in ("demo", "simulate"):
             args = parse([command, *rest.get(command, []), "--config", missing])

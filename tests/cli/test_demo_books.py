@@ -3,7 +3,7 @@
 import msgspec
 
 from terminald.cli.demo_books import compare, rows, verdict
-from terminald.core.sale_table import SaleState
+from terminald.core.sale_table import DeliveryState
 from terminald.simulator.gateway import BooksView, OrderView
 from terminald.simulator.gateway_view import Totals
 from terminald.wire import api_shapes as shapes
@@ -13,7 +13,7 @@ def sale(reference: str, *client_sns: str, paid: int) -> shapes.Sale:
     return shapes.Sale(
         id=f"id-{reference}",
         reference=reference,
-        state=SaleState.COMPLETED if paid else SaleState.CANCELED,
+        state=shapes.ShownState.COMPLETED if paid else shapes.ShownState.CANCELED,
         amount=350,
         subject="Cola",
         methods=("scan",),
@@ -36,7 +36,7 @@ def sale(reference: str, *client_sns: str, paid: int) -> shapes.Sale:
         paid=paid,
         returned=0,
         refunds=(),
-        delivery=shapes.Delivery(required=False, state="none", deadline=None),
+        delivery=shapes.Delivery(required=False, state=DeliveryState.NONE, deadline=None),
         receipt="off",
         reason=None,
         attention=None,

@@ -9,12 +9,12 @@ from terminald.core.tables import M, Row, S
 _NAMES_PER_LINE = 3
 
 
-def mermaid(table: Mapping[S, Mapping[type[Event], Row[S, M]]], initial: S) -> str:
+def mermaid(table: Mapping[S, Mapping[type[Event], Row[S, M]]], *initial: S) -> str:
     """Return the text of a ``stateDiagram-v2``: one line for each arrow, labelled with the events that take it.
 
     States and events stand in the order of the table, so that the same table always gives the same text.
     """
-    lines = ["stateDiagram-v2", f"    [*] --> {initial.value}"]
+    lines = ["stateDiagram-v2", *(f"    [*] --> {state.value}" for state in initial)]
     for state, rows in table.items():
         arrows: dict[S, list[str]] = {}
         for event, row in rows.items():

@@ -102,12 +102,6 @@ class Gateway:
                 order.pay(now, with_time=which == 2)
                 return events.PayConfirmed(facts=_facts(order))
 
-    def void(self, command: GatewayCommand, other: GatewayCommand) -> bool:
-        """Whether a request that is still on its way is refused as well, because this one was."""
-        if isinstance(command, RefundOrder) and isinstance(other, RefundOrder):
-            return (command.client_sn, command.request_no) == (other.client_sn, other.request_no)
-        return isinstance(other, ReverseOrder | RevokeOrder) and command.client_sn == other.client_sn
-
 
 def _facts(order: Order) -> OrderFacts:
     return OrderFacts(net_amount=order.kept, client_tsn=order.latest, finish_time=order.finish_time)

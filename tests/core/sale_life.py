@@ -10,7 +10,7 @@ from terminald.core.tables import Wakeup
 from tests.core.machine_builders import CLIENT_SN, CODE, NOON, ORDER, RULES, SALE_ID, after, until
 
 #: The first, second, third … QR order.
-OFFERS = tuple(ClientSn(f"qr-{number}") for number in range(1, 10))
+OFFERS = tuple(ClientSn(f"qr-{number}") for number in range(1, 30))
 SECOND_SN = ClientSn("t-0002")
 PAID = AttemptPaid(client_sn=CLIENT_SN)
 

@@ -5,6 +5,7 @@ import pytest
 from terminald.core.attempt_table import AttemptState
 from terminald.core.custody_table import CustodyState
 from terminald.core.events import LastLookDue, LookDue, PollDue, RetryDue, SendDue
+from terminald.core.refund_table import RefundState
 from terminald.core.sale_table import SaleState
 from terminald.core.spool import JobState
 from terminald.core.tables import Row, Table
@@ -19,7 +20,7 @@ def test_the_document_shows_every_machine_as_its_table_is() -> None:
     assert with_diagrams(TEXT, drawn()) == TEXT, "run: python -m tests.core.write_diagrams"
 
 
-@pytest.mark.parametrize("states", [AttemptState, SaleState, JobState, CustodyState])
+@pytest.mark.parametrize("states", [AttemptState, SaleState, RefundState, JobState, CustodyState])
 def test_the_document_says_what_every_state_means(states: type[Enum]) -> None:
     for state in states:
         assert f"| `{state.value}` |" in TEXT
@@ -46,5 +47,5 @@ def test_arrows_are_grouped_and_keep_the_order_of_the_table() -> None:
 
 
 def test_a_marker_without_a_diagram_is_an_error() -> None:
-    with pytest.raises(KeyError, match="refund"):
-        with_diagrams("<!-- diagram: refund -->\n<!-- end -->", drawn())
+    with pytest.raises(KeyError, match="nothing"):
+        with_diagrams("<!-- diagram: nothing -->\n<!-- end -->", drawn())

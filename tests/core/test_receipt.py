@@ -10,6 +10,7 @@ from terminald.core.receipt import (
     MIN_COLUMNS,
     Goods,
     Line,
+    QrMark,
     Receipt,
     display_width,
     layout,
@@ -18,6 +19,11 @@ from terminald.core.receipt import (
     sanitize,
     wrap,
 )
+
+
+def lines_of(receipt: Receipt, *, columns: int) -> tuple[Line, ...]:
+    return tuple(mark for mark in layout(receipt, columns=columns) if isinstance(mark, Line))
+
 
 SALE = Receipt(
     kind="sale",
@@ -133,17 +139,17 @@ def test_an_english_copy_with_goods_on_wide_paper() -> None:
 
 
 def test_the_heading_and_the_amount_are_large_where_they_fit() -> None:
-    large = [line.text for line in layout(SALE, columns=32) if line.double]
+    large = [line.text for line in lines_of(SALE, columns=32) if line.double]
     assert large == ["自助售货", "￥3.50"]
     long = replace(SALE, header=("A shop with a rather long name",), amount=9_999_999_999)
-    lines = layout(long, columns=24)
+    lines = lines_of(long, columns=24)
     assert not any(line.double for line in lines)
     assert Line(text="A shop with a rather", align="center", bold=True) in lines
     assert Line(text="￥99999999.99", align="center", bold=True) in lines
 
 
 def test_a_receipt_without_header_begins_with_its_title() -> None:
-    assert layout(replace(SALE, header=()), columns=32)[0].text == "支付凭证"
+    assert lines_of(replace(SALE, header=()), columns=32)[0].text == "支付凭证"
 
 
 def test_more_goods_than_fit_are_counted() -> None:
@@ -156,7 +162,7 @@ def test_more_goods_than_fit_are_counted() -> None:
 
 def test_a_cost_without_room_beside_its_name_goes_below() -> None:
     goods = (Goods(name="x" * 32, quantity=1, price=100), Goods(name="y", quantity=10**15, price=10**17))
-    lines = layout(replace(SALE, goods=goods), columns=32)
+    lines = lines_of(replace(SALE, goods=goods), columns=32)
     at = lines.index(Line(text="x" * 32))
     assert lines[at + 1] == Line(text="1.00", align="right")
     assert render_text(lines[at + 1 : at + 2], 32) == " " * 28 + "1.00\n"
@@ -164,7 +170,7 @@ def test_a_cost_without_room_beside_its_name_goes_below() -> None:
 
 
 def test_a_value_longer_than_a_line_is_indented_below_its_label() -> None:
-    lines = layout(replace(SALE, subject="word " * 12), columns=32)
+    lines = lines_of(replace(SALE, subject="word " * 12), columns=32)
     at = lines.index(Line(text="商品"))
     assert [line.text for line in lines[at + 1 : at + 4]] == ["  word word word word word word"] * 2 + [
         "交易时间     2024-05-01 12:34:56"
@@ -212,9 +218,30 @@ def test_too_few_columns_are_refused() -> None:
         layout(SALE, columns=MIN_COLUMNS - 1)
 
 
+def test_a_qr_says_with_what_and_until_when_and_that_it_proves_nothing() -> None:
+    qr = replace(SALE, kind="qr", qr_content="https://qr.example/1", pay_before="12:38:56", sn="", time="")
+    marks = layout(qr, columns=32)
+    assert marks.count(QrMark(content="https://qr.example/1")) == 1
+    text = render_text(marks, 32)
+    for part in (
+        "扫码支付",
+        "请用微信支付扫一扫付款",
+        "请在 12:38:56 前付款",
+        "本单不是付款凭证",
+        "https://qr.example/1",
+    ):
+        assert part in text
+
+
+def test_the_slip_of_a_refund_says_what_went_back_and_where() -> None:
+    text = render_text(layout(replace(SALE, kind="refund", language="en", refund_no="r1"), columns=32), 32)
+    for part in ("Refund receipt", "Returned to WeChat Pay", "Refund no.", "r1"):
+        assert part in text
+
+
 @given(receipts, columns)
 def test_no_line_is_wider_than_the_paper_or_holds_a_control(receipt: Receipt, width: int) -> None:
-    for line in layout(receipt, columns=width):
+    for line in lines_of(receipt, columns=width):
         assert display_width(line.text) * (2 if line.double else 1) <= width
         assert line.text.isprintable() or "\u3000" in line.text
         assert line.align in ("left", "center", "right")

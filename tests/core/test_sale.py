@@ -8,7 +8,6 @@ from terminald.core import sale as sales
 from terminald.core.commands import (
     AbandonAttempt,
     ArmScanners,
-    Command,
     DisarmScanners,
     EnqueuePrint,
     GatewayCommand,
@@ -16,74 +15,70 @@ from terminald.core.commands import (
     TellSale,
 )
 from terminald.core.events import (
+    AttemptOffered,
     AttemptPaid,
     AttemptRefused,
     AttemptReversing,
     AttemptUnpaid,
     CancelRequested,
+    ChargeEnded,
+    CodeBesideOffer,
     CodeScanned,
     Event,
+    LastOfferEnded,
+    OfferClosing,
+    OfferEnded,
+    OfferWithdrawn,
     PowerReturned,
     PresentationExpired,
     Recovered,
     ShutdownRequested,
 )
-from terminald.core.ids import ClientSn, Instant
+from terminald.core.ids import Instant
 from terminald.core.money import Fen
-from terminald.core.return_events import DeliveryWaived
-from terminald.core.sale_table import TABLE, Sale, SaleState
-from terminald.core.schedule import HOUR, SECOND, Now
-from terminald.core.tables import Wakeup
+from terminald.core.return_events import (
+    AllReturned,
+    DeliveryLapsed,
+    DeliveryOverdue,
+    DeliveryWaived,
+    DeliveryWindowClosed,
+    RefundDone,
+    RefundFailed,
+    ReturnBegun,
+    ReturnDropped,
+    ReturnFailed,
+)
+from terminald.core.sale_table import TABLE, DeliveryState, Sale, SaleState
+from terminald.core.schedule import HOUR
+from terminald.core.tables import Attention, Wakeup
 from terminald.errors import IllegalTransition
 from tests.core.machine_builders import (
     AMOUNT,
+    BOTH_ORDER,
     CLIENT_SN,
     CODE,
     EVENT_TYPES,
     NOON,
     ORDER,
+    QR_ORDER,
+    REFUND_ID,
     RULES,
     SALE_ID,
     after,
     make_event,
 )
+from tests.core.sale_life import OFFERS, PAID, SECOND_SN, SaleLife, scanned, unpaid
 
 S = SaleState
-SECOND_SN = ClientSn("t-0002")
-FINAL = {S.COMPLETED, S.CANCELED}
+FINAL = {S.COMPLETED, S.CANCELED, S.RETURNED}
+REPORTING = replace(ORDER, reports_delivery=True)
 
 
-class SaleLife:
-    """A sale and its clock."""
-
-    def __init__(self, *history: Event) -> None:
-        self.now: Now = NOON
-        self.sale: Sale
-        self.sale, self.opening = sales.begin(SALE_ID, ORDER, now=NOON, rules=RULES)
-        for event in history:
-            self.tell(event)
-
-    def tell(self, event: Event, *, later: int = SECOND) -> tuple[Command, ...]:
-        self.now = after(self.now, later)
-        self.sale, commands = sales.step(self.sale, event, now=self.now)
-        return commands
-
-    def is_in(self, state: SaleState) -> bool:
-        return self.sale.state is state
-
-
-def scanned(client_sn: ClientSn = CLIENT_SN) -> CodeScanned:
-    return CodeScanned(client_sn=client_sn, code=CODE, digest="d1")
-
-
-def unpaid(reason: str = "declined") -> AttemptUnpaid:
-    return AttemptUnpaid(client_sn=CLIENT_SN, reason=reason)
-
-
+RETURN_BEGUN = ReturnBegun(refund_id=REFUND_ID, amount=AMOUNT)
+ALL_RETURNED = AllReturned(refund_id=REFUND_ID, amount=AMOUNT)
 REVERSING = AttemptReversing(client_sn=CLIENT_SN, reason="expired")
-PAID = AttemptPaid(client_sn=CLIENT_SN)
 
-#: How a sale comes into each state.
+#: How a sale comes into each state that one with codes alone has.
 HISTORIES: dict[SaleState, tuple[Event, ...]] = {
     S.AWAITING_PAYMENT: (),
     S.PROCESSING: (scanned(),),
@@ -91,6 +86,8 @@ HISTORIES: dict[SaleState, tuple[Event, ...]] = {
     S.COMPLETED: (scanned(), PAID, DeliveryWaived()),
     S.CANCELING: (scanned(), REVERSING),
     S.CANCELED: (CancelRequested(),),
+    S.RETURNING: (scanned(), PAID, DeliveryWaived(), RETURN_BEGUN),
+    S.RETURNED: (scanned(), PAID, DeliveryWaived(), RETURN_BEGUN, ALL_RETURNED),
 }
 
 
@@ -229,27 +226,53 @@ def test_the_hosts_cancel_comes_too_late_for_a_paid_sale() -> None:
 
 
 def test_states_say_what_they_are() -> None:
-    assert set(TABLE) == set(S) == set(HISTORIES)
+    assert set(TABLE) == set(S) == set(HISTORIES) | {S.SWITCHING}
     assert {state for state in S if state.is_final} == FINAL
-    assert {state for state in S if state.is_with_customer} == {S.AWAITING_PAYMENT, S.PROCESSING}
+    assert {state for state in S if state.is_with_customer} == {S.AWAITING_PAYMENT, S.SWITCHING, S.PROCESSING}
+    assert {state.shown for state in S} == {state.value for state in S} - {"switching"}
     assert all(SaleLife(*history).is_in(state) for state, history in HISTORIES.items())
 
 
 def test_paid_is_entered_on_the_word_of_an_attempt_and_never_left_for_canceled() -> None:
     """I3, I4."""
     outside = {(state, event) for state, rows in TABLE.items() for event, row in rows.items() if row.to is S.PAID}
-    assert {pair for pair in outside if pair[0] is not S.PAID} == {(S.PROCESSING, AttemptPaid)}
-    for state in (S.PAID, S.COMPLETED):
-        assert {row.to for row in TABLE[state].values()} <= {S.PAID, S.COMPLETED}
+    taken = {S.PAID, S.COMPLETED, S.RETURNING, S.RETURNED}
+    assert {pair for pair in outside if pair[0] not in taken} == {
+        (S.AWAITING_PAYMENT, AttemptPaid),
+        (S.SWITCHING, AttemptPaid),
+        (S.PROCESSING, AttemptPaid),
+    }
+    for state in taken:
+        assert {row.to for row in TABLE[state].values()} <= taken
+    for state in set(S) - taken:
+        assert {event for event, row in TABLE[state].items() if row.to in taken} <= {AttemptPaid}
     assert {row.to for row in TABLE[S.CANCELED].values()} == {S.CANCELED}
     assert {row.to for row in TABLE[S.CANCELING].values()} == {S.CANCELING, S.CANCELED}
 
 
 def test_a_sale_with_the_gateway_is_canceled_by_its_attempt_only() -> None:
     """I3: no word of the host, of time or of a restart ends what may have moved money."""
-    for state in (S.PROCESSING, S.CANCELING):
+    for state in (S.SWITCHING, S.PROCESSING, S.CANCELING):
         causes = {event for event, row in TABLE[state].items() if row.to in (S.CANCELED, S.AWAITING_PAYMENT)}
         assert causes <= {AttemptUnpaid, AttemptRefused}
+
+
+def test_returned_is_entered_when_nothing_is_left_and_left_for_nothing() -> None:
+    """I9."""
+    causes = {(state, event) for state, rows in TABLE.items() for event, row in rows.items() if row.to is S.RETURNED}
+    assert {pair for pair in causes if pair[0] is not S.RETURNED} == {
+        (state, AllReturned) for state in (S.PAID, S.COMPLETED, S.RETURNING)
+    }
+    assert {row.to for row in TABLE[S.RETURNED].values()} == {S.RETURNED}
+
+
+def test_a_code_is_submitted_from_two_states_only() -> None:
+    """I1: where no QR order is open, and where one was and is proven unpaid."""
+    causes = {(state, event) for state, rows in TABLE.items() for event, row in rows.items() if row.to is S.PROCESSING}
+    assert {pair for pair in causes if pair[0] is not S.PROCESSING} == {
+        (S.AWAITING_PAYMENT, CodeScanned),
+        (S.SWITCHING, OfferEnded),
+    }
 
 
 def test_every_state_can_reach_an_end() -> None:
@@ -259,36 +282,66 @@ def test_every_state_can_reach_an_end() -> None:
     assert reaches_end == set(S)
 
 
-@given(
+#: What the same event can mean in a sale, beside itself.
+MEANINGS: dict[type[Event], set[type[Event]]] = {
+    CodeScanned: {CodeBesideOffer},
+    PresentationExpired: {OfferWithdrawn},
+    CancelRequested: {OfferWithdrawn},
+    ShutdownRequested: {OfferWithdrawn},
+    PowerReturned: {OfferWithdrawn, DeliveryOverdue, DeliveryLapsed},
+    DeliveryWindowClosed: {DeliveryOverdue, DeliveryLapsed},
+    AttemptUnpaid: {OfferEnded, LastOfferEnded, ChargeEnded},
+    AttemptReversing: {OfferClosing},
+    RefundDone: {AllReturned},
+    RefundFailed: {ReturnFailed, ReturnDropped},
+    ReturnFailed: {ReturnDropped},
+}
+#: Asked for of the QR order that is open: told only where there is one.
+OF_AN_OFFER = (AttemptOffered, CodeBesideOffer, OfferWithdrawn)
+
+
+snapshots = st.builds(
+    replace,
+    st.just(SaleLife(scanned()).sale),
     state=st.sampled_from(S),
+    order=st.sampled_from([ORDER, QR_ORDER, BOTH_ORDER, REPORTING]),
+    offer=st.none() | st.sampled_from([OFFERS[0], CLIENT_SN]),
+    offers=st.integers(0, 5),
+    delivery=st.sampled_from(DeliveryState),
+    attention=st.none() | st.just(Attention(code="delivery_overdue", since=NOON.instant)),
+    whole=st.none() | st.just(REFUND_ID),
     paid=st.sampled_from([Fen(0), AMOUNT]),
+    returned=st.sampled_from([Fen(0), Fen(100)]),
     reason=st.sampled_from(["", "declined", "host"]),
     window_ends=st.integers(0, 10**9).map(Instant),
-    closed=st.booleans(),
-)
-def test_every_state_takes_or_refuses_every_event(
-    state: SaleState, paid: Fen, reason: str, window_ends: Instant, *, closed: bool
-) -> None:
-    sale = replace(
-        SaleLife(scanned()).sale,
-        state=state,
-        paid=paid,
-        reason=reason,
-        window_ends=window_ends,
-        closed_at=NOON.wall if closed else None,
-    )
-    now = after(NOON, HOUR)
+    closed_at=st.none() | st.just(NOON.wall),
+).filter(lambda sale: sale.state is not S.SWITCHING or sale.offer is not None)
+
+
+@given(sale=snapshots, returns_overdue=st.booleans())
+def test_every_state_takes_or_refuses_every_event(sale: Sale, *, returns_overdue: bool) -> None:
+    now, rules = after(NOON, HOUR), replace(RULES, returns_overdue=returns_overdue)
     for kind in EVENT_TYPES:
-        row = TABLE[state].get(kind)
-        if row is None:
-            with pytest.raises(IllegalTransition) as refusal:
-                sales.step(sale, make_event(kind), now=now)
-            assert (refusal.value.state, refusal.value.event) == (state.value, kind.__name__)
+        if kind in OF_AN_OFFER and sale.offer is None:
             continue
-        taken, commands = sales.step(sale, make_event(kind), now=now)
-        assert taken.state is row.to
+        meanings = {kind} | MEANINGS.get(kind, set())
+        rows = {meaning: TABLE[sale.state][meaning] for meaning in meanings if meaning in TABLE[sale.state]}
+        if not rows:
+            with pytest.raises(IllegalTransition) as refusal:
+                sales.step(sale, make_event(kind), now=now, rules=rules, fresh=SECOND_SN)
+            assert refusal.value.state == sale.state.value
+            assert refusal.value.event in {meaning.__name__ for meaning in meanings}
+            continue
+        try:
+            taken, commands = sales.step(sale, make_event(kind), now=now, rules=rules, fresh=SECOND_SN)
+        except IllegalTransition:
+            assert meanings > set(rows), "it is taken in one of its meanings at least"
+            continue
+        assert taken.state in {row.to for row in rows.values()}
         assert (taken.id, taken.order) == (sale.id, sale.order)
         assert not any(isinstance(command, GatewayCommand) for command in commands), "a sale asks no gateway"
         assert (taken.closed_at is not None) >= taken.state.is_final
-        assert (sales.next_wakeup(taken) is not None) == (taken.state is S.AWAITING_PAYMENT)
+        assert (sales.next_wakeup(taken) is not None) == (
+            taken.state is S.AWAITING_PAYMENT or (taken.state is S.PAID and taken.delivery_ends is not None)
+        )
         assert taken.updated_at == now.wall

@@ -12,6 +12,8 @@ from terminald.core.schedule import (
     HOUR,
     LAST_LOOK_WITHOUT_CLOCK,
     MINUTE,
+    OFFER_AGAIN,
+    OFFER_AGAIN_LONGEST,
     RETRY_FIRST,
     RETRY_LONGEST,
     SECOND,
@@ -20,6 +22,8 @@ from terminald.core.schedule import (
     day_end,
     late_looks,
     later,
+    offer_delay,
+    offer_poll,
     retry_delay,
 )
 from tests.core.machine_builders import NOON, RULES, after
@@ -53,6 +57,21 @@ def test_waits_double_and_stop_growing() -> None:
     assert [retry_delay(tries, 0.0) for tries in range(10)] == [
         seconds * SECOND for seconds in (2, 4, 8, 16, 32, 64, 128, 256, 300, 300)
     ]
+
+
+def test_a_qr_is_asked_about_often_at_first() -> None:
+    """ "Every 2 s for the first 30 s, then every 5 s" (documents, precreate)."""
+    assert [offer_poll(seconds * SECOND) // SECOND for seconds in (0, 29, 30, 31, 10**9)] == [2, 2, 5, 5, 5]
+
+
+def test_another_qr_is_offered_ever_later() -> None:
+    assert [offer_delay(offers, 0.0) // SECOND for offers in range(9)] == [1, 1, 2, 4, 8, 16, 30, 30, 30]
+
+
+@given(st.integers(0, 10**9), st.floats(0, 1, exclude_max=True))
+def test_the_wait_for_another_qr_is_bounded(offers: int, jitter: float) -> None:
+    """I11."""
+    assert OFFER_AGAIN <= offer_delay(offers, jitter) <= OFFER_AGAIN_LONGEST * 1.5
 
 
 @given(st.integers(0, 10**9), st.floats(0, 1, exclude_max=True))

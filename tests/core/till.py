@@ -4,11 +4,24 @@ from terminald.core import stimuli
 from terminald.core.attempt_table import AttemptState
 from terminald.core.book import Book, prune
 from terminald.core.events import CodeScanned, Event
-from terminald.core.ids import ClientSn, JobId, SaleId
+from terminald.core.ids import ClientSn, JobId, RefundId, SaleId
 from terminald.core.ledger import advance
+from terminald.core.money import Fen
+from terminald.core.refund import Asked
+from terminald.core.refund_table import RefundKind, RefundState
 from terminald.core.sale_table import SaleOrder, SaleState
 from terminald.core.schedule import Now
-from terminald.core.stimuli import Advance, OpenSale, Stimulus, ToAttempt, ToSale, merge
+from terminald.core.stimuli import (
+    Advance,
+    AskRefund,
+    CloseAttention,
+    OpenSale,
+    Stimulus,
+    ToAttempt,
+    ToRefund,
+    ToSale,
+    merge,
+)
 from tests.core.machine_builders import CLIENT_SN, CODE, NOON, ORDER, RULES, SALE_ID, after
 
 JOB_ID = JobId(f"{SALE_ID}-1")
@@ -49,6 +62,21 @@ class Till:
         """Tell its first attempt an event, or the completion of the command with this token."""
         return self.apply(ToAttempt(client_sn=CLIENT_SN, event=event, token=token), later=later)
 
+    def refund(self, event: Event, token: int | None = None, *, number: int = 1, later: int = 0) -> Advance:
+        """Tell a refund of the sale an event, or the completion of the command with this token."""
+        refund_id = RefundId(f"{SALE_ID}-r{number}")
+        return self.apply(ToRefund(refund_id=refund_id, event=event, token=token), later=later)
+
+    def ask(self, amount: int, kind: RefundKind = RefundKind.REFUND, *, is_owed: bool = False) -> Advance:
+        """Have the host ask for money back."""
+        return self.apply(
+            AskRefund(sale_id=SALE_ID, asked=Asked(kind=kind, amount=Fen(amount), reference="host", is_owed=is_owed))
+        )
+
+    def close(self) -> Advance:
+        """Have a person close the sale's attention."""
+        return self.apply(CloseAttention(sale_id=SALE_ID, reason="seen to"))
+
     def wake(self) -> Advance:
         """Let the next wake-up come."""
         due = stimuli.next_wakeup(self.book)
@@ -62,6 +90,10 @@ class Till:
     def attempt_state(self) -> AttemptState:
         """Return the first attempt's state."""
         return self.book.attempts[CLIENT_SN].state
+
+    def refund_states(self) -> list[RefundState]:
+        """Return the states of the sale's refunds, oldest first."""
+        return [one.state for one in self.book.refunds.values()]
 
 
 def selling(*answers: tuple[Event, int]) -> Till:

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import terminald
-from terminald.core import attempt_table, custody_table, sale, spool
+from terminald.core import attempt_table, custody_table, refund_table, sale_table, spool
 from terminald.core.attempt_table import AttemptState
 from terminald.core.custody_table import CustodyState
+from terminald.core.refund_table import RefundState
 from terminald.core.sale_table import SaleState
 from terminald.core.spool import JobState
 from tests.core.diagram import mermaid
@@ -20,8 +21,9 @@ _BLOCK = re.compile(r"(<!-- diagram: (?P<name>\w+) -->\n).*?(<!-- end -->)", re.
 def drawn() -> Mapping[str, str]:
     """Return the diagram of every machine, by the name that the document's markers give it."""
     return {
-        "attempt": mermaid(attempt_table.TABLE, AttemptState.SUBMITTING),
-        "sale": mermaid(sale.TABLE, SaleState.AWAITING_PAYMENT),
+        "attempt": mermaid(attempt_table.TABLE, AttemptState.SUBMITTING, AttemptState.HELD, AttemptState.OFFERING),
+        "sale": mermaid(sale_table.TABLE, SaleState.AWAITING_PAYMENT),
+        "refund": mermaid(refund_table.TABLE, RefundState.QUEUED),
         "custody": mermaid(custody_table.TABLE, CustodyState.UNPROVEN),
         "print": mermaid(spool.TABLE, JobState.QUEUED),
     }

@@ -5,7 +5,6 @@ come to rest, and the gateway's books are compared with what the host was told.
 """
 
 import asyncio
-import json
 import random
 import re
 from collections.abc import Awaitable, Callable, Coroutine
@@ -16,24 +15,28 @@ from typing import TypeVar
 from terminald.adapters.gateway_http import Credentials, HttpGateway
 from terminald.adapters.gateway_line import GatewaySettings
 from terminald.adapters.journal_sqlite import SqliteJournal
-from terminald.adapters.ports import Batch, SaleFilter
 from terminald.core import custody as custodies
 from terminald.core.attempt_table import AttemptState
 from terminald.core.book import SaleView
 from terminald.core.commands import OrderText
-from terminald.core.ids import Duration, Instant, Reference, Secret, WallTime
+from terminald.core.ids import ClientSn, Duration, Reference, Secret, WallTime
 from terminald.core.money import Fen
-from terminald.core.sale_table import SaleOrder, SaleState
-from terminald.core.schedule import Now, Rules
+from terminald.core.sale_table import DeliveryState, Sale, SaleOrder, SaleState
+from terminald.core.schedule import Rules
 from terminald.core.terminal import Terminal
 from terminald.engine import Engine
 from terminald.engine_commands import World
 from terminald.engine_desk import EngineDesk
 from terminald.errors import ApiError, IllegalTransition, JournalUnavailable
-from terminald.simulator.gateway import Fault, GatewayWorld
-from terminald.simulator.gateway_faults import FaultKind
+from terminald.simulator.gateway import GatewayWorld
+from terminald.simulator.gateway_world import DEFAULT_EPOCH_S, QR_LIFE_S
+from terminald.wire.api_views import sale_json
 from tests.simulation.carrier import Carrier
-from tests.simulation.inline_journal import InlineJournal
+from tests.simulation.crashing_journal import Crash, CrashingJournal
+from tests.simulation.door import Door, sale_of
+from tests.simulation.judgement import Promises, differences
+from tests.simulation.kinds import ENDINGS
+from tests.simulation.virtual_time import LoopClock
 
 T = TypeVar("T")
 
@@ -50,68 +53,29 @@ RULES = Rules(
     checkin_at=Duration(4 * 3_600_000),
 )
 PATTERN = re.compile("^[0-9]{16,24}$")
-#: Long enough for the last look before the gateway's day ends, at ten in the morning.
-REST_S = 16 * 3600.0
-ENDINGS = (
-    "99", "99", "99", "10", "11", "12", "13", "14", "20", "21", "22", "30", "31", "32", "33", "40", "41", "42", "43",
-    "44", "45", "46", "47", "48", "49", "50", "51", "52", "53", "54", "60", "61", "62", "63", "64",
-)  # fmt: skip
-FAULT_KINDS: tuple[FaultKind, ...] = (
-    "lose_request", "close_request", "lose_answer", "close_answer", "reset", "delay_request", "slow", "trickle",
-    "http_status", "html", "garbage", "empty", "huge", "redirect", "wrong_amount", "wrong_client_sn",
-    "wrong_terminal_sn", "flawed_fields", "system_error", "illegal_sign",
-)  # fmt: skip
+#: Long enough for the last look before the gateway's day ends, whenever it began, and for refusals that pass.
+REST_S = 30 * 3600.0
+#: How often it is looked whether everything has come to rest.
+REST_STEP_S = 300.0
+#: How long a process that is told to stop takes for what it has begun.
+GRACE_S = 5.0
 
 
 Customer = Callable[["History", str], Coroutine[None, None, None]]
 
 
-class Crash(Exception):
-    """The process is gone."""
-
-
-class CrashingJournal(InlineJournal):
-    """Dies at a chosen commit: before it, or after it and before anything is performed."""
-
-    is_full: Callable[[], bool] = staticmethod(lambda: False)
-    crash_in: int | None = None
-    crash_after = False
-    commits = 0
-
-    async def commit(self, batch: Batch) -> int:
-        self.commits += 1
-        # A disk takes its time: whatever did not wait for it happens before.
-        await asyncio.sleep(0.03)
-        if self.is_full():
-            raise JournalUnavailable("the disk is full")
-        dies = self.crash_in is not None and self.commits >= self.crash_in
-        if dies and not self.crash_after:
-            raise Crash
-        seq = await super().commit(batch)
-        if dies:
-            raise Crash
-        return seq
-
-
-class LoopClock:
-    """Implements the clock's port on the loop's time."""
-
-    def __init__(self, rng: random.Random, epoch_s: float) -> None:
-        self._rng = rng
-        self._epoch_ms = int(epoch_s * 1000)
-
-    def now(self) -> Now:
-        ms = int(asyncio.get_running_loop().time() * 1000)
-        return Now(instant=Instant(ms), wall=WallTime(self._epoch_ms + ms), is_trusted=True, jitter=self._rng.random())
-
-    def timer_at(self, instant: Instant) -> float:
-        return (instant + 1) / 1000
-
-
 class History:
     """Everything that outlives a crash of the daemon, and the daemon of the day."""
 
-    def __init__(self, seed: int, path: Path, *, rules: Rules = RULES) -> None:
+    def __init__(
+        self,
+        seed: int,
+        path: Path,
+        *,
+        rules: Rules = RULES,
+        epoch_s: float = DEFAULT_EPOCH_S,
+        qr_life_s: float = QR_LIFE_S,
+    ) -> None:
         self.rules = rules
         self.rng = random.Random(seed)
         self.path = path
@@ -122,8 +86,11 @@ class History:
             app_id="A1",
             activation_codes={"code": 1},
             seed=seed,
+            epoch_s=epoch_s,
+            qr_life_s=qr_life_s,
         )
-        self.carrier = Carrier(self.gateway)
+        self.door = Door(self.gateway, self._state_of)
+        self.carrier = Carrier(self.gateway, self.door)
         self.clock = LoopClock(self.rng, self.gateway.epoch_s)
         terminal_sn, key = self.gateway.terminals.activate(
             {"app_id": "A1", "code": "code", "device_id": "d1"}, now_s=self.gateway.now_s()
@@ -143,12 +110,17 @@ class History:
         self.desk: EngineDesk | None = None
         self.engine: Engine | None = None
         self.is_ended = False
+        self.promises = Promises()
+        self._run: asyncio.Task[None] | None = None
+        self._is_stopping = False
         self.crashes_left = 0
         #: Which commit of each life kills it; drawn when not given.
         self.crash_plan: list[tuple[int, bool]] = []
         self.commits = 0
         self.lives = 0
         self.is_disk_full = False
+        #: How many of the restarts are of the board.
+        self.power_cuts = 0.3
 
     # --- the daemon --------------------------------------------------------------------------------------------------
 
@@ -160,6 +132,8 @@ class History:
             journal = CrashingJournal(SqliteJournal(self.path))
             journal.crash_in, journal.crash_after = self._next_crash()
             journal.is_full = lambda: self.is_disk_full
+            journal.note = self.door.judge_committed
+            journal.tell = lambda body: self.door.judge_told(sale_of(body), "event")
             gateway = HttpGateway(
                 GatewaySettings(url="https://gateway.test", connect_timeout_s=5.0, read_timeout_s=15.0, ca_file=None),
                 credentials=self._credentials,
@@ -169,12 +143,13 @@ class History:
             try:
                 await self._live(journal, gateway, is_new_boot=is_new_boot)
             except* Crash:
-                self.desk = self.engine = None
+                self.door.seen["the process died"] += 1
             finally:
+                self.desk = self.engine = None
                 self.commits += journal.commits
                 await gateway.aclose()
                 journal.close()
-            is_new_boot = self.rng.random() < 0.3
+            is_new_boot = self.rng.random() < self.power_cuts
             await asyncio.sleep(self.rng.choice((0.5, 2.0, 45.0)))
 
     def _next_crash(self) -> tuple[int | None, bool]:
@@ -209,7 +184,36 @@ class History:
             last_seq=store.last_seq(),
         )
         self.engine, self.desk = engine, EngineDesk(engine, device_id="d1", code_pattern=PATTERN)
-        await engine.run(is_new_boot=is_new_boot)
+        self._is_stopping = False
+        self._run = asyncio.ensure_future(engine.run(is_new_boot=is_new_boot))
+        try:
+            await self._run
+        except asyncio.CancelledError:
+            if not self._is_stopping:
+                raise
+
+    async def shut_down(self) -> None:
+        """Stop the process as systemd does; it is started again."""
+        engine, run = self.engine, self._run
+        if engine is None or run is None or engine.is_draining:
+            return
+        await engine.drain(GRACE_S)
+        self._end(run)
+
+    def kill(self) -> None:
+        """End the process at this moment, or the power of the board."""
+        if self._run is not None:
+            self._end(self._run)
+
+    def _end(self, run: asyncio.Task[None]) -> None:
+        if self._run is run and not run.done():
+            self._is_stopping = True
+            run.cancel()
+
+    def _state_of(self, client_sn: str) -> AttemptState | None:
+        """Return what the daemon makes of an order; None when it does not run, or has forgotten it."""
+        known = self.engine.book.attempts.get(ClientSn(client_sn)) if self.engine else None
+        return known.state if known else None
 
     def _credentials(self) -> Credentials | None:
         return self.engine.keeper.credentials() if self.engine else None
@@ -220,17 +224,25 @@ class History:
     # --- the host and its customer -----------------------------------------------------------------------------------
 
     async def sell(
-        self, reference: str, amount: int, customer: Callable[["History", str], Coroutine[None, None, None]]
+        self,
+        reference: str,
+        amount: int,
+        customer: Customer,
+        *,
+        methods: tuple[str, ...] = ("scan",),
+        reports_delivery: bool = False,
     ) -> None:
         """Open one sale, let the customer come, and follow it until the host is told an end."""
         order = SaleOrder(
             reference=Reference(reference),
             amount=Fen(amount),
-            methods=("scan",),
-            text=OrderText(subject="Cola", operator="kiosk"),
+            methods=methods,
+            text=OrderText(subject=reference, operator="kiosk"),
             wants_receipt=False,
+            qr_payway="3" if "qr" in methods else "",
+            reports_delivery=reports_delivery,
         )
-        while await self._call(lambda desk: desk.open_sale(order)) is None:  # noqa: ASYNC110 - a host that polls
+        while await self.call(lambda desk: desk.open_sale(order)) is None:  # noqa: ASYNC110 - a host that polls
             await asyncio.sleep(1.0)
         visit = asyncio.create_task(customer(self, reference))
         while not await self._has_ended(reference):  # noqa: ASYNC110 - a host that polls
@@ -240,19 +252,32 @@ class History:
             await visit
 
     async def _has_ended(self, reference: str) -> bool:
-        view = await self._call(lambda desk: desk.get_sale(reference))
+        view = await self.look(reference)
         return view is not None and not view.sale.state.is_with_customer
+
+    async def look(self, reference: str) -> SaleView | None:
+        """Ask for the sale, and judge what is shown."""
+        view = await self.call(lambda desk: desk.get_sale(reference))
+        if view is not None:
+            self.door.judge_told(sale_of(sale_json(view, self.clock.now())), "answer")
+        return view
+
+    async def qr_of(self, reference: str) -> str:
+        """Return the QR that the host may show now; empty when there is none."""
+        view = await self.look(reference)
+        qr = sale_of(sale_json(view, self.clock.now()))["qr"] if view else None
+        return str(qr["content"]) if isinstance(qr, dict) else ""
 
     async def scan(self, reference: str, code: str) -> None:
         """The customer presents a code, to the scanner or to the host; nobody says whether it was taken."""
         if self.desk is not None and self.rng.random() < 0.5:
             self.desk.take_frame("front", code)
         else:
-            await self._call(lambda desk: desk.present_code(reference, code))
+            await self.call(lambda desk: desk.present_code(reference, code))
 
     async def query(self, reference: str) -> None:
         """Somebody asks how the sale stands."""
-        await self._call(lambda desk: desk.query(reference))
+        await self.call(lambda desk: desk.query(reference))
 
     async def fill_disk(self, seconds: float) -> None:
         """Nothing can be written for a while."""
@@ -262,19 +287,35 @@ class History:
         finally:
             self.is_disk_full = False
 
+    async def cut_link(self, seconds: float) -> None:
+        """Nothing can be sent for a while."""
+        self.carrier.is_cut = True
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self.carrier.is_cut = False
+
     async def cancel(self, reference: str) -> None:
         """The host cancels; it may be too late."""
-        await self._call(lambda desk: desk.cancel(reference))
+        await self.call(lambda desk: desk.cancel(reference))
 
-    async def _call(self, what: Callable[[EngineDesk], Awaitable[T]]) -> T | None:
+    async def call(self, what: Callable[[EngineDesk], Awaitable[T]]) -> T | None:
         """Call the API; None when it refused, or died while it was at it."""
+        return (await self.ask(what))[1]
+
+    async def ask(self, what: Callable[[EngineDesk], Awaitable[T]]) -> tuple[str, T | None]:
+        """Call the API; "" with its answer, or why there is none: the code of a refusal, or "lost"."""
         if self.desk is None:
-            return None
+            return "lost", None
         try:
             async with asyncio.timeout(20):
-                return await what(self.desk)
-        except (ApiError, IllegalTransition, TimeoutError, JournalUnavailable):
-            return None
+                return "", await what(self.desk)
+        except ApiError as refused:
+            return refused.code, None
+        except IllegalTransition:
+            return "illegal", None
+        except (TimeoutError, JournalUnavailable):
+            return "lost", None
 
     # --- the end -----------------------------------------------------------------------------------------------------
 
@@ -284,49 +325,36 @@ class History:
         self.is_disk_full = False
         self.gateway.faults.clear()
         self.carrier.is_cut = False
-        await asyncio.sleep(REST_S)
+        await self.settle()
+
+    async def settle(self, at_most_s: float = REST_S) -> None:
+        """Wait until nothing is open but what waits for a person, and nothing is on its way."""
         await self.carrier.deliver_all()
+        ends = self.clock.now().instant + int(at_most_s * 1000)
+        while self.clock.now().instant < ends:
+            await asyncio.sleep(REST_STEP_S)
+            if self.carrier.is_empty and self._is_at_rest():
+                return
+
+    def _is_at_rest(self) -> bool:
+        if self.engine is None or not self.engine.recovered.is_set():
+            return False
+        book = self.engine.book
+        open_things = [
+            *(one for one in book.attempts.values() if not one.state.is_final),
+            *(one for one in book.refunds.values() if not one.state.is_final),
+            *(one for one in book.sales.values() if not one.state.is_final and not _is_with_person(one)),
+        ]
+        return not open_things
 
     def faults_found(self) -> list[str]:
         """Compare the gateway's books with what the host was told; every difference in words."""
-        store = SqliteJournal(self.path)
-        views = store.list_sales(SaleFilter(limit=200))
-        told: dict[str, list[str]] = {}
-        for event in store.events_after(0, 100_000):
-            if event.topic == "sale":
-                sale = json.loads(event.body)
-                told.setdefault(sale["id"], []).append(sale["state"])
-        store.close()
-        found = []
-        if self.gateway.books.duplicate_submits:
-            found.append(f"I2: submitted again: {self.gateway.books.duplicate_submits}")
-        for view in views:
-            found += [f"{view.sale.order.reference}: {what}" for what in self._judge(view, told[view.sale.id])]
-        known = {one.client_sn for view in views for one in view.attempts}
-        found += [f"I2: {one} is not in the journal" for one in self.gateway.books.orders if one not in known]
-        return found
+        return [*dict.fromkeys(self.door.found), *differences(self.path, self.gateway.books, self.promises)]
 
-    def _judge(self, view: SaleView, told: list[str]) -> list[str]:
-        sale = view.sale
-        orders = [self.gateway.books.find(client_sn=one.client_sn) for one in view.attempts]
-        kept = sum(order.net_fen for order in orders if order is not None)
-        found = []
-        if not sale.state.is_final:
-            found.append(f"I5: the sale is still {sale.state.value}")
-        found += [f"I5: {one.client_sn} is still {one.state.value}" for one in view.attempts if not one.state.is_final]
-        if "paid" in told and kept != sale.order.amount:
-            found.append(f"I4: told paid, kept {kept} of {sale.order.amount}")
-        if "canceled" in told and kept:
-            found.append(f"I3: told canceled, kept {kept}")
-        if "paid" not in told and kept:
-            found.append(f"I3: never told paid, kept {kept}")
-        if sum(order.net_fen > 0 for order in orders if order is not None) > 1:
-            found.append("I1: two payments kept")
-        if "paid" in told and "canceled" in told:
-            found.append(f"I4: told both: {told}")
-        if sale.state is SaleState.COMPLETED and sum(one.state is AttemptState.PAID for one in view.attempts) != 1:
-            found.append("I1: completed without exactly one paid attempt")
-        return found
+
+def _is_with_person(sale: Sale) -> bool:
+    is_overdue = sale.state is SaleState.PAID and sale.delivery is DeliveryState.OVERDUE
+    return is_overdue and sale.attention is not None
 
 
 async def visit(history: History, reference: str) -> None:
@@ -346,34 +374,3 @@ async def visit(history: History, reference: str) -> None:
     if rng.random() < 0.4:
         await asyncio.sleep(rng.choice((0.0, 0.03, 1.0, 30.0, 60.0)))
         await history.cancel(reference)
-
-
-def scatter_faults(history: History) -> None:
-    """Put some faults on the road, of every kind and at every message."""
-    rng = history.rng
-    for _ in range(rng.randint(0, 4)):
-        history.gateway.faults.add(
-            Fault(
-                kind=rng.choice(FAULT_KINDS),
-                path=rng.choice(("pay", "pay", "query", "cancel", "refund", "*")),
-                count=rng.choice((1, 1, 2, 5, 30)),
-                skip=rng.randint(0, 3),
-                seconds=rng.choice((1.0, 10.0, 20.0, 65.0)),
-                arrives=rng.random() < 0.5,
-            )
-        )
-
-
-async def live_through(seed: int, path: Path) -> History:
-    """Live one history to its rest."""
-    history = History(seed, path)
-    history.crashes_left = history.rng.choice((0, 0, 1, 2, 4))
-    daemon = asyncio.create_task(history.serve())
-    for number in range(history.rng.randint(1, 3)):
-        scatter_faults(history)
-        await history.sell(f"order-{number}", history.rng.randint(1, 5000), visit)
-    await history.rest()
-    daemon.cancel()
-    with suppress(asyncio.CancelledError):
-        await daemon
-    return history

@@ -2,8 +2,11 @@
 
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch, LoggedEvent, SaleFilter
+from terminald.adapters.ports_report import CreatedAfter, CreatedPage, RefundPage
+from terminald.adapters.ports_story import RecordPage
 from terminald.core.book import Book, SaleView
-from terminald.core.ids import Instant
+from terminald.core.ids import Instant, SaleId
+from terminald.core.report import BusinessDay
 
 
 class InlineJournal:
@@ -24,8 +27,20 @@ class InlineJournal:
     async def list_sales(self, wanted: SaleFilter) -> tuple[SaleView, ...]:
         return self.store.list_sales(wanted)
 
+    async def sales_created(self, day: BusinessDay, after: CreatedAfter | None) -> CreatedPage:
+        return self.store.sales_created(day, after)
+
+    async def sales_refunded(self, day: BusinessDay, after: int) -> RefundPage:
+        return self.store.sales_refunded(day, after)
+
     async def events_after(self, seq: int, limit: int) -> tuple[LoggedEvent, ...]:
         return self.store.events_after(seq, limit)
+
+    async def seq_before(self, instant: Instant) -> int:
+        return self.store.seq_before(instant)
+
+    async def records_of(self, seq: int, sale_id: SaleId, limit: int) -> RecordPage:
+        return self.store.records_of(seq, sale_id, limit)
 
     async def load_book(self, now: Instant) -> Book:
         return self.store.load_book(now)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.history import live_through
+from tests.simulation.scan_history import live_through
 from tests.simulation.virtual_time import run_virtually
 
 SEEDS = 200

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from PIL import Image
 
@@ -167,7 +168,163 @@ def test_events_are_followed(shop: Bench) -> None:
             assert re.match(r" +\d+  (readiness|device) ", line)
 
 
-@pytest.mark.parametrize("command", ["show", "cancel", "query", "receipt"])
+# --- QR, refunds, delivery -------------------------------------------------------------------------------------------
+
+
+def shown(shop: Bench, reference: str) -> dict[str, object]:
+    found = shop.api.get(f"/v1/sales/{reference}").json()
+    assert isinstance(found, dict)
+    return found
+
+
+def qr_of(shop: Bench, reference: str) -> str:
+    """Wait for the QR of a sale, and return what it says."""
+    shop.wait(lambda: shown(shop, reference)["qr"] is not None, "a QR")
+    qr = shown(shop, reference)["qr"]
+    assert isinstance(qr, dict)
+    return str(qr["content"])
+
+
+def scan_qr(shop: Bench, content: str) -> None:
+    """Let a customer pay the QR."""
+    body = {"qr_code": content, "action": "pay"}
+    httpx.post(f"{shop.url}/_sim/customer", json=body, timeout=PATIENCE_S).raise_for_status()
+
+
+def kept(shop: Bench, reference: str) -> int:
+    """Return how much of the sale's money the gateway has."""
+    attempts = shop.sale(reference).attempts
+    names = {one.client_sn for one in attempts}
+    return sum(order.net for order in shop.books().orders if order.client_sn in names)
+
+
+def test_a_sale_is_paid_by_qr(shop: Bench) -> None:
+    process = start_selling(shop, "qr-1", "--method", "qr")
+    content = qr_of(shop, "qr-1")
+    assert f"  QR          {content} for WeChat Pay, until " in run(shop, "show", "qr-1").stdout
+    scan_qr(shop, content)
+    out, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, err
+    assert "The customer scans this QR with WeChat Pay until" in out
+    assert content in out
+    assert re.search(r"^Paid 3\.50 yuan with WeChat Pay, transaction \d+\.$", out, re.MULTILINE)
+    assert kept(shop, "qr-1") == 350
+
+
+def test_a_code_beside_a_qr_is_charged_once(shop: Bench) -> None:
+    """I1"""
+    process = start_selling(shop, "both-1", "--method", "qr", "--method", "scan")
+    qr_of(shop, "both-1")
+    shop.scanner.scan("280000000000002001")
+    out, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0, err
+    assert "Paid 3.50 yuan with Alipay" in out
+    assert [attempt.outcome for attempt in shop.sale("both-1").attempts] == ["reversed", "paid"]
+    assert kept(shop, "both-1") == 350
+
+
+def test_money_goes_back_in_parts_once_for_each_reference(shop: Bench) -> None:
+    """I9"""
+    assert sell(shop, "back-1", "130000000000002101").returncode == 0
+    for _ in range(2):
+        done = run(shop, "refund", "back-1", "0.25", "--reference", "part")
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.endswith("Gone back.\n")
+    assert kept(shop, "back-1") == 100
+    too_much = run(shop, "refund", "back-1", "1.01")
+    assert (too_much.returncode, "at most 100 fen" in too_much.stderr) == (1, True)
+    other = run(shop, "refund", "back-1", "0.26", "--reference", "part")
+    assert (other.returncode, "another amount" in other.stderr) == (3, True)
+    assert run(shop, "revoke", "back-1").returncode == 3
+    rest = run(shop, "refund", "back-1", "--json")
+    assert (rest.returncode, json.loads(rest.stdout)["amount"]) == (0, 100)
+    assert (shop.sale("back-1").state, kept(shop, "back-1")) == ("returned", 0)
+    again = run(shop, "refund", "back-1")
+    assert (again.returncode, "has gone back" in again.stderr) == (3, True)
+    assert re.search(r" returned +1\.25  back-1 ", run(shop, "sales", "--state", "returned").stdout)
+
+
+def test_a_payment_is_revoked(shop: Bench) -> None:
+    assert sell(shop, "revoked", "130000000000002201").returncode == 0
+    done = run(shop, "revoke", "revoked")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "Gone back."
+    assert (shop.sale("revoked").state, kept(shop, "revoked")) == ("returned", 0)
+
+
+def test_a_refund_that_is_not_waited_for_goes_on(shop: Bench) -> None:
+    """I5"""
+    assert sell(shop, "left", "130000000000002301").returncode == 0
+    shop.fault(kind="in_progress", path="refund", seconds=30)
+    command = [sys.executable, "-m", "terminald", "--config", str(shop.config), "refund", "left"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        shop.wait(lambda: shown(shop, "left")["state"] == "returning", "the refund is under way")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 1
+    assert "Interrupted. " in err
+    assert "goes on by itself" in err or "may have been asked for already" in err
+    shop.wait_state("left", "returned")
+    assert kept(shop, "left") == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "amount", "code", "state", "left"),
+    [
+        ("delivered", [], "130000000000002401", "completed", 125),
+        ("undelivered", ["0.25"], "130000000000002402", "completed", 100),
+        ("undelivered", [], "130000000000002403", "returned", 0),
+    ],
+)
+def test_goods_are_reported_and_the_money_of_those_that_did_not_come_out_goes_back(
+    command: str, amount: list[str], code: str, state: str, left: int, shop: Bench
+) -> None:
+    reference = f"goods-{code[-4:]}"
+    arguments = ["sell", "1.25", "--reference", reference, "--delivery", "confirm", "--code", "-"]
+    sold = run(shop, *arguments, stdin=f"{code}\n")
+    assert sold.returncode == 0, sold.stderr
+    assert "Now report the goods until " in sold.stdout
+    assert shop.sale(reference).state == "paid"
+    done = run(shop, command, reference, *amount)
+    assert done.returncode == 0, done.stderr
+    shop.wait(lambda: kept(shop, reference) == left, f"{left} fen are left")
+    shop.wait_state(reference, state)
+
+
+def test_a_person_is_called_and_closes_the_call(shop: Bench) -> None:
+    assert sell(shop, "alarm", "130000000000002501").returncode == 0
+    shop.fault(kind="declined", path="refund", error_code="ACCOUNT_BALANCE_NOT_ENOUGH")
+    held_up = run(shop, "refund", "alarm", "1")
+    assert held_up.returncode == 1
+    assert "1.00 yuan did not go back: held up" in held_up.stderr
+    listed = run(shop, "sales", "--attention").stdout
+    assert "(alarm)" in listed
+    assert "  merchant_balance since " in listed
+    assert "Top it up" in run(shop, "attention", "alarm").stdout
+    assert run(shop, "attention", "alarm", "--reason", "paid back in cash").returncode == 0
+    assert run(shop, "sales", "--attention").stdout == "no sales\n"
+    assert run(shop, "attention", "alarm", "--reason", "again").returncode == 3
+    assert "closed by a person" in run(shop, "show", "alarm").stdout
+
+
+def test_what_goes_back_is_told_as_events(shop: Bench) -> None:
+    assert sell(shop, "told-back", "130000000000002601").returncode == 0
+    command = [sys.executable, "-m", "terminald", "--config", str(shop.config), "events", "--since", "0", "--json"]
+    with subprocess.Popen([*command, "--topic", "refund"], stdout=subprocess.PIPE, text=True) as process:
+        assert run(shop, "refund", "told-back", "--reference", "told").returncode == 0
+        assert process.stdout is not None
+        for line in process.stdout:
+            told = json.loads(line)["data"]["refund"]
+            if (told["reference"], told["state"]) == ("told", "done"):
+                break
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_S) == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["show", "cancel", "query", "receipt", "attention", "refund", "revoke", "delivered", "undelivered"],
+)
 def test_a_name_of_nothing_is_a_failure(shop: Bench, command: str) -> None:
     done = run(shop, command, "nothing")
     assert done.returncode == 1

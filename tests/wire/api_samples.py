@@ -17,7 +17,13 @@ from terminald.core.tables import Attention
 from terminald.wire.api import SaleDefaults
 
 DEFAULTS = SaleDefaults(
-    methods=("scan",), operator="kiosk", max_amount=100_000, receipt=True, qr_payway="3", delivery="none"
+    methods=("scan",),
+    operator="kiosk",
+    max_amount=100_000,
+    receipt=True,
+    qr_payway="3",
+    delivery="none",
+    refund_slips=True,
 )
 #: 2025-01-31T08:00:00+00:00
 MORNING = WallTime(1_738_310_400_000)

@@ -1,0 +1,133 @@
+"""What money that goes back means at this moment, in words: one row for each kind and state.
+
+Filled in: ``{refund}``, ``{amount}``, ``{said}``.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from terminald.core.events import AttentionDue, Event, RetryDue
+from terminald.core.refund_table import RefundKind, RefundState
+from terminald.core.story_text import Present, Text
+
+_S = RefundState
+_K = RefundKind
+
+#: How each kind is named.
+REFUND_NAMES: Final[Mapping[RefundKind, Text]] = {
+    _K.REFUND: Text("Refund {number} of {amount}", "退款 {number}（{amount}）"),
+    _K.REVOKE: Text("Revoke {number} of {amount}", "撤单 {number}（{amount}）"),
+    _K.RETURN: Text("Return {number} of {amount}", "全部退回 {number}（{amount}）"),
+}
+
+_NOT_YET: Final = Text("The phone may not show the return of {amount} yet.", "手机上可能还看不到退回的 {amount}。")
+_BACK: Final = Text(
+    "The phone shows a return of {amount}. With a bank card that may take the bank some days.",
+    "手机上显示已退回 {amount}。银行卡退款可能需要银行几天时间。",
+)
+_STAYS: Final = Text("The phone shows no return of {amount}.", "手机上没有退回 {amount}的记录。")
+
+_ALL: Final[Mapping[RefundState, Present]] = {
+    _S.QUEUED: Present(
+        known=Text(
+            "{refund} is recorded and was not sent yet: another request about this money comes first.",
+            "{refund}：已记录，尚未发出；要等同一笔钱的另一个请求先完成。",
+        ),
+        phone=_NOT_YET,
+        awaited=Text("begins when the request before it has ended", "前一个请求完成后开始"),
+    ),
+    _S.REVOKING: Present(
+        unknown=Text(
+            "{refund}: the gateway was asked to revoke the payment and has not answered yet. It is not known whether "
+            "the money has gone back.",
+            "{refund}：已请求网关撤单，尚无应答，不确定钱是否已退回。",
+        ),
+        phone=_NOT_YET,
+        awaited=Text("waits for the gateway's answer to the revoke", "等待网关对撤单的应答"),
+    ),
+    _S.CHECKING: Present(
+        unknown=Text(
+            "{refund}: the revoke had no clear answer{said}. It is not known yet whether the money has gone back; it "
+            "can not go back twice.",
+            "{refund}：撤单没有得到明确结果{said}，尚不确定钱是否已退回；不会重复退款。",
+        ),
+        phone=_NOT_YET,
+        awaited=Text("asks the gateway whether the money has gone back", "向网关查询钱是否已退回"),
+    ),
+    _S.REFUNDING: Present(
+        unknown=Text(
+            "{refund}: the gateway was asked to give the money back and has not answered yet.",
+            "{refund}：已请求网关退款，尚无应答。",
+        ),
+        phone=_NOT_YET,
+        awaited=Text("waits for the gateway's answer to the refund", "等待网关对退款的应答"),
+    ),
+    _S.PROVING: Present(
+        unknown=Text(
+            "{refund}: its request had no clear answer{said}. It is not known yet whether the money has gone back; it "
+            "can not go back twice.",
+            "{refund}：请求没有得到明确结果{said}，尚不确定钱是否已退回；不会重复退款。",
+        ),
+        phone=_NOT_YET,
+        awaited=Text("asks the gateway whether the money has gone back", "向网关查询钱是否已退回"),
+    ),
+    _S.BLOCKED: Present(
+        known=Text(
+            "{refund}: the gateway refuses it for now{said}. The money has not gone back yet; it is owed.",
+            "{refund}：网关暂时拒绝{said}。钱尚未退回，仍应退还。",
+        ),
+        phone=_STAYS,
+    ),
+    _S.DONE: Present(
+        known=Text("{refund}: the money has gone back, proven.", "{refund}：已确认退回。"),
+        phone=_BACK,
+    ),
+    _S.REFUSED: Present(
+        known=Text(
+            "{refund}: the gateway refused it{said}. This money has not gone back, and is not tried again.",
+            "{refund}：网关拒绝{said}。这笔钱没有退回，也不再重试。",
+        ),
+        phone=_STAYS,
+        person=Text(
+            "{refund}: it was not carried out. If the money is to go back, refund it in the merchant's console, or by "
+            "other means.",
+            "{refund}：没有执行。如需退还，请在商户后台退款，或以其他方式退还。",
+        ),
+    ),
+    _S.CLOSED: Present(
+        known=Text(
+            "{refund}: a person has closed it, as settled by other means. terminald does not try it any more.",
+            "{refund}：已由人工关闭（以其他方式处理），terminald 不再重试。",
+        ),
+        unknown=Text(
+            "{refund}: whether this money has gone back only the person who closed it can say.",
+            "{refund}：这笔钱是否已退还，只有关闭它的人知道。",
+        ),
+        phone=Text("The phone may or may not show a return of {amount}.", "手机上不一定有退回 {amount}的记录。"),
+    ),
+}
+_NOTHING: Final = Present(
+    known=Text(
+        "{refund}: nothing was left to go back; all of it had gone back already.",
+        "{refund}：已无可退，此前已全部退回。",
+    ),
+    phone=Text("The phone shows the returns from before.", "手机上显示此前的退回记录。"),
+)
+
+#: By kind and state. What goes back is named by kind; what is happening to it is the same for all of them.
+REFUNDS: Final[Mapping[tuple[RefundKind, RefundState], Present]] = {
+    (kind, state): words for kind in RefundKind for state, words in _ALL.items()
+}
+
+#: The times that a refund waits for, by event: what happens then.
+REFUND_WAKEUPS: Final[Mapping[type[Event], Text]] = {
+    RetryDue: Text("{refund}: asks the gateway again, or tries it again", "{refund}：再次查询或重试"),
+    AttentionDue: Text(
+        "{refund}: calls for a person, and goes on by itself", "{refund}：提示人工关注，同时继续自动处理"
+    ),
+}
+
+
+def refund_words(kind: RefundKind, state: RefundState, amount: int) -> Present:
+    """Return the words of a refund; one that found nothing to return has its own."""
+    return _NOTHING if state is RefundState.DONE and not amount else REFUNDS[kind, state]

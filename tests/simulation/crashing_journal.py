@@ -1,0 +1,41 @@
+"""A journal during whose commits the process dies, and that may be full."""
+
+import asyncio
+from collections.abc import Callable
+
+from terminald.adapters.ports import Batch
+from terminald.errors import JournalUnavailable
+from tests.simulation.inline_journal import InlineJournal
+
+
+class Crash(Exception):
+    """The process is gone."""
+
+
+class CrashingJournal(InlineJournal):
+    """Dies at a chosen commit: before it, or after it and before anything is performed."""
+
+    is_full: Callable[[], bool] = staticmethod(lambda: False)
+    tell: Callable[[bytes], None] = staticmethod(lambda _: None)
+    note: Callable[[Batch], None] = staticmethod(lambda _: None)
+    crash_in: int | None = None
+    crash_after = False
+    commits = 0
+
+    async def commit(self, batch: Batch) -> int:
+        self.commits += 1
+        # A disk takes its time: whatever did not wait for it happens before.
+        await asyncio.sleep(0.03)
+        if self.is_full():
+            raise JournalUnavailable("the disk is full")
+        dies = self.crash_in is not None and self.commits >= self.crash_in
+        if dies and not self.crash_after:
+            raise Crash
+        seq = await super().commit(batch)
+        for entry in batch.entries:
+            if entry.topic == "sale":
+                self.tell(entry.body)
+        self.note(batch)
+        if dies:
+            raise Crash
+        return seq

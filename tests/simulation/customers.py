@@ -1,0 +1,113 @@
+"""Customers before a QR, a scanner, or both; and what befalls the terminal meanwhile."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+
+from tests.simulation.history import History
+from tests.simulation.kinds import ENDINGS
+
+Habit = Callable[[History, str], Coroutine[None, None, None]]
+
+#: Around a moment: before it, in it, within the flight of a message, and after it.
+AROUND_S = (-1.0, -0.1, -0.02, 0.0, 0.01, 0.03, 0.05, 0.1, 0.3, 1.0, 3.0)
+
+
+async def find_qr(history: History, reference: str) -> str:
+    """Look at the screen until it shows a QR; empty when there is none for long."""
+    for _ in range(200):
+        if content := await history.qr_of(reference):
+            return content
+        await asyncio.sleep(0.3)
+    return ""
+
+
+async def pay_qr(history: History, reference: str) -> None:
+    """Scan the QR, think, and pay, whatever has become of the sale."""
+    content = await find_qr(history, reference)
+    await asyncio.sleep(history.rng.choice((0.0, 0.5, 3.0, 5.0, 20.0, 29.9, 90.0, 101.0, 239.5, 300.0)))
+    history.door.pay(content)
+
+
+async def pay_qr_when_it_is_undone(history: History, reference: str) -> None:
+    """Pay in the very moment in which a message about the order is on its way."""
+    content = await find_qr(history, reference)
+    if content:
+        call, is_answer = history.rng.choice((("cancel", False), ("cancel", False), ("query", False), ("query", True)))
+        for _ in range(history.rng.choice((1, 1, 2, 5))):
+            await history.door.passing(call, content, is_answer=is_answer)
+        await asyncio.sleep(history.rng.choice((0.0, 0.0, 0.01, 0.03, 1.0)))
+        history.door.pay(content)
+
+
+async def scan_and_pay(history: History, reference: str) -> None:
+    """Do both at once, each at its moment."""
+    rng = history.rng
+    content = await find_qr(history, reference)
+    await asyncio.sleep(1.0 + rng.choice((0.0, 1.0, 5.0, 40.0)))
+    paying = asyncio.create_task(_pay_after(history, content, 1.0 + rng.choice(AROUND_S)))
+    await asyncio.sleep(1.0)
+    await history.scan(reference, code(history))
+    await paying
+
+
+async def _pay_after(history: History, content: str, seconds: float) -> None:
+    await asyncio.sleep(seconds)
+    history.door.pay(content)
+
+
+async def scan_beside_qr(history: History, reference: str) -> None:
+    """Scan some codes while the QR is offered."""
+    rng = history.rng
+    await find_qr(history, reference)
+    for _ in range(rng.randint(1, 3)):
+        await asyncio.sleep(rng.choice((0.3, 1.0, 2.0, 10.0, 40.0)))
+        await history.scan(reference, code(history))
+
+
+async def refuse_qr(history: History, reference: str) -> None:
+    """Scan the QR and refuse: the gateway closes the order."""
+    content = await find_qr(history, reference)
+    await asyncio.sleep(history.rng.choice((0.5, 10.0)))
+    if history.gateway.customer("refuse", qr_code=content):
+        history.door.seen["a customer refused a QR"] += 1
+
+
+async def walk_away(history: History, _: str) -> None:
+    """Do nothing at all."""
+    history.door.seen["a customer walked away"] += 1
+
+
+def code(history: History) -> str:
+    """Return a payment code; most pay at once, some have a story."""
+    ending = history.rng.choice(("99", "99", history.rng.choice(ENDINGS)))
+    return f"13{history.rng.randrange(10**14):014d}{ending}"
+
+
+NOTHING = ("nothing",) * 7
+QR_HABITS: tuple[Habit, ...] = (
+    *(pay_qr, pay_qr, pay_qr, pay_qr),
+    *(pay_qr_when_it_is_undone, pay_qr_when_it_is_undone),
+    *(refuse_qr, walk_away),
+)
+BOTH_HABITS: tuple[Habit, ...] = (*QR_HABITS, scan_and_pay, scan_and_pay, scan_and_pay, scan_beside_qr, scan_beside_qr)
+
+
+async def befall(history: History, reference: str) -> None:
+    """Let something happen to the terminal while the customer is there."""
+    rng = history.rng
+    await asyncio.sleep(rng.choice((0.0, 0.03, 0.5, 1.0, 2.0, 10.0, 40.0, 100.0)))
+    what = rng.choice((*NOTHING, "cancel", "cancel", "stop", "kill", "query", "cut", "disk"))
+    history.door.seen[f"befallen by: {what}"] += 1
+    match what:
+        case "cancel":
+            await history.cancel(reference)
+        case "stop":
+            await history.shut_down()
+        case "kill":
+            history.kill()
+        case "query":
+            await history.query(reference)
+        case "cut":
+            await history.cut_link(rng.choice((1.0, 20.0, 120.0)))
+        case "disk":
+            await history.fill_disk(rng.choice((0.5, 5.0, 70.0)))

@@ -1,0 +1,263 @@
+"""The gateway's door: what passes it and what the host is told, judged at that moment by the gateway's books.
+
+The door knows which order belongs to which sale by the subject alone, which is the sale's reference here: nothing that
+terminald says about itself is believed.
+"""
+
+import asyncio
+import json
+import math
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from terminald.adapters.ports import Batch
+from terminald.core.attempt_table import UNDO_REQUEST_NO, AttemptState
+from terminald.core.refund_table import RefundState
+from terminald.simulator.gateway import GatewayWorld, Plan, Request, Response
+from terminald.simulator.gateway_books import Order, business_day
+from terminald.simulator.gateway_outcomes import OrderStatus
+from terminald.simulator.gateway_protocol import peek
+
+SUBMITS = frozenset({"pay", "precreate"})
+BACK = frozenset({"refund", "revoke"})
+#: Nothing can be paid any more, and nothing is kept.
+_DEAD = frozenset({OrderStatus.PAY_CANCELED, OrderStatus.CANCELED, OrderStatus.REFUNDED})
+#: What is being undone, or is looked for after it was given up.
+_UNDOING = frozenset(
+    {
+        AttemptState.ABANDONING,
+        AttemptState.REVERSING,
+        AttemptState.PROVING,
+        AttemptState.SETTLING,
+        AttemptState.REFUNDING,
+        AttemptState.WATCHING,
+        AttemptState.LAST_LOOK,
+    }
+)
+_ABSENT = b"UPAY_ORDER_NOT_EXISTS"
+#: Answers of the gateway that a soak must have seen.
+_WORDS = (
+    "CANCEL_ERROR", "CANCEL_IN_PROGRESS", "REFUND_ERROR", "REFUND_IN_PROGRESS", "UPAY_TCP_ORDER_NOT_REFUNDABLE",
+    "ACCOUNT_BALANCE_NOT_ENOUGH", "UPAY_CANCEL_ORDER_NOOP", "UPAY_REFUND_ORDER_NOOP", "UPAY_CANCEL_INVALID_ORDER_STATE",
+    "UPAY_ORDER_NOT_EXISTS",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Wait:
+    """Somebody who wants to act when a message about an order passes."""
+
+    call: str
+    is_answer: bool
+    client_sn: str
+    passed: asyncio.Event
+
+
+class Door:
+    """Sees every message. Collects what is wrong in words, and counts what happened."""
+
+    def __init__(self, world: GatewayWorld, state_of: Callable[[str], AttemptState | None]) -> None:
+        """State_of tells what terminald makes of an order; None when it does not run."""
+        self.world = world
+        self.found: list[str] = []
+        self.seen: Counter[str] = Counter()
+        self._state_of = state_of
+        self._sale_of: dict[str, str] = {}
+        self._may_repeat: set[str] = set()
+        self._under_way: Counter[str] = Counter()
+        self._absent_at: dict[str, float] = {}
+        self._given_up: set[str] = set()
+        self._refunds: dict[tuple[str, str], int] = {}
+        self._paid: set[str] = set()
+        self._waits: list[_Wait] = []
+        #: Requests that move money back and are not answered, by order.
+        self._going_back: dict[str, str] = {}
+
+    # --- messages ----------------------------------------------------------------------------------------------------
+
+    def leave(self, asked: Request, plan: Plan) -> None:
+        """Terminald sends a request."""
+        fields = peek(asked.body)
+        client_sn = self._name(fields)
+        if plan.fault is not None:
+            self.seen[f"{plan.fault.kind}@{asked.call}"] += 1
+        if asked.call in SUBMITS:
+            self._judge_submit(asked.call, client_sn, fields["subject"])
+        elif asked.call == "refund":
+            self._judge_refund(client_sn, fields["refund_request_no"], int(fields["refund_amount"]))
+        elif asked.call == "cancel":
+            self._given_up.add(client_sn)
+        if asked.call in BACK:
+            self._judge_return(asked.call, client_sn)
+        self._wake(asked.call, client_sn, is_answer=False)
+
+    def give_up(self, asked: Request) -> None:
+        """Terminald does not wait for an answer any more: it has one, or none will come."""
+        if asked.call in BACK:
+            self._going_back.pop(self._name(peek(asked.body)), None)
+
+    def _is_of_yesterday(self, client_sn: str) -> bool:
+        order = self.world.books.find(client_sn=client_sn)
+        return order is not None and business_day(order.created_s) != business_day(self.world.now_s())
+
+    def arrive(self, asked: Request, response: Response) -> None:
+        """The gateway has carried a request out, or refused it."""
+        text = response.body.decode()
+        for word in _WORDS:
+            if f'"{word}"' in text:
+                self.seen[f"{word}@{asked.call}"] += 1
+        client_sn = self._name(peek(asked.body))
+        order = self.world.books.find(client_sn=client_sn)
+        if order is not None and asked.call in SUBMITS and client_sn in self._absent_at:
+            self.seen["arrived after it was proven absent"] += 1
+        self._look(asked.call)
+
+    def end(self, asked: Request) -> None:
+        """A request has arrived, or never will."""
+        if asked.call in SUBMITS:
+            self._under_way[self._name(peek(asked.body))] -= 1
+
+    def answer(self, asked: Request, answer: Response) -> None:
+        """Terminald gets an answer to read."""
+        client_sn = self._name(peek(asked.body))
+        if _ABSENT in answer.body:
+            self._absent_at.setdefault(client_sn, self.world.now_s())
+        if b"ILLEGAL_SIGN" in answer.body:
+            self._may_repeat.add(client_sn)
+        self._wake(asked.call, client_sn, is_answer=True)
+
+    def _name(self, fields: object) -> str:
+        assert isinstance(fields, dict)
+        order = self.world.books.find(sn=fields.get("sn", ""), client_sn=fields.get("client_sn", ""))
+        return fields.get("client_sn", "") if order is None else order.client_sn
+
+    # --- the customer at the moment of a message ---------------------------------------------------------------------
+
+    async def passing(self, call: str, qr_content: str, *, is_answer: bool) -> None:
+        """Return when the next such request about this QR order has left, or is about to be answered."""
+        order = self.order_of_qr(qr_content)
+        wait = _Wait(call, is_answer, order.client_sn if order else "", asyncio.Event())
+        self._waits.append(wait)
+        await wait.passed.wait()
+
+    def _wake(self, call: str, client_sn: str, *, is_answer: bool) -> None:
+        for wait in self._waits:
+            if (wait.call, wait.client_sn, wait.is_answer) == (call, client_sn, is_answer):
+                wait.passed.set()
+
+    def pay(self, qr_content: str) -> bool:
+        """The customer pays what they have scanned; False when the gateway does not take it any more."""
+        order = self.order_of_qr(qr_content)
+        is_given_up = order is not None and order.client_sn in self._given_up
+        if not self.world.customer("pay", qr_code=qr_content):
+            self.seen["a customer came too late for a QR"] += 1
+            return False
+        self.seen["a QR was paid while it was being undone" if is_given_up else "a QR was paid"] += 1
+        self._look("customer")
+        return True
+
+    def order_of_qr(self, content: str) -> Order | None:
+        return next((order for order in self.world.books.orders.values() if order.qr_code == content), None)
+
+    # --- judging -----------------------------------------------------------------------------------------------------
+
+    def _judge_submit(self, call: str, client_sn: str, reference: str) -> None:
+        if client_sn in self._sale_of and client_sn not in self._may_repeat:
+            self.found.append(f"I2: {call} of {client_sn} leaves again")
+        for other, sale in self._sale_of.items():
+            if sale == reference and other != client_sn and self._may_be_paid(other):
+                self.found.append(f"I1: {call} of {client_sn} leaves, and {other} of {sale} is not proven unpaid")
+        self._sale_of[client_sn] = reference
+        self._under_way[client_sn] += 1
+
+    def _may_be_paid(self, client_sn: str) -> bool:
+        """Whether an order can keep money, and was not proven absent before it arrived."""
+        self.world.books.advance(self.world.now_s())
+        order = self.world.books.find(client_sn=client_sn)
+        absent_at = self._absent_at.get(client_sn, math.inf)
+        if order is None:
+            return self._under_way[client_sn] > 0 and absent_at == math.inf
+        if absent_at < order.created_s:
+            return False
+        return order.net_fen > 0 or order.status not in _DEAD
+
+    def _judge_return(self, call: str, client_sn: str) -> None:
+        """One request about an order's money is under way at a time: its state tells of the latest alone."""
+        if client_sn in self._going_back:
+            self.found.append(f"I9: {call} of {client_sn} leaves beside a {self._going_back[client_sn]}")
+        self._going_back[client_sn] = call
+        if self._is_of_yesterday(client_sn):
+            self.seen["midnight passed before money went back"] += 1
+
+    def _judge_refund(self, client_sn: str, number: str, amount: int) -> None:
+        self.world.books.advance(self.world.now_s())
+        before = self._refunds.get((client_sn, number), amount)
+        self._refunds[client_sn, number] = amount
+        order = self.world.books.find(client_sn=client_sn)
+        # What was to go back whole is the rest, where a part went back meanwhile.
+        is_rest = order is not None and amount == order.net_fen < before
+        if before != amount and not is_rest:
+            self.found.append(f"I9: refund {number} of {client_sn} is asked for with {amount} after {before}")
+        if order is None or number in order.refunds or order.status in _DEAD or number == UNDO_REQUEST_NO:
+            return
+        if amount > order.net_fen:
+            self.found.append(f"I9: refund {number} of {client_sn} asks for {amount} of {order.net_fen}")
+
+    def _look(self, cause: str) -> None:
+        """I1: of the orders of one sale one is kept at most, and every other one that was paid is being undone."""
+        paid: dict[str, list[str]] = {}
+        for order in self.world.books.orders.values():
+            if order.paid_fen and order.client_sn not in self._paid:
+                self._paid.add(order.client_sn)
+                if cause == "cancel":
+                    self.seen["paid in the moment of a cancel"] += 1
+            if order.net_fen > 0:
+                paid.setdefault(order.fields["subject"], []).append(order.client_sn)
+        for sale, names in paid.items():
+            states = [self._state_of(name) for name in names]
+            if None not in states and sum(state not in _UNDOING for state in states) > 1:
+                words = [state.value for state in states if state]
+                self.found.append(f"I1: two orders of {sale} are paid: {words}")
+
+    def judge_committed(self, batch: Batch) -> None:
+        """I5: what the gateway refuses for now has called a person."""
+        for one in batch.refunds:
+            if one.state is RefundState.BLOCKED and one.attention is None and not one.attention_closed:
+                self.found.append(f"I5: {one.id} is blocked, and no person was called")
+
+    def judge_told(self, sale: dict[str, object], what: str) -> None:
+        """Judge what the host is told of a sale, at that moment."""
+        self.world.books.advance(self.world.now_s())
+        reference = sale["reference"]
+        orders = [order for order in self.world.books.orders.values() if order.fields["subject"] == reference]
+        paid, returned, state, qr = sale["paid"], sale["returned"], sale["state"], sale["qr"]
+        assert isinstance(paid, int)
+        assert isinstance(returned, int)
+        if paid and max((order.paid_fen for order in orders), default=0) != paid:
+            self.found.append(f"I4: {reference} is told paid {paid} ({what}), and nothing was taken")
+        if returned > sum(order.refunded_fen for order in orders if order.client_sn in _paying(sale)):
+            self.found.append(f"I4: {reference} is told returned {returned} ({what}), and less has gone back")
+        if state == "canceled" and any(self._may_be_paid(order.client_sn) for order in orders):
+            self.found.append(f"I3: {reference} is told canceled ({what}), and an order of it can be paid")
+        if isinstance(qr, dict):
+            self._judge_shown(str(reference), str(state), str(qr["content"]), what)
+
+    def _judge_shown(self, reference: str, state: str, content: str, what: str) -> None:
+        order = self.order_of_qr(content)
+        if state != "awaiting_payment":
+            self.found.append(f"QR: {reference} shows one while it is {state} ({what})")
+        if order is None or order.client_sn in self._given_up:
+            self.found.append(f"QR: {reference} shows one that was given up ({what})")
+
+
+def _paying(sale: dict[str, object]) -> set[str]:
+    attempts = sale["attempts"]
+    assert isinstance(attempts, list)
+    return {one["client_sn"] for one in attempts if one["outcome"] == "paid"}
+
+
+def sale_of(body: bytes) -> dict[str, object]:
+    """Return a sale as the host reads it."""
+    sale: dict[str, object] = json.loads(body)
+    return sale

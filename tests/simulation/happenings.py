@@ -1,0 +1,84 @@
+"""What happened in a history, by the gateway's door and the journal's records; and what must have, over many."""
+
+import sqlite3
+from collections import Counter
+from contextlib import closing
+
+from tests.simulation.history import History
+from tests.simulation.kinds import FAULT_KINDS
+
+#: Messages that were lost, answers that were lost, and requests that were late: of each call.
+_CALLS = ("pay", "precreate", "query", "cancel", "refund", "revoke")
+_LOST = (("lose_request", "close_request"), ("lose_answer", "close_answer", "reset"), ("delay_request",))
+EXPECTED = (
+    # what the gateway did
+    "CANCEL_ERROR@cancel", "CANCEL_ERROR@revoke", "CANCEL_IN_PROGRESS@cancel", "CANCEL_IN_PROGRESS@revoke",
+    "REFUND_ERROR@refund", "REFUND_IN_PROGRESS@refund", "ACCOUNT_BALANCE_NOT_ENOUGH@refund",
+    "ACCOUNT_BALANCE_NOT_ENOUGH@revoke", "UPAY_TCP_ORDER_NOT_REFUNDABLE@refund",
+    "UPAY_TCP_ORDER_NOT_REFUNDABLE@revoke", "UPAY_CANCEL_ORDER_NOOP@cancel", "UPAY_REFUND_ORDER_NOOP@refund",
+    "UPAY_CANCEL_INVALID_ORDER_STATE@cancel", "arrived after it was proven absent", "paid in the moment of a cancel",
+    "midnight passed before money went back", "money could not go back for long",
+    # customers, and what befell the terminal
+    "a QR was paid", "a QR was paid while it was being undone", "a customer came too late for a QR",
+    "a customer refused a QR", "a customer walked away", "befallen by: cancel", "befallen by: cut",
+    "befallen by: disk", "befallen by: kill", "befallen by: query", "befallen by: stop", "the process died",
+    # QR orders, and codes beside them
+    "attempt: offered → paid on OrderPaid", "attempt: offered → declined on OrderClosed",
+    "attempt: offered → reversing on AbandonRequested", "attempt: offered → polling on YieldRequested",
+    "attempt: offering → reversing on OutcomeUnknown", "attempt: offering → reversing on Recovered",
+    "attempt: offering → abandoning on AbandonRequested", "attempt: abandoning → reversing on QrOffered",
+    "attempt: held → submitting on WayCleared", "attempt: held → unsent on AbandonRequested",
+    "attempt: held → unsent on HoldEnded", "attempt: held → unsent on Recovered",
+    "sale: awaiting_payment → awaiting_payment on OfferDue", "sale: awaiting_payment → canceling on CancelRequested",
+    "sale: awaiting_payment → canceling on PresentationExpired", "sale: awaiting_payment → canceling on PowerReturned",
+    "sale: awaiting_payment → canceling on ShutdownRequested", "sale: switching → paid on AttemptPaid",
+    "sale: switching → processing on AttemptUnpaid", "sale: switching → awaiting_payment on AttemptUnpaid",
+    # goods
+    "delivered: done", "undelivered: done", "undelivered in part: done", "the host never reported", "a late report",
+    "sale: paid → returning on DeliveryWindowClosed", "sale: paid → paid on DeliveryWindowClosed",
+    "sale: paid → returning on PowerReturned", "sale: paid → paid on PowerReturned", "sale: paid → paid on Recovered",
+    "sale: returning → returning on Delivered",
+    # money that goes back
+    "refund: done", "refund: nothing_left", "refund: refund_too_much", "refund of an unpaid sale: not_paid",
+    "a refund was repeated after a restart", "a refund's reference was repeated", "revoke: done",
+    "revoke: revoke_impossible", "closing by hand: done", "killed after a payment",
+    "refund: revoking → done on ReversalConfirmed", "refund: revoking → refunding on ReversalRefused",
+    "refund: revoking → checking on OutcomeUnknown", "refund: revoking → checking on Recovered",
+    "refund: checking → done on OrderClosed", "refund: checking → revoking on OrderPaid",
+    "refund: checking → refused on OrderPaid", "refund: refunding → done on RefundConfirmed",
+    "refund: refunding → proving on OutcomeUnknown", "refund: refunding → proving on Recovered",
+    "refund: proving → refunding on OrderPaid", "refund: proving → done on OrderPartlyReturned",
+    "refund: proving → done on OrderReturned", "refund: proving → blocked on OrderPaid",
+    "refund: proving → refused on OrderPaid", "refund: blocked → requested on RetryDue",
+    "refund: blocked → closed on ClosedByHand", "sale: completed → completed on RefundDone",
+    "sale: paid → paid on RefundDone", "sale: returning → returned on AllReturned",
+    "sale: returning → returned on RefundDone", "sale: returning → paid on RefundFailed",
+)  # fmt: skip
+
+
+def happened(history: History) -> Counter[str]:
+    """Count the steps of all machines, and what the door has seen."""
+    counts = Counter(history.door.seen)
+    with closing(sqlite3.connect(history.path)) as journal:
+        steps = journal.execute(
+            "SELECT kind || ': ' || state_before || ' → ' || state_after || ' on ' || cause, count(*) FROM events"
+            " WHERE kind IN ('sale', 'attempt', 'refund') GROUP BY 1"
+        )
+        for step, count in steps:
+            counts[step] += count
+    return counts
+
+
+def missing(seen: Counter[str]) -> list[str]:
+    """Return what is expected and never happened."""
+    found = [what for what in EXPECTED if not seen[what]]
+    struck = {what.partition("@")[0] for what in seen if "@" in what}
+    found += [kind for kind in (*FAULT_KINDS, "no_qr_code") if kind not in struck]
+    for call in _CALLS:
+        found += [f"{kinds[0]}@{call}" for kinds in _LOST if not any(seen[f"{kind}@{call}"] for kind in kinds)]
+    return found
+
+
+def table(seen: Counter[str]) -> str:
+    """Write how often each thing happened."""
+    return "\n".join(f"{count:8}  {what}" for what, count in sorted(seen.items()))

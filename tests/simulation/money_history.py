@@ -1,0 +1,178 @@
+"""One seeded history of every kind of sale: by QR or code or both, with goods to deliver and money to give back."""
+
+import asyncio
+import random
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.ports import SaleFilter
+from terminald.core.book import SaleView
+from terminald.core.ids import Duration
+from terminald.core.schedule import Rules
+from terminald.simulator.gateway import Fault
+from terminald.simulator.gateway_world import DEFAULT_EPOCH_S
+from tests.simulation.customers import BOTH_HABITS, QR_HABITS, befall
+from tests.simulation.history import RULES, Customer, History, visit
+from tests.simulation.hosts import close_by_hand, look_after, report_late
+from tests.simulation.stories import BACK, THERE, scattered, standing, story_back, story_there
+
+HOUR_S = 3600.0
+#: From ten in the morning, when a history usually begins, to midnight.
+TO_MIDNIGHT_S = 14 * HOUR_S
+#: What waits for a person has called one by then.
+PATIENCE_S = 4 * HOUR_S
+
+
+class MoneyHistory(History):
+    """A history whose customers and hosts go on after the sale."""
+
+    def __init__(self, seed: int, path: Path, *, rules: Rules, epoch_s: float, qr_life_s: float) -> None:
+        super().__init__(seed, path, rules=rules, epoch_s=epoch_s, qr_life_s=qr_life_s)
+        self.promises.returns_overdue = rules.returns_overdue
+        self._crowd: list[asyncio.Task[None]] = []
+        #: Refusals that do not pass until a person has seen to it.
+        self.standing: tuple[Fault, ...] = ()
+
+    async def live(self) -> None:
+        """Sell some things, one after the other; what follows a sale goes on beside the next one."""
+        rng = self.rng
+        for number in range(rng.randint(1, 2)):
+            reference = f"order-{number}"
+            self.scatter_there()
+            if not await self._sell(reference):
+                return
+            self.accompany(self._look_after(reference))
+        await asyncio.wait(self._crowd, timeout=2 * HOUR_S)
+        for task in self._crowd:
+            task.cancel()
+        for task in self._crowd:
+            with suppress(asyncio.CancelledError):
+                await task
+
+    async def _sell(self, reference: str) -> bool:
+        """Open a sale and follow it; False when it has no end."""
+        rng = self.rng
+        methods = rng.choice((("scan",), ("qr",), ("qr",), ("scan", "qr"), ("scan", "qr"), ("scan", "qr")))
+        amount, reports_delivery = rng.randint(1, 5000), rng.random() < 0.6
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await self.sell(
+                    reference, amount, _customer(methods), methods=methods, reports_delivery=reports_delivery
+                )
+        except TimeoutError:
+            self.door.found.append(f"I5: the customer of {reference} stands there for ever")
+            return False
+        return True
+
+    async def _look_after(self, reference: str) -> None:
+        self.scatter_back()
+        await look_after(self, reference)
+
+    def accompany(self, what: Coroutine[None, None, None]) -> None:
+        """Let somebody go on by themselves."""
+        self._crowd.append(asyncio.create_task(what))
+
+    def scatter_there(self) -> None:
+        """Let something go wrong while the next sale is to be paid, or nothing."""
+        faults = self.gateway.faults
+        if self.rng.random() < 0.5:
+            faults.add(*story_there(self.rng))
+        if self.rng.random() < 0.5:
+            faults.add(*scattered(self.rng, THERE))
+
+    def scatter_back(self) -> None:
+        """The same, while money goes back."""
+        faults = self.gateway.faults
+        if self.rng.random() < 0.6:
+            faults.add(*story_back(self.rng))
+        if self.rng.random() < 0.4:
+            faults.add(*scattered(self.rng, BACK))
+
+    def refuse_for_good(self) -> None:
+        """From now on no paid money goes back, until somebody sees to it."""
+        self.standing = standing(self.rng)
+        self.gateway.faults.add(*self.standing)
+        self.door.seen["money could not go back for long"] += 1
+
+    async def rest(self) -> None:
+        """As any history; what the gateway refuses for good has called a person before it is seen to."""
+        self.is_ended = True
+        self.is_disk_full = False
+        self.carrier.is_cut = False
+        self.gateway.faults.clear()
+        if self.standing:
+            self.gateway.faults.add(*self.standing)
+            await self.settle(PATIENCE_S)
+            await self._see_to_it()
+            self.gateway.faults.clear()
+        await self.settle()
+        if self.rng.random() < 0.5:
+            for view in self.sales():
+                await report_late(self, view)
+            await self.settle()
+
+    async def _see_to_it(self) -> None:
+        is_by_hand = self.rng.random() < 0.4
+        for view in self.sales():
+            is_open = any(not one.state.is_final for one in view.refunds)
+            if is_open and view.attention is None:
+                self.door.found.append(f"I5: {view.sale.order.reference} waits, and no person was called")
+            if view.attention is not None and is_by_hand:
+                await close_by_hand(self, view)
+
+    def sales(self) -> tuple[SaleView, ...]:
+        """Return every sale as it is on disk."""
+        store = SqliteJournal(self.path)
+        views = store.list_sales(SaleFilter(limit=200))
+        store.close()
+        return views
+
+
+def _customer(methods: tuple[str, ...]) -> Customer:
+    async def come(history: History, reference: str) -> None:
+        assert isinstance(history, MoneyHistory)
+        history.accompany(befall(history, reference))
+        if methods == ("scan",):
+            await visit(history, reference)
+            return
+        habits = BOTH_HABITS if "scan" in methods else QR_HABITS
+        for habit in history.rng.sample(habits, history.rng.choice((1, 1, 2))):
+            history.accompany(habit(history, reference))
+
+    return come
+
+
+def _rules(draw: random.Random) -> Rules:
+    return replace(
+        RULES,
+        qr_window=Duration(draw.choice((30_000, 100_000, 240_000))),
+        payment_window=Duration(draw.choice((20_000, 90_000))),
+        delivery_window=Duration(draw.choice((10_000, 180_000))),
+        returns_overdue=draw.random() < 0.5,
+    )
+
+
+async def live_with_money(seed: int, path: Path) -> MoneyHistory:
+    """Live one history to its rest."""
+    draw = random.Random(f"rules {seed}")
+    to_midnight_s = TO_MIDNIGHT_S - draw.choice((10.0, 60.0, 200.0, 400.0)) if draw.random() < 0.3 else 0.0
+    history = MoneyHistory(
+        seed,
+        path,
+        rules=_rules(draw),
+        epoch_s=DEFAULT_EPOCH_S + to_midnight_s,
+        qr_life_s=draw.choice((90.0, 100.0, 240.0)),
+    )
+    history.crashes_left = history.rng.choice((0, 0, 1, 2, 4))
+    if history.rng.random() < 0.15:
+        history.refuse_for_good()
+    daemon = asyncio.create_task(history.serve())
+    await history.live()
+    await history.rest()
+    daemon.cancel()
+    with suppress(asyncio.CancelledError):
+        await daemon
+    return history
