@@ -81,7 +81,7 @@ class _Reading:
         """Read on from a moment, until everything that was seen is at rest or the log ends."""
         self._read_to = max(self._read_to, await self._journal.seq_before(instant))
         while self._may_go_on():
-            page = await self._journal.records_after(self._read_to, self._view.sale.id, PIECE_ROWS)
+            page = await self._journal.records_of(self._read_to, self._view.sale.id, PIECE_ROWS)
             self._pieces += 1
             self._take(page.records)
             if page.next_seq is None:

@@ -38,10 +38,10 @@ class Log(InlineJournal):
     def note(self, now: Now, *records: Record) -> None:
         self.store.commit(Batch(now=now, entries=tuple(Entry(record=one, topic="", body=b"") for one in records)))
 
-    async def records_after(self, seq: int, sale_id: SaleId, limit: int) -> RecordPage:
+    async def records_of(self, seq: int, sale_id: SaleId, limit: int) -> RecordPage:
         self.pieces += 1
         self.longest = max(self.longest, limit)
-        return await super().records_after(seq, sale_id, limit)
+        return await super().records_of(seq, sale_id, limit)
 
 
 @pytest.fixture

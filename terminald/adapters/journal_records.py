@@ -36,7 +36,7 @@ def seq_before(connection: sqlite3.Connection, instant: Instant) -> int:
     return int(high)
 
 
-def records_after(connection: sqlite3.Connection, seq: int, sale_id: SaleId, limit: int) -> RecordPage:
+def records_of(connection: sqlite3.Connection, seq: int, sale_id: SaleId, limit: int) -> RecordPage:
     """Read so many rows with greater sequence numbers, and return those of one sale, oldest first."""
     last, last_at = connection.execute(_PIECE, (seq, max(1, limit))).fetchone()
     if last is None:

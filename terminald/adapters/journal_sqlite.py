@@ -110,10 +110,10 @@ class SqliteJournal:
         with self._reading() as connection:
             return journal_records.seq_before(connection, instant)
 
-    def records_after(self, seq: int, sale_id: SaleId, limit: int) -> RecordPage:
+    def records_of(self, seq: int, sale_id: SaleId, limit: int) -> RecordPage:
         """Read so many rows of the event log with greater sequence numbers, and return those of one sale."""
         with self._reading() as connection:
-            return journal_records.records_after(connection, seq, sale_id, limit)
+            return journal_records.records_of(connection, seq, sale_id, limit)
 
     def load_book(self, now: Instant) -> Book:
         """Return every sale with something open or a code that may still live, with all that belongs to it (I5)."""
@@ -264,9 +264,9 @@ class JournalThread:
         """Return the sequence number of the last row of the event log before a moment; 0 where there is none."""
         return await self._read(lambda: self._journal.seq_before(instant))
 
-    async def records_after(self, seq: int, sale_id: SaleId, limit: int) -> RecordPage:
+    async def records_of(self, seq: int, sale_id: SaleId, limit: int) -> RecordPage:
         """Read at most MAX_PAGE rows of the event log, and return those of one sale."""
-        return await self._read(lambda: self._journal.records_after(seq, sale_id, min(limit, MAX_PAGE)))
+        return await self._read(lambda: self._journal.records_of(seq, sale_id, min(limit, MAX_PAGE)))
 
     async def load_book(self, now: Instant) -> Book:
         """Return every open thing, and what is recent enough for the ledger to keep."""

@@ -25,7 +25,7 @@ class StoryJournal(Protocol):
     async def seq_before(self, instant: Instant) -> int:
         """Return the sequence number of the last row of the event log before a moment; 0 where there is none."""
 
-    async def records_after(self, seq: int, sale_id: SaleId, limit: int) -> RecordPage:
+    async def records_of(self, seq: int, sale_id: SaleId, limit: int) -> RecordPage:
         """Read so many rows of the event log with greater sequence numbers, and return those of one sale."""
 
 

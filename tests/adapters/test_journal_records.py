@@ -56,15 +56,15 @@ def test_a_moment_is_found_where_rows_are_missing(journal: SqliteJournal, file: 
         other.execute("DELETE FROM events WHERE seq BETWEEN 20 AND 60")
     for instant in range(90, 210):
         found = journal.seq_before(Instant(instant))
-        following = journal.records_after(found, MINE, 1).records
+        following = journal.records_of(found, MINE, 1).records
         assert not following or following[0].at >= instant
-        before = [one for one in journal.records_after(0, MINE, 500).records if one.seq <= found]
+        before = [one for one in journal.records_of(0, MINE, 500).records if one.seq <= found]
         assert all(one.at < instant for one in before)
 
 
 def test_in_an_empty_log_nothing_is_found(journal: SqliteJournal) -> None:
     assert journal.seq_before(Instant(0)) == journal.seq_before(Instant(10**15)) == 0
-    page = journal.records_after(0, MINE, 100)
+    page = journal.records_of(0, MINE, 100)
     assert (page.records, page.next_seq) == ((), None)
 
 
@@ -72,7 +72,7 @@ def test_of_a_piece_of_the_log_only_the_sales_own_records_are_given(journal: Sql
     put(journal, 100, MINE)
     put(journal, 200, OTHER)
     put(journal, 300, MINE)
-    page = journal.records_after(0, MINE, 100)
+    page = journal.records_of(0, MINE, 100)
     assert page.next_seq == 3
     assert [(one.seq, one.at, one.wall) for one in page.records] == [(1, 100, 9_900), (3, 300, 9_700)]
     assert page.records[0].record == Record(kind="sale", subject="mine", sale_id=MINE, cause="C", before="b", after="a")
@@ -83,7 +83,7 @@ def test_pieces_follow_each_other_to_the_end(journal: SqliteJournal) -> None:
         put(journal, 100 + number, MINE if number % 3 == 0 else OTHER)
     seqs, following = [], 0
     while True:
-        page = journal.records_after(following, MINE, 3)
+        page = journal.records_of(following, MINE, 3)
         seqs += [one.seq for one in page.records]
         if page.next_seq is None:
             break
@@ -93,7 +93,7 @@ def test_pieces_follow_each_other_to_the_end(journal: SqliteJournal) -> None:
 
 def test_a_piece_has_a_row_at_least(journal: SqliteJournal) -> None:
     put(journal, 100, MINE)
-    assert journal.records_after(0, MINE, -5).next_seq == 1
+    assert journal.records_of(0, MINE, -5).next_seq == 1
 
 
 def test_a_commit_waits_for_one_piece_at_most(file: Path) -> None:
@@ -103,7 +103,7 @@ def test_a_commit_waits_for_one_piece_at_most(file: Path) -> None:
         store = SqliteJournal(file)
         put(store, 100, MINE, count=MAX_PAGE * 3)
         thread = JournalThread(store)
-        page = await thread.records_after(0, MINE, 10**9)
+        page = await thread.records_of(0, MINE, 10**9)
         assert (len(page.records), page.next_seq) == (MAX_PAGE, MAX_PAGE)
         assert await thread.seq_before(Instant(101)) == MAX_PAGE * 3
         await thread.aclose()

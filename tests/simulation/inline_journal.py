@@ -39,8 +39,8 @@ class InlineJournal:
     async def seq_before(self, instant: Instant) -> int:
         return self.store.seq_before(instant)
 
-    async def records_after(self, seq: int, sale_id: SaleId, limit: int) -> RecordPage:
-        return self.store.records_after(seq, sale_id, limit)
+    async def records_of(self, seq: int, sale_id: SaleId, limit: int) -> RecordPage:
+        return self.store.records_of(seq, sale_id, limit)
 
     async def load_book(self, now: Instant) -> Book:
         return self.store.load_book(now)
