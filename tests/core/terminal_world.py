@@ -98,8 +98,8 @@ class Terminal:
             f"{one.kind} {one.subject}: {one.before} → {one.after} on {one.cause}" for one in done.records
         )
         assert bool(done.records) or done == Advance()
-        owners = {one.sale_id for one in (*done.attempts, *done.refunds, *done.jobs)}
-        assert owners <= {sale.id for sale in done.sales}
+        owners = {one.sale_id for one in done.attempts} | {one.sale_id for one in done.refunds}
+        assert owners | {job.sale_id for job in done.jobs} <= {sale.id for sale in done.sales}
         self.check_held_codes(done)
         self.note(done)
         self.book = books.prune(stimuli.merge(self.book, done), self.now.instant)
