@@ -161,7 +161,7 @@ def test_events_about_the_key_are_told_in_words(tmp_path: Path, capsys: Capture)
     assert [line.split(maxsplit=2)[2] for line in capsys.readouterr().out.splitlines()] == [
         "the terminal's key: due for renewal, 2 h old",
         "the terminal's key: expired: a",
-        "S1, client_sn C1: errored: b",
+        "sale S1: errored: b",
         "sunny",
     ]
 

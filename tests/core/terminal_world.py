@@ -99,8 +99,7 @@ class Terminal:
         )
         assert bool(done.records) or done == Advance()
         owners = {one.sale_id for one in done.attempts} | {one.sale_id for one in done.refunds}
-        owners |= {one.sale_id for one in done.jobs}
-        assert owners <= {sale.id for sale in done.sales}
+        assert owners | {job.sale_id for job in done.jobs} <= {sale.id for sale in done.sales}
         self.check_held_codes(done)
         self.note(done)
         self.book = books.prune(stimuli.merge(self.book, done), self.now.instant)

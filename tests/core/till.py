@@ -1,9 +1,12 @@
 """A book and its clock, moved the way the engine moves them."""
 
+from dataclasses import replace
+
 from terminald.core import stimuli
 from terminald.core.attempt_table import AttemptState
 from terminald.core.book import Book, prune
-from terminald.core.events import CodeScanned, Event
+from terminald.core.commands import RefundOrder, RevokeOrder
+from terminald.core.events import CodeScanned, Event, Fault, OrderFacts, PayConfirmed, RefundRefused
 from terminald.core.ids import ClientSn, JobId, RefundId, SaleId
 from terminald.core.ledger import advance
 from terminald.core.money import Fen
@@ -22,10 +25,12 @@ from terminald.core.stimuli import (
     ToSale,
     merge,
 )
-from tests.core.machine_builders import CLIENT_SN, CODE, NOON, ORDER, RULES, SALE_ID, after
+from tests.core.machine_builders import AMOUNT, CLIENT_SN, CODE, NOON, ORDER, RULES, SALE_ID, after
 
 JOB_ID = JobId(f"{SALE_ID}-1")
 SECOND_SN = ClientSn("t-0002")
+NO_BALANCE = RefundRefused(fault=Fault(code="ACCOUNT_BALANCE_NOT_ENOUGH", message=""))
+FORBIDDEN = RefundRefused(fault=Fault(code="UPAY_TCP_ORDER_NOT_REFUNDABLE", message=""))
 
 
 class Till:
@@ -104,6 +109,33 @@ def selling(*answers: tuple[Event, int]) -> Till:
     for event, token in answers:
         till.attempt(event, token)
     return till
+
+
+def sold(*, delivery: bool = False, facts: OrderFacts | None = None) -> Till:
+    """A paid sale without slips; with delivery, its report is awaited."""
+    till = Till()
+    till.open(replace(ORDER, wants_receipt=False, reports_delivery=delivery))
+    till.scan()
+    till.attempt(PayConfirmed(facts=facts or OrderFacts(finish_time=str(NOON.wall))), 1)
+    return till
+
+
+def revoke(token: int, number: int = 1) -> RevokeOrder:
+    """Return the revoke that this refund of the sale asks for."""
+    return RevokeOrder(client_sn=CLIENT_SN, token=token, amount=AMOUNT, refund_id=RefundId(f"{SALE_ID}-r{number}"))
+
+
+def refund(token: int, amount: int, number: int = 1) -> RefundOrder:
+    """Return what this refund of the sale asks for."""
+    return RefundOrder(
+        client_sn=CLIENT_SN,
+        token=token,
+        amount=AMOUNT,
+        refund_id=RefundId(f"{SALE_ID}-r{number}"),
+        request_no=f"r{number}",
+        refund_amount=Fen(amount),
+        operator="kiosk",
+    )
 
 
 def changes(done: Advance) -> list[tuple[str, str, str, str]]:
