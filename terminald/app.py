@@ -30,6 +30,7 @@ from terminald.core.custody import begin
 from terminald.core.ids import Duration
 from terminald.core.schedule import MINUTE, Rules
 from terminald.engine import Engine, World
+from terminald.engine_clock import ClockWatch
 from terminald.engine_desk import EngineDesk
 from terminald.errors import ConfigError
 from terminald.logs import protect
@@ -71,7 +72,11 @@ def settle_device_id(config: Config, journal: SqliteJournal) -> str:
 
 
 def rules_of(config: Config, terminal_sn: str) -> Rules:
-    """Return the lengths of time that the machines obey. The check-in's jitter is the terminal's own, for ever."""
+    """Return the lengths of time that the machines obey. The check-in's jitter is the terminal's own, for ever.
+
+    Its time is that of ``gateway.timezone``: a board's own zone is UTC on most images, and a key is renewed while the
+    business at the terminal sleeps.
+    """
     at, spread = config.checkin.at, config.checkin.jitter
     own = int.from_bytes(hashlib.blake2b(terminal_sn.encode(), digest_size=8).digest())
     checkin_at = (at.hour * 60 + at.minute) * MINUTE + own % (spread + 1)
@@ -101,10 +106,13 @@ class App:
                 protect(key)
         boot = journal.open_boot(clocks.boot_id(), clocks.boottime_ms())
         self._is_new_boot = boot.is_new
-        clock = clocks.SystemClock(boot.offset, jitter=jitter)
+        clock = clocks.SystemClock(boot.offset, floor=journal.time_floor(), jitter=jitter)
         self._journal = JournalThread(journal)
         self._gateway = HttpGateway(
-            gateway_settings(config), credentials=self._credentials, on_time=clock.note_gateway_time
+            gateway_settings(config),
+            credentials=self._credentials,
+            on_time=clock.note_gateway_time,
+            is_clock_right=clock.is_system_right,
         )
         self._scanners = [self._scanner(one) for one in config.scanners]
         self._printer = make_printer(config.printer)
@@ -132,6 +140,7 @@ class App:
         )
         self._desk = EngineDesk(self._engine, device_id=device_id, code_pattern=config.sale.payment_code)
         self._api = ApiServer(self._desk, sale_defaults(config), clock.now, terminald.__version__)
+        self._clock_watch = ClockWatch(self._engine, take_step=clock.take_step)
         self._jitter = jitter
 
     def _scanner(self, settings: ScannerConfig) -> Scanner:
@@ -171,6 +180,7 @@ class App:
         api = tasks.create_task(self._api.serve(sock))
         running = [tasks.create_task(self._engine.run(is_new_boot=self._is_new_boot))]
         running += [tasks.create_task(self._supervise(device)) for device in self._devices()]
+        running.append(tasks.create_task(self._clock_watch.run()))
         ready = tasks.create_task(self._tell_ready())
         await stop.wait()
         ready.cancel()

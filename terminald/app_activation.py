@@ -9,7 +9,7 @@ import asyncio
 import platform
 
 import terminald
-from terminald.adapters.clock import wall_ms
+from terminald.adapters.clock import is_synchronized, wall_ms
 from terminald.adapters.gateway_http import ActivationNotSent, activate
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.app import gateway_settings, settle_device_id
@@ -90,7 +90,15 @@ def activate_terminal(
 
 def _send(config: Config, body: bytes, vendor_key: Secret) -> Activated | ActivationFailure:
     try:
-        return asyncio.run(activate(gateway_settings(config), body, vendor_sn=config.vendor.sn, vendor_key=vendor_key))
+        return asyncio.run(
+            activate(
+                gateway_settings(config),
+                body,
+                vendor_sn=config.vendor.sn,
+                vendor_key=vendor_key,
+                is_clock_right=is_synchronized,
+            )
+        )
     except ValueError as exc:
         return ActivationNotSent(Fault(code="invalid_settings", message=str(exc)))
     except KeyboardInterrupt:

@@ -32,7 +32,6 @@ NOT_YET = (
     ),
     NotYet(key="printer.encoding", form="raster", allowed='"gbk", "gb18030", "utf-8"'),
     NotYet(key="printer.qr", form="raster", allowed='"native"'),
-    NotYet(key="readiness.require", form="clock", allowed='"gateway", "scanner", "printer"'),
     NotYet(key="kiosk.mode", form="fixed|catalogue", allowed='"off"'),
     NotYet(key="kiosk.product", allowed="leave [[kiosk.product]] out"),
     NotYet(key="vending", allowed="leave [[vending]] out"),

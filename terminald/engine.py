@@ -47,7 +47,7 @@ MAX_WAITING = 256
 #: How long to wait before a commit that failed is tried again: long enough for a card to recover, short enough for a
 #: customer to be told.
 COMMIT_RETRY_S = 1.0
-#: How often the free disk space is looked at.
+#: How often the free disk space and the clock are looked at.
 WATCH_INTERVAL_S = 5.0
 
 
@@ -160,8 +160,8 @@ class Engine:
 
     async def _watch(self) -> None:
         while True:
-            self._look_at_readiness()
             self.keeper.note_time()
+            self._look_at_readiness()
             await asyncio.sleep(WATCH_INTERVAL_S)
 
     # --- the inbox ---------------------------------------------------------------------------------------------------
@@ -312,11 +312,9 @@ class Engine:
             self._alarm.cancel()
         due, of_key = ledger.next_wakeup(self.book), self.keeper.next_wakeup()
         times = [wakeup.at for wakeup in (due and due[0], of_key) if wakeup]
-        if not times:
-            self._alarm = None
-            return
-        when = self.world.clock.timer_at(min(times))
-        self._alarm = asyncio.get_running_loop().call_at(when, self._inbox.put_nowait, self._wake)
+        if times:
+            when = self.world.clock.timer_at(min(times))
+            self._alarm = asyncio.get_running_loop().call_at(when, self._inbox.put_nowait, self._wake)
 
     async def _wake(self) -> None:
         due, of_key, instant = ledger.next_wakeup(self.book), self.keeper.next_wakeup(), self.world.clock.now().instant
@@ -365,6 +363,8 @@ class Engine:
             is_key_accepted=not (self.link.is_key_refused or self.keeper.is_locked_out),
             is_key_alive=not self.keeper.is_expired,
             is_terminal_accepted=not self.link.is_terminal_refused,
+            is_clock_trusted=self.world.clock.now().is_trusted,
+            is_clock_in_the_way=self.link.is_clock_in_the_way,
             is_gateway_reachable=self.link.is_reachable,
             has_scanner="scanner" in ready,
             has_printer="printer" in ready,

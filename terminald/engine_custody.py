@@ -1,6 +1,7 @@
 """The key's custody within the engine: its events, its requests to the gateway, and what the host is told."""
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from terminald.core.custody_events import (
     KeyAccepted,
     ProofDue,
     ProveKey,
+    RenewalDue,
 )
 from terminald.core.custody_table import TABLE, Custody, CustodyState
 from terminald.core.events import Event
@@ -26,6 +28,10 @@ from terminald.core.schedule import Now, Rules
 from terminald.core.tables import Wakeup
 
 log = logging.getLogger(__name__)
+
+#: How long the first sale after a start waits for a renewal that is due: long enough for a proof, a check-in and a
+#: proof on any link that can sell, and short enough for a customer not to notice. After it the sale goes first.
+FIRST_SALE_WAIT_S = 5.0
 
 _SHOWN = {
     CustodyState.UNPROVEN: "fresh",
@@ -69,6 +75,8 @@ class CustodyKeeper:
         self._rules = rules
         self._hands = hands
         self._knows_time = False
+        self._first_sale_until: float | None = None
+        self._stepped = asyncio.Event()
         self._under_way = 0
         self._settled = asyncio.Event()
         self._settled.set()
@@ -86,6 +94,8 @@ class CustodyKeeper:
             self._under_way -= 1
             if not self.is_busy:
                 self._settled.set()
+        self._stepped.set()
+        self._stepped = asyncio.Event()
 
     async def _step(self, event: Event, token: int | None) -> None:
         before = self.custody
@@ -151,6 +161,28 @@ class CustodyKeeper:
         waits = self.custody.rotation.retry is not None and keys.may_ask(self.custody, now)
         if (is_key_refused and state is not CustodyState.LOCKED_OUT) or (is_proven and (is_lost or waits)):
             self._hands.take(ProofDue(), None)
+        if is_proven and not self._knows_time and self.custody.rotation.power_back is not None:
+            # The gateway answers, and says no time: how old the key is nobody will know.
+            self._hands.take(RenewalDue(), None)
+
+    async def go_first(self) -> None:
+        """Return when nothing about the key wants to be settled before a sale is begun.
+
+        Waits only before the first sale of this process, and all in all no longer than FIRST_SALE_WAIT_S: so a renewal
+        that is due after a long time without power comes before that sale, and not into it.
+        """
+        loop = asyncio.get_running_loop()
+        if self._first_sale_until is None:
+            self._first_sale_until = loop.time() + FIRST_SALE_WAIT_S
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(self._first_sale_until):
+                while self._wants_turn():
+                    await self._stepped.wait()
+
+    def _wants_turn(self) -> bool:
+        if self.custody is None or not self._hands.is_quiet():
+            return False
+        return self.is_busy or keys.wants_turn(self.custody, self._clock.now())
 
     # --- questions ---------------------------------------------------------------------------------------------------
 

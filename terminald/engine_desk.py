@@ -62,7 +62,12 @@ class EngineDesk:
     # --- sales -------------------------------------------------------------------------------------------------------
 
     async def open_sale(self, order: SaleOrder) -> tuple[SaleView, bool]:
-        """Open a sale, or return the one that this reference has already; the flag tells whether it is new."""
+        """Open a sale, or return the one that this reference has already; the flag tells whether it is new.
+
+        A renewal of the key that is due at the start goes first, for some seconds at most.
+        """
+        if not self._engine.reasons():
+            await self._engine.keeper.go_first()
         return await self._engine.request(lambda: self._open_sale(order))
 
     async def _open_sale(self, order: SaleOrder) -> tuple[SaleView, bool]:

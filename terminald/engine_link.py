@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from terminald.adapters.ports import Clock, Gateway, LinkReport, LinkState
+from terminald.adapters.ports import CLOCK_FAULT, Clock, Gateway, LinkReport, LinkState
 from terminald.core.events import (
     Answer,
     AnswerMismatched,
@@ -24,6 +24,8 @@ IDLE_S = 300.0
 RETRY_FIRST_S = 2.0
 RETRY_LONGEST_S = 60.0
 
+_NOT_ASKED = Fault(code="not_asked", message="not asked yet")
+
 
 class LinkMonitor:
     """Keeps what the last exchanges said about the link."""
@@ -36,7 +38,7 @@ class LinkMonitor:
         self._clock = clock
         self._jitter = jitter
         self._on_change = on_change
-        self._report = LinkReport(state=LinkState.DOWN, fault=Fault(code="not_asked", message="not asked yet"))
+        self._report = LinkReport(state=LinkState.DOWN, fault=_NOT_ASKED)
         self._wanted = asyncio.Event()
         self.last_answer_at: WallTime | None = None
 
@@ -60,8 +62,14 @@ class LinkMonitor:
         """Whether the gateway refuses this terminal, whatever its key."""
         return self._report.state is LinkState.TERMINAL_REFUSED
 
+    @property
+    def is_clock_in_the_way(self) -> bool:
+        """Whether the last exchange failed because this machine's clock is wrong."""
+        fault = self._report.fault
+        return not self.is_reachable and fault is not None and fault.code == CLOCK_FAULT
+
     def prove(self) -> None:
-        """Ask now: a sale has opened, and the connection should be warm when its code comes."""
+        """Ask now: a sale has opened, and the connection should be warm when its code comes; or the clock was set."""
         self._wanted.set()
 
     def note(self, answer: Answer) -> None:
@@ -92,11 +100,15 @@ class LinkMonitor:
     def _take(self, report: LinkReport) -> None:
         if report.state is not LinkState.DOWN:
             self.last_answer_at = self._clock.now().wall
-        if report.state is not self._report.state:
+        before, self._report = self._report, report
+        if _kind(report) != _kind(before):
             said = f"{report.fault.code}: {report.fault.message}" if report.fault else ""
             level = logging.INFO if report.state is LinkState.PROVEN else logging.WARNING
-            log.log(level, "gateway link: %s → %s %s", self._report.state.value, report.state.value, said)
-            self._report = report
+            log.log(level, "gateway link: %s → %s %s", before.state.value, report.state.value, said)
             self._on_change()
-        else:
-            self._report = report
+
+
+def _kind(report: LinkReport) -> tuple[LinkState, str]:
+    """Return what is told when it changes. A network that comes back may show that the clock is wrong."""
+    code = report.fault.code if report.fault else ""
+    return report.state, code if code in (_NOT_ASKED.code, CLOCK_FAULT) else ""

@@ -58,6 +58,10 @@ class GatewayNotSent(GatewayError):
     """Provably nothing left the device (name resolution, connecting, TLS, no free connection): may be sent again."""
 
 
+class GatewayCertificateTime(GatewayNotSent):
+    """The gateway's certificate is not valid at the time that this machine's clock shows. Nothing was sent."""
+
+
 class GatewayOutcomeUnknown(GatewayError):
     """The request may have run at the gateway: query, never assume."""
 

@@ -298,7 +298,6 @@ REFUSED = {
     "printer.device": 'printer.driver = "usb"\nprinter.device = "04b8:0202"',
     "printer.encoding": 'printer.encoding = "raster"',
     "printer.qr": 'printer.qr = "raster"',
-    "readiness.require": 'readiness.require = ["clock"]',
     "kiosk.mode": 'kiosk.mode = "catalogue"',
     "kiosk.product": '[[kiosk.product]]\nbarcode = "1"\nname = "x"\nprice = 1',
     "vending": '[[vending]]\ndevice = "/dev/a"',

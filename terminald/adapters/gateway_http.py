@@ -7,6 +7,7 @@ did nothing, and the same bytes are sent once more with the other valid key (I2)
 """
 
 import asyncio
+import datetime as dt
 import email.utils
 import logging
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import Protocol
 import httpx
 
 from terminald.adapters.gateway_line import GatewaySettings, Line, Reply, Signature
-from terminald.adapters.ports import LinkReport, LinkState
+from terminald.adapters.ports import CLOCK_FAULT, LinkReport, LinkState
 from terminald.core.commands import GatewayCommand, QueryOrder, RefundOrder, ReverseOrder, SubmitPayment
 from terminald.core.custody_events import (
     CheckinNotSent,
@@ -40,7 +41,7 @@ from terminald.core.events import (
 )
 from terminald.core.ids import ClientSn, Secret, WallTime
 from terminald.core.money import Fen
-from terminald.errors import GatewayNotSent, GatewayOutcomeUnknown
+from terminald.errors import GatewayCertificateTime, GatewayNotSent, GatewayOutcomeUnknown
 from terminald.logs import log_event, protect
 from terminald.wire import upay
 
@@ -79,9 +80,12 @@ class HttpGateway:
         *,
         credentials: Callable[[], Credentials | None],
         on_time: Callable[[WallTime], None],
+        is_clock_right: Callable[[], bool] = lambda: False,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         """On_time is told the gateway's clock, to the second, with each answer that is the gateway's own.
+
+        Is_clock_right tells whether the clock that certificates are judged by is known to be right.
 
         Raises:
             ValueError: the address may not be used, or the CA file can not be read.
@@ -89,6 +93,7 @@ class HttpGateway:
         self._line = Line(settings, transport)
         self._credentials = credentials
         self._on_time = on_time
+        self._is_clock_right = is_clock_right
 
     async def perform(self, command: GatewayCommand) -> Answer:
         """Send one request once, and return what its answer means.
@@ -123,7 +128,7 @@ class HttpGateway:
         try:
             reply = await self._exchange(path, body, credentials)
         except GatewayNotSent as exc:
-            return not_sent(fault=_unreachable(exc))
+            return not_sent(fault=self._unsent(exc))
         except GatewayOutcomeUnknown as exc:
             return unknown(fault=_unanswered(exc))
         asked = upay.Asked(terminal_sn=credentials.terminal_sn, client_sn=command.client_sn, amount=command.amount)
@@ -145,7 +150,7 @@ class HttpGateway:
         try:
             reply = await self._exchange(path, body, credentials)
         except GatewayNotSent as exc:
-            return LinkReport(state=LinkState.DOWN, fault=_unreachable(exc))
+            return LinkReport(state=LinkState.DOWN, fault=self._unsent(exc))
         except GatewayOutcomeUnknown as exc:
             return LinkReport(state=LinkState.DOWN, fault=_unanswered(exc))
         return _report(
@@ -198,7 +203,7 @@ class HttpGateway:
         except ValueError as exc:
             return CheckinNotSent(fault=_invalid(exc))
         except GatewayNotSent as exc:
-            return CheckinNotSent(fault=_unreachable(exc))
+            return CheckinNotSent(fault=self._unsent(exc))
         except GatewayOutcomeUnknown as exc:
             return CheckinUnanswered(fault=_unanswered(exc))
         return _renewal(reply, sn)
@@ -214,6 +219,9 @@ class HttpGateway:
             self._on_time(at)
         return reply
 
+    def _unsent(self, exc: GatewayNotSent) -> Fault:
+        return _unreachable(exc, is_clock_right=self._is_clock_right)
+
     async def aclose(self) -> None:
         """Close every connection. Harmless when repeated."""
         await self._line.aclose()
@@ -225,6 +233,7 @@ async def activate(
     *,
     vendor_sn: str,
     vendor_key: Secret,
+    is_clock_right: Callable[[], bool] = lambda: False,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> upay.Activated | upay.ActivationRefused | upay.ActivationUnknown | ActivationNotSent:
     """Send one activation once, signed by the vendor. Body is of :func:`terminald.wire.upay.encode_activate`.
@@ -238,7 +247,7 @@ async def activate(
     try:
         reply = await line.exchange(upay.ACTIVATE_PATH, body, Signature(vendor_sn, vendor_key))
     except GatewayNotSent as exc:
-        return ActivationNotSent(_unreachable(exc))
+        return ActivationNotSent(_unreachable(exc, is_clock_right=is_clock_right))
     except GatewayOutcomeUnknown as exc:
         return upay.ActivationUnknown(_unanswered(exc))
     finally:
@@ -256,8 +265,14 @@ def _invalid(exc: ValueError) -> Fault:
     return Fault(code="invalid_request", message=str(exc))
 
 
-def _unreachable(exc: GatewayNotSent) -> Fault:
-    return Fault(code="gateway_unreachable", message=str(exc))
+def _unreachable(exc: GatewayNotSent, *, is_clock_right: Callable[[], bool]) -> Fault:
+    """Tell a fault of this machine's clock from one of the network or the gateway."""
+    if not isinstance(exc, GatewayCertificateTime):
+        return Fault(code="gateway_unreachable", message=str(exc))
+    if is_clock_right():
+        return Fault(code="gateway_unreachable", message=f"the clock is right, but the gateway's {exc}")
+    shown = dt.datetime.now(tz=dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return Fault(code=CLOCK_FAULT, message=f"by this machine's clock ({shown}) the gateway's {exc}: check the clock")
 
 
 def _unanswered(exc: GatewayOutcomeUnknown) -> Fault:

@@ -18,7 +18,7 @@ from pathlib import Path
 import httpx
 
 from terminald.core.ids import Secret
-from terminald.errors import GatewayNotSent, GatewayOutcomeUnknown
+from terminald.errors import GatewayCertificateTime, GatewayNotSent, GatewayOutcomeUnknown
 from terminald.wire.signing import authorization
 from terminald.wire.upay import MAX_BODY
 
@@ -141,7 +141,7 @@ class Line:
         """Send once, and read the whole answer within the deadline.
 
         Raises:
-            GatewayNotSent: nothing was handed to a connection.
+            GatewayNotSent: nothing was handed to a connection; GatewayCertificateTime where the clock may be why.
             GatewayOutcomeUnknown: anything else but a whole answer.
         """
         phase = _Phase()
@@ -151,7 +151,7 @@ class Line:
         except _CONNECTING as exc:
             if phase.is_sending:
                 raise GatewayOutcomeUnknown(f"no whole answer: {type(exc).__name__}") from exc
-            raise GatewayNotSent(_why_unconnected(exc)) from exc
+            raise _unconnected(exc) from exc
         except TimeoutError as exc:
             raise GatewayOutcomeUnknown(f"no whole answer within {self._deadline_s:g} s") from exc
         except (httpx.HTTPError, OSError) as exc:
@@ -223,14 +223,14 @@ def _tls(ca_file: Path | None) -> ssl.SSLContext:
     return context
 
 
-def _why_unconnected(exc: Exception) -> str:
+def _unconnected(exc: Exception) -> GatewayNotSent:
     """Return why there is no connection; a certificate that is not valid *now* points at the clock first."""
     for cause in _causes(exc):
         if isinstance(cause, ssl.SSLCertVerificationError):
             if cause.verify_code in _CLOCK_VERDICTS:
-                return f"{cause.verify_message}: check the clock of this machine, then the gateway's certificate"
-            return f"the gateway's certificate is not trusted: {cause.verify_message}"
-    return f"no connection: {type(exc).__name__}"
+                return GatewayCertificateTime(cause.verify_message)
+            return GatewayNotSent(f"the gateway's certificate is not trusted: {cause.verify_message}")
+    return GatewayNotSent(f"no connection: {type(exc).__name__}")
 
 
 def _causes(exc: BaseException) -> Iterator[BaseException]:

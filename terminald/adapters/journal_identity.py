@@ -10,6 +10,7 @@ from typing import Final
 from terminald.adapters.journal_rows import Snapshots
 from terminald.core.custody_table import Custody, Rotation
 from terminald.core.ids import Secret, WallTime
+from terminald.core.schedule import HOUR, TIME_MARGIN, Floor, Now
 from terminald.core.terminal import ActivationIntent, Terminal
 from terminald.errors import JournalCorrupt, JournalError
 
@@ -17,9 +18,14 @@ from terminald.errors import JournalCorrupt, JournalError
 MAX_ACTIVATIONS: Final = 100
 #: The last events are looked at for the last moment: commits may be queued in another order than their moments.
 _RECENT_EVENTS: Final = 1_000
-
+#: The floor of the time of day is written again after this: a power cut costs so much of it, and a card bears 24 more
+#: small writes a day. Between them it goes on by itself, with the time line.
+FLOOR_INTERVAL: Final = HOUR
+#: The setting that holds it.
+_FLOOR: Final = "time_floor"
 
 ROTATIONS: Final = Snapshots(Rotation)
+FLOORS: Final = Snapshots(Floor)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +59,13 @@ def fix_setting(connection: sqlite3.Connection, name: str, value: str) -> str:
     """Store a setting for ever, unless it is stored already; return what is stored."""
     connection.execute("INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO NOTHING", (name, value))
     return get_setting(connection, name)
+
+
+def put_setting(connection: sqlite3.Connection, name: str, value: str) -> None:
+    """Store a setting, whatever is stored already."""
+    connection.execute(
+        "INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value)
+    )
 
 
 # --- identity --------------------------------------------------------------------------------------------------------
@@ -177,6 +190,33 @@ def open_boot(connection: sqlite3.Connection, boot_id: str, boottime_ms: int) ->
         "INSERT INTO boots (boot_id, offset_ms, opened_at) VALUES (?, ?, ?)", (boot_id, offset, boottime_ms + offset)
     )
     return Boot(offset=offset, is_new=is_new)
+
+
+def load_floor(connection: sqlite3.Connection) -> Floor | None:
+    """Return the latest trusted time of day that was written; None before the first.
+
+    One that can not be read counts as none: nothing about money depends on it.
+    """
+    try:
+        return FLOORS.decode(get_setting(connection, _FLOOR))
+    except JournalCorrupt:
+        return None
+
+
+def keep_floor(connection: sqlite3.Connection, now: Now, *, is_renewed: bool) -> None:
+    """Write a trusted moment as the floor, within a transaction of the caller, where the one on disk does not do.
+
+    It does not when it is old, when a start after a power cut would show less than this moment does, or much more (the
+    clock has decided that the floor was wrong), and with a new key, whose age is told from it.
+    """
+    if not now.is_trusted:
+        return
+    known = load_floor(connection)
+    if known is not None and not is_renewed and now.instant - known.instant < FLOOR_INTERVAL:
+        shown = known.at(now.instant)
+        if now.wall <= shown <= now.wall + TIME_MARGIN:
+            return
+    put_setting(connection, _FLOOR, FLOORS.encode(Floor(instant=now.instant, wall=now.wall)))
 
 
 def _last_moment(connection: sqlite3.Connection) -> int:

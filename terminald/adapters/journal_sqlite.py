@@ -23,6 +23,7 @@ from terminald.adapters.ports import Batch, LoggedEvent, SaleFilter
 from terminald.core.custody_table import Custody
 from terminald.core.ids import Instant, WallTime
 from terminald.core.ledger import Book, SaleView
+from terminald.core.schedule import Floor
 from terminald.core.terminal import ActivationIntent, Terminal
 from terminald.errors import JournalCorrupt, JournalUnavailable
 
@@ -61,6 +62,8 @@ class SqliteJournal:
     def commit(self, batch: Batch) -> int:
         """Make a batch durable, all of it or nothing; return the sequence number of the last event in the log.
 
+        A trusted moment may become the floor of the time of day. A batch with nothing in it is for that alone.
+
         Raises:
             JournalError: the batch contradicts what is on disk: a second sale of one reference, or a ``client_sn`` or
                 an id that belongs to another. Our bug; repeating it will not help.
@@ -69,6 +72,7 @@ class SqliteJournal:
             journal_rows.write(connection, batch)
             custody = batch.custody
             is_renewed = custody is not None and journal_identity.put_custody(connection, custody)
+            journal_identity.keep_floor(connection, batch.now, is_renewed=is_renewed)
             seq = journal_rows.last_seq(connection)
         if is_renewed:
             self._forget_old_pages()
@@ -169,6 +173,11 @@ class SqliteJournal:
         """
         with self._writing("opening a boot") as connection:
             return journal_identity.open_boot(connection, boot_id, boottime_ms)
+
+    def time_floor(self) -> Floor | None:
+        """Return the latest trusted time of day on record; None where there is none."""
+        with self._reading() as connection:
+            return journal_identity.load_floor(connection)
 
     # --- how ---
 

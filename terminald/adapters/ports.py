@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
 from terminald.core.attempt_table import Attempt
 from terminald.core.commands import GatewayCommand
@@ -117,6 +117,11 @@ class LinkState(Enum):
     KEY_REFUSED = "key_refused"  # answered; no key that we hold is accepted
     TERMINAL_REFUSED = "terminal_refused"  # answered; the gateway serves this terminal no more, or never did
     DOWN = "down"  # no answer, or none that can be understood
+
+
+#: The code of a fault of this machine's clock: a certificate is not valid at the time that it shows, and nobody knows
+#: that it is right. Nothing was sent.
+CLOCK_FAULT: Final = "clock"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

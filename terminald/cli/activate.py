@@ -8,6 +8,7 @@ import msgspec
 
 from terminald.adapters.gateway_http import ActivationNotSent
 from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.ports import CLOCK_FAULT
 from terminald.app import open_journal
 from terminald.app_activation import activate_terminal, doubtful_activations
 from terminald.cli.outcome import DONE, WRONG_USAGE, CommandFailed, say_warning
@@ -100,10 +101,15 @@ def _failure(done: ActivationRefused | ActivationUnknown | ActivationNotSent, co
     match done:
         case ActivationRefused():
             return CommandFailed(f"the gateway refused the activation: {said}", advice=_after_refusal(fault))
+        case ActivationNotSent() if fault.code == CLOCK_FAULT:
+            return CommandFailed(
+                f"this machine's clock is wrong: nothing was sent, and no use of the code is gone: {fault.message}",
+                advice="set the clock (timedatectl; it sets itself where it reaches a time server), then try again",
+            )
         case ActivationNotSent():
             return CommandFailed(
                 f"nothing was sent, and no use of the code is gone: {fault.message}",
-                advice=f"check the network, the clock, and gateway.url ({config.gateway.url}); then try again",
+                advice=f"check the network and gateway.url ({config.gateway.url}); then try again",
             )
         case ActivationUnknown():
             return CommandFailed(

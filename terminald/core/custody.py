@@ -24,7 +24,7 @@ from terminald.core.custody_events import (
 from terminald.core.custody_table import TABLE, Custody, CustodyState, Rotation
 from terminald.core.events import Event, PowerReturned, Recovered
 from terminald.core.ids import Duration, Instant, WallTime
-from terminald.core.schedule import DAY, HOUR, MINUTE, Now, Rules, later
+from terminald.core.schedule import DAY, HOUR, MINUTE, TIME_MARGIN, Now, Rules, later
 from terminald.core.tables import Attention, Wakeup, find_row
 from terminald.core.terminal import Terminal
 
@@ -47,7 +47,8 @@ PROOF_HOLDS: Final = HOUR
 PROOF_FIRST: Final = MINUTE
 #: The longest: a gateway that was away is asked at once when the link comes back.
 PROOF_LONGEST: Final = Duration(30 * MINUTE)
-#: How soon after a boot with an unknown time of day the key is renewed, as nobody knows how old it is.
+#: How soon after a boot with an unknown time of day the key is due, as nobody knows how old it is: a slow network has
+#: its link by then, and the first answer tells the time of day; then the age is known, or the key is due at once.
 BOOT_GRACE: Final = Duration(10 * MINUTE)
 
 _S = CustodyState
@@ -141,6 +142,10 @@ def _learn(custody: Custody, event: Event, now: Now) -> tuple[Terminal, Rotation
     terminal, rotation = custody.terminal, custody.rotation
     if isinstance(event, CustodyAnswer):
         rotation = replace(rotation, fault=event.fault, tries=rotation.tries + 1)
+    if isinstance(event, PowerReturned) and rotation.power_back is None:
+        rotation = replace(rotation, power_back=now.instant)
+    if rotation.power_back is not None and not isinstance(event, KeyRenewed):
+        rotation = _with_lost_time(rotation, rotation.power_back, terminal, now)
     match event:
         case KeyRenewed():
             terminal = replace(terminal, current_key=event.key, previous_key=terminal.current_key, rotated_at=now.wall)
@@ -152,6 +157,7 @@ def _learn(custody: Custody, event: Event, now: Now) -> tuple[Terminal, Rotation
                 is_rotated_at_trusted=now.is_trusted,
                 unanswered=0,
                 proven=None,
+                power_back=None,
             )
         case PreviousKeyAccepted() if terminal.previous_key is not None:
             terminal = replace(terminal, current_key=terminal.previous_key, previous_key=terminal.current_key)
@@ -168,23 +174,27 @@ def _learn(custody: Custody, event: Event, now: Now) -> tuple[Terminal, Rotation
         case CheckinRequested():
             settled = now.instant if rotation.asked is None else later(rotation.asked, SETTLE)
             rotation = replace(rotation, not_before=max(now.instant, settled))
-        case ClockTrusted():
-            rotation = _with_lost_time(rotation, terminal, now)
     return terminal, rotation
 
 
-def _with_lost_time(rotation: Rotation, terminal: Terminal, now: Now) -> Rotation:
-    """Move what is in the past back by the time for which the power was off, as two trusted times of day tell it."""
+def _with_lost_time(rotation: Rotation, power_back: Instant, terminal: Terminal, now: Now) -> Rotation:
+    """Move what was before an outage back by its length, as two trusted times of day tell it.
+
+    Without an outage there is nothing to tell, whatever became of the clock: within one boot time is counted (I10).
+    Where one of the times is not trusted, or they contradict each other, the length stays unknown.
+    """
     if not (rotation.is_rotated_at_trusted and now.is_trusted):
         return rotation
     lost = (now.wall - terminal.rotated_at) - (now.instant - rotation.rotated)
-    if lost <= 0:
+    if lost < -TIME_MARGIN:
         return rotation
-    not_before = rotation.not_before
+    lost, asked, not_before = max(0, lost), rotation.asked, rotation.not_before
+    rotation = replace(rotation, rotated=later(rotation.rotated, -lost), power_back=None)
+    if asked is not None and asked >= power_back:
+        return rotation
     return replace(
         rotation,
-        rotated=later(rotation.rotated, -lost),
-        asked=None if rotation.asked is None else later(rotation.asked, -lost),
+        asked=None if asked is None else later(asked, -lost),
         not_before=None if not_before is None else later(not_before, -lost),
     )
 
@@ -192,14 +202,12 @@ def _with_lost_time(rotation: Rotation, terminal: Terminal, now: Now) -> Rotatio
 def _enter(before: CustodyState, rotation: Rotation, event: Event, now: Now, rules: Rules) -> Rotation:
     """Set what goes with entering a state."""
     state = rotation.state
-    if isinstance(event, ClockTrusted):
-        rotation = replace(rotation, due=_next_renewal(rotation.rotated, now, rules))
-    if isinstance(event, PowerReturned) and not now.is_trusted:
-        rotation = replace(rotation, due=min(rotation.due, later(now.instant, BOOT_GRACE)))
+    if isinstance(event, ClockTrusted) or (state in _RENEWED and state is not before):
+        rotation = replace(rotation, due=_due(rotation, now, rules))
+    if isinstance(event, PowerReturned):
+        rotation = replace(rotation, due=min(rotation.due, _due(rotation, now, rules)))
     if state is before:
         return rotation
-    if state in _RENEWED:
-        rotation = replace(rotation, due=_next_renewal(rotation.rotated, now, rules))
     asked = now.instant if state in _ASKING else rotation.asked
     attention = _attention(rotation, event, now)
     rotation = replace(rotation, asked=asked, attention=attention, tries=0)
@@ -251,6 +259,14 @@ def _spread(delay: Duration, now: Now) -> int:
     return int(delay * (1 + now.jitter / 2))
 
 
+def _due(rotation: Rotation, now: Now, rules: Rules) -> Instant:
+    """Return when the current key is renewed: at once where its age stays unknown although the time of day is known."""
+    due = _next_renewal(rotation.rotated, now, rules)
+    if rotation.power_back is None:
+        return due
+    return min(due, now.instant if now.is_trusted else later(now.instant, BOOT_GRACE))
+
+
 def _next_renewal(rotated: Instant, now: Now, rules: Rules) -> Instant:
     """Return when a key of that age is renewed: a day later, or before that at the configured time of day."""
     if rules.checkin_at is None or not now.is_trusted:
@@ -278,6 +294,13 @@ def next_wakeup(custody: Custody) -> Wakeup | None:
     if rotation.retry is not None:
         times.append(Wakeup(at=rotation.retry, event=ProofDue()))
     return min(times, key=lambda wakeup: wakeup.at, default=None)
+
+
+def wants_turn(custody: Custody, now: Now) -> bool:
+    """Whether something about the key should be settled before a customer is served, as far as time tells."""
+    rotation, wakeup = custody.rotation, next_wakeup(custody)
+    is_age_open = rotation.state is CustodyState.FRESH and rotation.power_back is not None
+    return is_age_open or (wakeup is not None and wakeup.at <= now.instant)
 
 
 def next_checkin(custody: Custody, now: Now) -> WallTime | None:

@@ -90,6 +90,8 @@ class Rotation:
     tries: int
     attention: Attention | None
     fault: Fault | None
+    #: When the power came back, as long as nobody knows how long it was off: what was before is longer ago than told.
+    power_back: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ class Reason(Enum):
     KEY_LOCKED_OUT = "key_locked_out"
     KEY_EXPIRED = "key_expired"
     TERMINAL_REFUSED = "terminal_refused"
+    CLOCK_UNSET = "clock_unset"
     GATEWAY_UNREACHABLE = "gateway_unreachable"
     SCANNER_ABSENT = "scanner_absent"
     PRINTER_ABSENT = "printer_absent"
@@ -27,6 +28,10 @@ class Condition:
     is_key_accepted: bool
     is_key_alive: bool
     is_terminal_accepted: bool
+    #: Whether the time of day is that of the gateway or of a synchronised clock.
+    is_clock_trusted: bool
+    #: Whether the gateway is not reachable because this machine's clock is wrong.
+    is_clock_in_the_way: bool
     is_gateway_reachable: bool
     has_scanner: bool
     has_printer: bool
@@ -38,9 +43,11 @@ class Condition:
 def reasons(condition: Condition, required: frozenset[str]) -> tuple[Reason, ...]:
     """Return every reason against taking money, the most fundamental first; empty when the terminal is ready.
 
-    Required names the parts that the configuration insists on: ``gateway``, ``scanner``, ``printer``. The journal, the
-    key and the disk are never optional.
+    Required names the parts that the configuration insists on: ``gateway``, ``scanner``, ``printer``, ``clock``. The
+    journal, the key and the disk are never optional. A gateway that only a wrong clock keeps away is the clock's fault.
     """
+    has_link = condition.is_gateway_reachable or "gateway" not in required
+    has_clock = condition.is_clock_trusted or "clock" not in required
     judged = (
         (Reason.JOURNAL_FAILED, condition.is_journal_writable),
         (Reason.DISK_FULL, condition.has_disk_space),
@@ -48,7 +55,8 @@ def reasons(condition: Condition, required: frozenset[str]) -> tuple[Reason, ...
         (Reason.KEY_LOCKED_OUT, condition.is_key_accepted),
         (Reason.KEY_EXPIRED, condition.is_key_alive),
         (Reason.TERMINAL_REFUSED, condition.is_terminal_accepted),
-        (Reason.GATEWAY_UNREACHABLE, condition.is_gateway_reachable or "gateway" not in required),
+        (Reason.CLOCK_UNSET, has_clock and (has_link or not condition.is_clock_in_the_way)),
+        (Reason.GATEWAY_UNREACHABLE, has_link or condition.is_clock_in_the_way),
         (Reason.SCANNER_ABSENT, condition.has_scanner or "scanner" not in required),
         (Reason.PRINTER_ABSENT, condition.has_printer or "printer" not in required),
         (Reason.DRAINING, not condition.is_draining),

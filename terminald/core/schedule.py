@@ -21,6 +21,9 @@ REVERSAL_ATTENTION_AFTER = Duration(300_000)
 #: After a restart an order is not given up at once, even when its window is over: this is what one query takes where
 #: connecting and reading are as slow as they may be. A shorter poll window is taken instead.
 RECOVERY_GRACE = Duration(30_000)
+#: Trusted sources of the time of day may differ by so much without contradicting each other: servers are seconds apart,
+#: an answer has been on its way for some more, and nothing that is decided by the time of day is a matter of a minute.
+TIME_MARGIN = MINUTE
 #: The last look is made so long before the business day ends, or up to twice as long, as not every terminal should look
 #: at the same moment; a cancel is still possible then, without a refund.
 DAY_END_MARGIN = Duration(600_000)
@@ -42,6 +45,18 @@ class Now:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Floor:
+    """The latest trusted time of day on record. It can not be earlier now."""
+
+    instant: Instant
+    wall: WallTime
+
+    def at(self, instant: Instant) -> WallTime:
+        """Return the least time of day that it can be at an instant; time without power is left out."""
+        return WallTime(self.wall + max(0, instant - self.instant))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """The configured lengths of time and limits, in the words of the configuration."""
 
@@ -52,7 +67,7 @@ class Rules:
     job_lifetime: Duration
     #: Offset of the gateway's business day from UTC.
     day_offset: Duration
-    #: When the key is renewed, in milliseconds since local midnight, with this terminal's own jitter in it.
+    #: When the key is renewed, in milliseconds since midnight of the business day, with this terminal's own jitter.
     checkin_at: Duration | None = None
 
 

@@ -76,6 +76,10 @@ READINESS_ADVICE: Mapping[str, str] = {
         "The gateway does not serve this terminal. Look whether it is enabled in the merchant's console, or ask the "
         "gateway's operator; then activate anew if they say so."
     ),
+    "clock_unset": (
+        "The time of day is not known, or this machine's clock is wrong. The gateway tells it with its first answer, a "
+        "time server too: check that one of them is reached (timedatectl), or set the clock."
+    ),
     "gateway_unreachable": "Check the terminal's network, name resolution and gateway.url; the log says what failed.",
     "scanner_absent": "Plug the scanner in, and check the configured device path; terminald status says what it finds.",
     "printer_absent": "Switch the printer on, plug it in, and check the device; terminald status says what it finds.",

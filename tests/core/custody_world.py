@@ -224,6 +224,7 @@ def _canonical(pair: Pair) -> Pair:
                 not_before=None if rotation.not_before is None else Instant(0),
                 retry=None,
                 tries=0,
+                power_back=None,
                 attention=None if rotation.attention is None else replace(rotation.attention, since=Instant(0)),
             ),
         ),

@@ -387,14 +387,14 @@ def test_lost_time_is_told_in_every_state() -> None:
     custody = replace(keeper.custody, rotation=replace(keeper.custody.rotation, is_rotated_at_trusted=True))
     keeper.custody = custody
     keeper.now = replace(keeper.now, wall=WallTime(keeper.now.wall + 10 * HOUR))
-    keeper.tell(ClockTrusted())
+    keeper.wait(1).tell(PowerReturned(), ClockTrusted())
     assert keeper.tell(ProofDue(), QUIET).state is S.RECHECKING
     stopped = rechecking().tell(CheckinUnanswered())
     stopped.custody = replace(
         stopped.custody, rotation=replace(stopped.custody.rotation, is_rotated_at_trusted=True, asked=None)
     )
     stopped.now = replace(stopped.now, wall=WallTime(stopped.now.wall + 10 * HOUR))
-    assert stopped.tell(ClockTrusted()).custody.rotation.not_before is None
+    assert stopped.tell(PowerReturned(), ClockTrusted()).custody.rotation.not_before is None
 
 
 def test_an_old_journal_or_a_clock_that_was_set_since_makes_no_expired_key() -> None:

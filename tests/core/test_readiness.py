@@ -1,5 +1,5 @@
 import itertools
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
@@ -10,6 +10,8 @@ READY = Condition(
     is_key_accepted=True,
     is_key_alive=True,
     is_terminal_accepted=True,
+    is_clock_trusted=True,
+    is_clock_in_the_way=False,
     is_gateway_reachable=True,
     has_scanner=True,
     has_printer=True,
@@ -17,9 +19,10 @@ READY = Condition(
     has_disk_space=True,
     is_draining=False,
 )
-EVERYTHING = frozenset({"gateway", "scanner", "printer"})
+EVERYTHING = frozenset({"gateway", "scanner", "printer", "clock"})
 OPTIONAL = {
     "gateway": Reason.GATEWAY_UNREACHABLE,
+    "clock": Reason.CLOCK_UNSET,
     "scanner": Reason.SCANNER_ABSENT,
     "printer": Reason.PRINTER_ABSENT,
 }
@@ -39,6 +42,7 @@ def test_a_terminal_of_which_everything_works_is_ready() -> None:
 
 def test_a_terminal_of_which_nothing_works_says_everything_and_the_most_fundamental_first() -> None:
     broken = Condition(**{field.name: field.name == "is_draining" for field in fields(Condition)})
+    assert not broken.is_clock_in_the_way
     assert reasons(broken, EVERYTHING) == (
         Reason.JOURNAL_FAILED,
         Reason.DISK_FULL,
@@ -46,6 +50,7 @@ def test_a_terminal_of_which_nothing_works_says_everything_and_the_most_fundamen
         Reason.KEY_LOCKED_OUT,
         Reason.KEY_EXPIRED,
         Reason.TERMINAL_REFUSED,
+        Reason.CLOCK_UNSET,
         Reason.GATEWAY_UNREACHABLE,
         Reason.SCANNER_ABSENT,
         Reason.PRINTER_ABSENT,
@@ -56,6 +61,8 @@ def test_a_terminal_of_which_nothing_works_says_everything_and_the_most_fundamen
 @pytest.mark.parametrize("part", OPTIONAL)
 def test_a_part_that_is_not_required_is_no_reason(part: str) -> None:
     for condition in conditions():
+        if condition.is_clock_in_the_way:
+            continue
         strict, lenient = reasons(condition, EVERYTHING), reasons(condition, EVERYTHING - {part})
         assert lenient == tuple(reason for reason in strict if reason is not OPTIONAL[part])
 
@@ -72,3 +79,18 @@ def test_journal_disk_activation_key_and_draining_are_never_optional() -> None:
             and condition.is_terminal_accepted
             and not condition.is_draining
         )
+
+
+def test_a_gateway_that_a_wrong_clock_keeps_away_is_the_clocks_fault() -> None:
+    blamed = replace(READY, is_gateway_reachable=False, is_clock_in_the_way=True, is_clock_trusted=False)
+    assert reasons(blamed, frozenset({"gateway"})) == (Reason.CLOCK_UNSET,)
+    assert reasons(blamed, frozenset({"clock"})) == (Reason.CLOCK_UNSET,)
+    assert reasons(blamed, frozenset()) == ()
+    # The terminal may know the time, from an earlier answer, while the system's clock was set wrong.
+    assert reasons(replace(blamed, is_clock_trusted=True), EVERYTHING) == (Reason.CLOCK_UNSET,)
+
+
+def test_without_a_known_time_of_day_no_sale_is_begun_only_where_that_is_wanted() -> None:
+    dark = replace(READY, is_clock_trusted=False)
+    assert reasons(dark, EVERYTHING) == (Reason.CLOCK_UNSET,)
+    assert reasons(dark, EVERYTHING - {"clock"}) == ()

@@ -15,6 +15,7 @@ from terminald.core.schedule import (
     RETRY_FIRST,
     RETRY_LONGEST,
     SECOND,
+    Floor,
     Now,
     day_end,
     late_looks,
@@ -38,6 +39,11 @@ def waits_of(now: Now, *configured: int) -> list[int]:
 
 def test_later_is_later() -> None:
     assert later(Instant(5), 7) == 12
+
+
+def test_a_floor_goes_on_with_the_time_line_and_not_back_with_it() -> None:
+    floor = Floor(instant=Instant(1_000), wall=WallTime(50_000))
+    assert [floor.at(Instant(instant)) for instant in (0, 1_000, 1_001)] == [50_000, 50_000, 50_001]
 
 
 # --- back-off --------------------------------------------------------------------------------------------------------
