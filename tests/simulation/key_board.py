@@ -1,15 +1,14 @@
-"""The board's clocks, and what the daemon makes of them: boot time, the system's clock, and the gateway's word."""
+"""The board: its power, its boot time, and its system's clock, which may be wrong."""
 
 import random
 
-from terminald.adapters.clock import GATEWAY_PRECISION_MS
-from terminald.core.ids import Instant, WallTime
-from terminald.core.schedule import Now
+from terminald.adapters.clock import Kernel
 from tests.simulation.agenda import DAY, HOUR, Agenda
 from tests.simulation.key_road import EPOCH
 
-#: The system's clock of a board that never knew the time starts there.
-IMAGE_BUILT = EPOCH - 400 * DAY
+#: Certificates are valid from so long before to so long after: with a clock that is farther off there is no link.
+CERTIFICATE_SINCE = 60 * DAY
+CERTIFICATE_UNTIL = 30 * DAY
 #: No clock is ahead of this.
 LATEST = EPOCH + 5_000 * DAY
 
@@ -24,7 +23,7 @@ class Board:
         self._booted = 0
         #: By how much the system's clock is wrong.
         self._error = 0
-        self._saved_wall = IMAGE_BUILT
+        self._saved_wall = EPOCH
         self.boot = 0
         self.is_on = False
         self.is_synced = False
@@ -61,37 +60,20 @@ class Board:
         # The kernel takes no time before 1970, and years after this one are no better than it.
         self._error = min(max(self._error, -EPOCH - self._agenda.now), LATEST - EPOCH)
 
+    @property
+    def is_clock_good(self) -> bool:
+        """Whether certificates are valid by the system's clock."""
+        return -CERTIFICATE_SINCE < self._error < CERTIFICATE_UNTIL
+
+    @property
+    def kernel(self) -> Kernel:
+        """What the daemon reads."""
+        return Kernel(boottime_ms=self.ticks, wall_ms=self.wall, is_synchronized=lambda: self.is_synced)
+
+    def correct(self) -> None:
+        """A person sets the clock right, but for a minute or so."""
+        self._error = self._rng.randint(-60_000, 60_000)
+
     def sync(self) -> None:
         """A time server is heard."""
         self._error, self.is_synced = 0, True
-
-
-class BoardClock:
-    """Implements the clock's port as ``SystemClock`` does, on a board."""
-
-    def __init__(self, board: Board, offset: int, rng: random.Random) -> None:
-        self._board = board
-        self._offset = offset
-        self._rng = rng
-        #: What leads from boot time to the time of day, as the gateway told it.
-        self._told: int | None = None
-
-    def now(self) -> Now:
-        board, ticks = self._board, self._board.ticks()
-        wall = board.wall() if self._told is None else ticks + self._told
-        return Now(
-            instant=Instant(ticks + self._offset),
-            wall=WallTime(wall),
-            is_trusted=self._told is not None or board.is_synced,
-            jitter=self._rng.random(),
-        )
-
-    def timer_at(self, instant: Instant) -> float:
-        """The board's ticks of an instant."""
-        return instant - self._offset
-
-    def note_gateway_time(self, wall: int) -> None:
-        ticks, board = self._board.ticks(), self._board
-        known = board.wall() - ticks if self._told is None else self._told
-        said = wall - ticks
-        self._told = known if abs(said - known) <= GATEWAY_PRECISION_MS else said

@@ -7,16 +7,16 @@ one at a time, a timer, customers, and what the link monitor learns, at the mome
 from collections import deque
 from collections.abc import Callable, Coroutine
 
+from terminald.adapters.clock import SystemClock
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch, LinkState
 from terminald.core import custody as custodies
 from terminald.core.custody_events import CheckinRequested
 from terminald.core.events import Event, PowerReturned, Recovered
-from terminald.engine_custody import CustodyKeeper, Hands
+from terminald.engine_custody import FIRST_SALE_WAIT_S, CustodyKeeper, Hands
 from terminald.engine_link import IDLE_S, RETRY_FIRST_S, RETRY_LONGEST_S
 from terminald.errors import JournalUnavailable
-from tests.simulation.agenda import MINUTE, SECOND, Tasks, run_at_once
-from tests.simulation.key_board import BoardClock
+from tests.simulation.agenda import HOUR, MINUTE, SECOND, Tasks, run_at_once
 from tests.simulation.key_port import Crash, KeyPort, World
 from tests.simulation.key_road import Outcome
 
@@ -24,6 +24,10 @@ from tests.simulation.key_road import Outcome
 CRASHING_COMMITS = 0.006
 #: The engine looks whether the time of day is known.
 WATCH = 5 * SECOND
+#: A trusted time is put on record once an hour.
+MARK = HOUR
+#: How closely the host's first sale is timed.
+STEP = 100
 
 
 class Daemon:
@@ -46,11 +50,15 @@ class Daemon:
         self._is_writable = True
         self._asked = self._probes_failed = 0
         self._alarm: float | None = None
+        self._first_sale_until: float | None = None
         self._journal = SqliteJournal(world.file)
         custody, terminal = self._journal.load_custody(), self._journal.load_terminal()
         assert terminal is not None
         boot = self._journal.open_boot(f"boot-{world.board.boot}", world.board.ticks())
-        self._clock = BoardClock(world.board, boot.offset, world.rng)
+        self._offset = boot.offset
+        self._clock = SystemClock(
+            boot.offset, jitter=world.rng.random, floor=self._journal.time_floor(), kernel=world.board.kernel
+        )
         self._port = self.port_type(self, world, self._clock, self._tasks)
         hands = Hands(
             commit=self._commit,
@@ -71,8 +79,10 @@ class Daemon:
     def start(self) -> None:
         """Recover, prove the link, look at the clock."""
         self.take(PowerReturned() if self._is_new_boot else Recovered(), None)
-        self.probe()
-        self.watch()
+        if self.is_alive:
+            self.probe()
+            self.watch()
+            self._mark()
 
     def kill(self) -> None:
         """End here; what is on the road goes on, and what was committed stays."""
@@ -150,7 +160,7 @@ class Daemon:
 
     def _set_alarm(self) -> None:
         wakeup = self.keeper.next_wakeup()
-        when = None if wakeup is None else self._world.board.moment_of(self._clock.timer_at(wakeup.at))
+        when = None if wakeup is None else self._world.board.moment_of(wakeup.at - self._offset)
         if when != self._alarm:
             self._alarm = when
             if when is not None:
@@ -168,7 +178,19 @@ class Daemon:
 
     def watch(self) -> None:
         """The clock may have changed: it is looked at soon."""
-        self.later(self._world.rng.uniform(0, WATCH), self.keeper.note_time)
+        self.later(self._world.rng.uniform(0, WATCH), self._look_at_clock)
+
+    def _look_at_clock(self) -> None:
+        self.keeper.note_time()
+        if self._clock.take_step():
+            self.probe()
+
+    def _mark(self) -> None:
+        """Put a trusted time on record, as the watch over the clock does."""
+        now = self._clock.now()
+        if now.is_trusted and not self.is_disk_full:
+            self._journal.commit(Batch(now=now))
+        self.later(MARK, self._mark)
 
     # --- the link ----------------------------------------------------------------------------------------------------
 
@@ -222,6 +244,9 @@ class Daemon:
         if self.keeper.is_locked_out or self.keeper.is_expired:
             counts["sales refused: the key"] += 1
             return
+        if self._key_goes_first():
+            self.later(STEP, self.open_sale)
+            return
         counts["sales"] += 1
         self.is_sale_open = True
         self.probe()
@@ -231,6 +256,15 @@ class Daemon:
             self.later(rng.uniform(1 * SECOND, 40 * SECOND), lambda: self._tasks.start(self._pay()))
         else:
             self.later(rng.uniform(1 * SECOND, 90 * SECOND), self._close_sale)
+
+    def _key_goes_first(self) -> bool:
+        """Before the first sale of a process the key has a turn, as ``CustodyKeeper.go_first`` gives it."""
+        now, custody = self._world.agenda.now, self.keeper.custody
+        if self._first_sale_until is None:
+            self._first_sale_until = now + FIRST_SALE_WAIT_S * SECOND
+        if now >= self._first_sale_until or custody is None:
+            return False
+        return self.keeper.is_busy or custodies.wants_turn(custody, self._clock.now())
 
     async def _pay(self) -> None:
         self._asked += 1

@@ -41,7 +41,7 @@ RENEWED_AT = DAY
 #: A terminal that was never out of reach for longer than a night is ordinary: its margin counts.
 NIGHT = 12 * HOUR
 #: So many of the last happenings are shown with a violation.
-STORY = 60
+STORY = 120
 
 ASKING = frozenset({S.CHECKING_IN, S.RECHECKING})
 LOST = frozenset({S.EXPIRED, S.LOCKED_OUT})

@@ -22,11 +22,12 @@ from terminald.core.custody_events import (
     PreviousKeyAccepted,
 )
 from terminald.core.events import Answer
-from terminald.core.ids import Secret
+from terminald.core.ids import Secret, WallTime
 from terminald.core.schedule import Rules
 from terminald.engine_custody import CustodyKeeper
 from tests.simulation.agenda import SECOND, Agenda, Tasks
-from tests.simulation.key_board import Board, BoardClock
+from terminald.adapters.clock import SystemClock
+from tests.simulation.key_board import Board
 from tests.simulation.key_judge import Judge
 from tests.simulation.key_road import EPOCH, Asked, Outcome, Road, Told
 
@@ -68,7 +69,7 @@ class Process(Protocol):
 class KeyPort:
     """Implements the gateway's port for the keeper, and signs for the others."""
 
-    def __init__(self, process: Process, world: World, clock: BoardClock, tasks: Tasks) -> None:
+    def __init__(self, process: Process, world: World, clock: SystemClock, tasks: Tasks) -> None:
         self._process = process
         self._world = world
         self._clock = clock
@@ -134,7 +135,7 @@ class KeyPort:
         told = await world.road.exchange(self._tasks, Asked(path, terminal_sn, key.reveal()))
         if told.outcome in (Outcome.ACCEPTED, Outcome.REFUSED):
             was_trusted = self._clock.now().is_trusted
-            self._clock.note_gateway_time((EPOCH + world.agenda.now) // 1000 * 1000)
+            self._clock.note_gateway_time(WallTime((EPOCH + world.agenda.now) // 1000 * 1000))
             if not was_trusted:
                 self._process.watch()
         return told

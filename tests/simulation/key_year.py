@@ -165,6 +165,7 @@ class History:
     def _power_on(self) -> None:
         self.judge.note("the power is on")
         self.board.power_on()
+        self._set_link()
         if self.script.profile.has_ntp:
             self._sync_within(20 * MINUTE)
         self._start()
@@ -207,16 +208,16 @@ class History:
     def _return_link(self) -> None:
         self._offline -= 1
         self._set_link()
+        if self._offline == 0 and self.script.profile.has_ntp:
+            self._sync_within(20 * MINUTE)
 
     def _set_link(self) -> None:
-        is_linked = self._offline == 0
+        is_linked = self._offline == 0 and self.board.is_clock_good
         if is_linked is self.road.is_linked:
             return
         self.road.is_linked = is_linked
         self.judge.note("the link is up" if is_linked else "the link is down")
         self._look_around()
-        if is_linked and self.script.profile.has_ntp:
-            self._sync_within(20 * MINUTE)
         if self.daemon is not None:
             self.daemon.link_changed()
 
@@ -236,18 +237,27 @@ class History:
         self.agenda.after(self.rng.uniform(5 * SECOND, wait), self._sync)
 
     def _sync(self) -> None:
-        if self.board.is_on and self.road.is_linked:
+        if self.board.is_on and self._offline == 0:
             self.board.sync()
-            if self.daemon is not None:
-                self.daemon.watch()
+            self._note_clock()
+
+    def _correct_clock(self) -> None:
+        if self.board.is_on:
+            self.board.correct()
+            self._note_clock()
+
+    def _note_clock(self) -> None:
+        self._set_link()
+        if self.daemon is not None:
+            self.daemon.watch()
 
     def _step_clock(self, by: int) -> None:
         names = ((-DAY, "clock set back by years"), (DAY, "clock set by a little"), (YEAR * 9, "clock ahead by months"))
         self._happen(next(name for limit, name in names if by <= limit), lambda: self.board.step(by))
-        if self.daemon is not None:
-            self.daemon.watch()
+        self._note_clock()
         if self.script.profile.has_ntp:
             self._sync_within(DAY)
+        self._at(self.agenda.now + self.rng.uniform(HOUR, 2 * DAY), self._correct_clock)
 
     # --- people ------------------------------------------------------------------------------------------------------
 
@@ -352,7 +362,7 @@ class History:
         for before, after in zip(times, times[1:], strict=False):
             if after - before > DAY + 10 * MINUTE:
                 self.judge.find("daily", f"no check-in from {clock_text(before)} to {clock_text(after)}")
-        for first, third in zip(times, times[2:], strict=False):
+        for first, third in zip(times[1:], times[3:], strict=False):
             if third - first < DAY - 10 * MINUTE:
                 self.judge.find("daily", f"three check-ins from {clock_text(first)} to {clock_text(third)}")
 
