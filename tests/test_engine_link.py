@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from terminald.adapters.ports import LinkReport, LinkState
+from terminald.adapters.ports import CLOCK_FAULT, LinkReport, LinkState
 from terminald.core.commands import GatewayCommand
 from terminald.core.events import (
     Answer,
@@ -88,6 +89,28 @@ def test_an_exchange_that_proves_nothing_makes_it_ask(answer: Answer) -> None:
     monitor = watch(gateway, 2, lambda monitor: monitor.note(answer))
     assert gateway.asked_at[:2] == [0, 1]
     assert monitor.is_key_refused
+
+
+def test_a_fault_of_the_clock_is_told_as_one_and_told_again_when_it_is_one_no_more(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    class OffByYears(ScriptedGateway):
+        codes = ("gateway_unreachable", CLOCK_FAULT, CLOCK_FAULT, "gateway_no_answer", "gateway_unreachable")
+
+        async def probe(self) -> LinkReport:
+            report = await super().probe()
+            code = self.codes[len(self.asked_at) - 1]
+            return replace(report, fault=Fault(code=code, message="said"))
+
+    caplog.set_level("INFO")
+    seen: list[bool] = []
+    gateway = OffByYears(LinkState.DOWN)
+    monitor = watch(gateway, 12, lambda monitor: seen.append(monitor.is_clock_in_the_way))
+    assert (seen, monitor.is_clock_in_the_way) == ([False], True)
+    monitor = watch(OffByYears(LinkState.DOWN), 31, lambda _: None)
+    assert not monitor.is_clock_in_the_way
+    told = [record.getMessage().split(" ", 5)[5] for record in caplog.records]
+    assert told == ["gateway_unreachable: said", "clock: said"] * 2 + ["gateway_no_answer: said"]
 
 
 def test_exchanges_that_are_made_anyway_tell_as_well() -> None:

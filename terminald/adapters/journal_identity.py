@@ -225,4 +225,5 @@ def _last_moment(connection: sqlite3.Connection) -> int:
         " ifnull((SELECT opened_at FROM boots ORDER BY number DESC LIMIT 1), 0))",
         (_RECENT_EVENTS,),
     ).fetchone()
-    return int(last)
+    floor = load_floor(connection)
+    return max(int(last), floor.instant if floor else 0)

@@ -144,8 +144,8 @@ def _learn(custody: Custody, event: Event, now: Now) -> tuple[Terminal, Rotation
         rotation = replace(rotation, fault=event.fault, tries=rotation.tries + 1)
     if isinstance(event, PowerReturned) and rotation.power_back is None:
         rotation = replace(rotation, power_back=now.instant)
-    if rotation.power_back is not None and not isinstance(event, KeyRenewed):
-        rotation = _with_lost_time(rotation, rotation.power_back, terminal, now)
+    if now.is_trusted and not isinstance(event, KeyRenewed):
+        rotation = _with_lost_time(rotation, terminal, now)
     match event:
         case KeyRenewed():
             terminal = replace(terminal, current_key=event.key, previous_key=terminal.current_key, rotated_at=now.wall)
@@ -177,16 +177,18 @@ def _learn(custody: Custody, event: Event, now: Now) -> tuple[Terminal, Rotation
     return terminal, rotation
 
 
-def _with_lost_time(rotation: Rotation, power_back: Instant, terminal: Terminal, now: Now) -> Rotation:
+def _with_lost_time(rotation: Rotation, terminal: Terminal, now: Now) -> Rotation:
     """Move what was before an outage back by its length, as two trusted times of day tell it.
 
     Without an outage there is nothing to tell, whatever became of the clock: within one boot time is counted (I10).
-    Where one of the times is not trusted, or they contradict each other, the length stays unknown.
+    A time that was not trusted and agrees with a trusted one was right. Where the two contradict each other the length
+    stays unknown, and where the first is not to be trusted.
     """
-    if not (rotation.is_rotated_at_trusted and now.is_trusted):
-        return rotation
     lost = (now.wall - terminal.rotated_at) - (now.instant - rotation.rotated)
-    if lost < -TIME_MARGIN:
+    if abs(lost) <= TIME_MARGIN:
+        rotation = replace(rotation, is_rotated_at_trusted=True)
+    power_back = rotation.power_back
+    if power_back is None or lost < -TIME_MARGIN or not rotation.is_rotated_at_trusted:
         return rotation
     lost, asked, not_before = max(0, lost), rotation.asked, rotation.not_before
     rotation = replace(rotation, rotated=later(rotation.rotated, -lost), power_back=None)
@@ -203,9 +205,9 @@ def _enter(before: CustodyState, rotation: Rotation, event: Event, now: Now, rul
     """Set what goes with entering a state."""
     state = rotation.state
     if isinstance(event, ClockTrusted) or (state in _RENEWED and state is not before):
-        rotation = replace(rotation, due=_due(rotation, now, rules))
+        rotation = replace(rotation, due=_due(rotation, event, now, rules))
     if isinstance(event, PowerReturned):
-        rotation = replace(rotation, due=min(rotation.due, _due(rotation, now, rules)))
+        rotation = replace(rotation, due=min(rotation.due, _due(rotation, event, now, rules)))
     if state is before:
         return rotation
     asked = now.instant if state in _ASKING else rotation.asked
@@ -259,12 +261,13 @@ def _spread(delay: Duration, now: Now) -> int:
     return int(delay * (1 + now.jitter / 2))
 
 
-def _due(rotation: Rotation, now: Now, rules: Rules) -> Instant:
-    """Return when the current key is renewed: at once where its age stays unknown although the time of day is known."""
+def _due(rotation: Rotation, event: Event, now: Now, rules: Rules) -> Instant:
+    """Return when the current key is renewed: at once where its age is unknown, and no answer can be waited for."""
     due = _next_renewal(rotation.rotated, now, rules)
     if rotation.power_back is None:
         return due
-    return min(due, now.instant if now.is_trusted else later(now.instant, BOOT_GRACE))
+    is_answered = now.is_trusted or isinstance(event, CustodyAnswer)
+    return min(due, now.instant if is_answered else later(now.instant, BOOT_GRACE))
 
 
 def _next_renewal(rotated: Instant, now: Now, rules: Rules) -> Instant:

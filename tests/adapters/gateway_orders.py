@@ -51,13 +51,16 @@ def gateway_at(
     *,
     credentials: Credentials | None = CREDENTIALS,
     on_time: Callable[[WallTime], None] = lambda _: None,
+    is_clock_right: Callable[[], bool] = lambda: False,
     connect_s: float = 5.0,
     read_s: float = 5.0,
     ca_file: Path | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
 ) -> HttpGateway:
     settings = GatewaySettings(url=url, connect_timeout_s=connect_s, read_timeout_s=read_s, ca_file=ca_file)
-    return HttpGateway(settings, credentials=lambda: credentials, on_time=on_time, transport=transport)
+    return HttpGateway(
+        settings, credentials=lambda: credentials, on_time=on_time, is_clock_right=is_clock_right, transport=transport
+    )
 
 
 async def perform(gateway: HttpGateway, *commands: GatewayCommand) -> list[Answer]:

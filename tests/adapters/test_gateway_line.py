@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 import ssl
 from pathlib import Path
@@ -281,14 +282,21 @@ def test_requests_beside_each_other_get_their_own_answers() -> None:
 # --- TLS and addresses -----------------------------------------------------------------------------------------------
 
 
-def over_tls(certificate: str, *, ca_file: Path | None = TLS / "ca.pem", most: ssl.TLSVersion | None = None) -> Answer:
+def over_tls(
+    certificate: str,
+    *,
+    ca_file: Path | None = TLS / "ca.pem",
+    most: ssl.TLSVersion | None = None,
+    is_clock_right: bool = False,
+) -> Answer:
     async def run() -> Answer:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(TLS / certificate)
         if most is not None:
             context.maximum_version = most
         async with raw_gateway(says(PAID), tls=context) as server:
-            (answer,) = await perform(gateway_at(f"https://127.0.0.1:{server.port}", ca_file=ca_file), PAY)
+            url = f"https://127.0.0.1:{server.port}"
+            (answer,) = await perform(gateway_at(url, ca_file=ca_file, is_clock_right=lambda: is_clock_right), PAY)
             assert len(server.seen) == isinstance(answer, PayConfirmed)
             return answer
 
@@ -299,12 +307,27 @@ def test_a_certificate_of_an_added_authority_is_trusted() -> None:
     assert isinstance(over_tls("valid.pem"), PayConfirmed)
 
 
-@pytest.mark.parametrize("certificate", ["expired.pem", "future.pem"])
-def test_a_certificate_that_is_not_valid_now_points_at_the_clock(certificate: str) -> None:
+VERDICTS = {"expired.pem": "certificate has expired", "future.pem": "certificate is not yet valid"}
+
+
+@pytest.mark.parametrize("certificate", VERDICTS)
+def test_a_certificate_that_is_not_valid_now_is_a_fault_of_the_clock(certificate: str) -> None:
     answer = over_tls(certificate)
     assert isinstance(answer, RequestNotSent)
     assert answer.fault is not None
-    assert "check the clock" in answer.fault.message
+    assert answer.fault.code == "clock"
+    shown, _, verdict = answer.fault.message.partition(" the gateway's ")
+    assert re.fullmatch(r"by this machine's clock \(\d{4}-\d\d-\d\d \d\d:\d\d UTC\)", shown)
+    assert verdict == f"{VERDICTS[certificate]}: check the clock"
+
+
+@pytest.mark.parametrize("certificate", VERDICTS)
+def test_where_the_clock_is_known_to_be_right_it_is_the_certificates_fault(certificate: str) -> None:
+    answer = over_tls(certificate, is_clock_right=True)
+    assert isinstance(answer, RequestNotSent)
+    assert answer.fault is not None
+    assert answer.fault.code == "gateway_unreachable"
+    assert answer.fault.message == f"the clock is right, but the gateway's {VERDICTS[certificate]}"
 
 
 def test_a_certificate_of_an_unknown_authority_is_not_trusted() -> None:

@@ -91,6 +91,12 @@ def test_a_new_key_brings_its_time_along(journal: SqliteJournal) -> None:
     assert journal.time_floor() == at(now)
 
 
+def test_the_time_line_goes_on_after_it(journal: SqliteJournal) -> None:
+    journal.open_boot("a", 0)
+    mark(journal, NOON)
+    assert 7 + journal.open_boot("b", 7).offset == NOON.instant + 1
+
+
 def test_one_that_can_not_be_read_is_none(journal: SqliteJournal, file: Path) -> None:
     """Nothing about money depends on it."""
     mark(journal, NOON)

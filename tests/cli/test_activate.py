@@ -3,7 +3,10 @@
 import io
 import json
 import socket
+import ssl
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,7 @@ from tests.adapters.journal_samples import Shop
 from tests.cli.simulated_gateway import APP_ID, VENDOR_KEY, VENDOR_SN, RunningGateway, running_gateway
 
 CODE = "48217366"
+TLS = Path(__file__).parent.parent / "data" / "tls"
 
 
 @pytest.fixture
@@ -210,6 +214,41 @@ def test_what_was_not_sent_used_nothing_up(configure: Configure, capsys: Capture
     assert "nothing was sent, and no use of the code is gone" in said
     assert "gateway.url (http://127.0.0.1:" in said
     assert outcomes(config) == ["not sent"]
+
+
+@contextmanager
+def behind_tls(certificate: str) -> Iterator[str]:
+    """A gateway whose certificate is not valid now; nobody gets past the handshake. Yields its address."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(TLS / certificate)
+
+    def refuse(server: socket.socket) -> None:
+        with suppress(OSError):
+            connection, _ = server.accept()
+            with connection, context.wrap_socket(connection, server_side=True):
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(30)
+        thread = threading.Thread(target=refuse, args=(server,))
+        thread.start()
+        try:
+            yield f"https://127.0.0.1:{server.getsockname()[1]}"
+        finally:
+            thread.join()
+
+
+@pytest.mark.parametrize("certificate", ["future.pem", "expired.pem"])
+def test_a_wrong_clock_is_not_taken_for_the_network(certificate: str, configure: Configure, capsys: Capture) -> None:
+    with behind_tls(certificate) as url:
+        config = configure(url)
+        config.write_text(config.read_text().replace("[vendor]", f'ca_file = "{TLS}/ca.pem"\n[vendor]'))
+        assert activate(config, CODE) == 1
+    said = capsys.readouterr().err
+    assert "this machine's clock is wrong: nothing was sent, and no use of the code is gone" in said
+    assert "timedatectl" in said
+    assert "network" not in said
+    assert tries_of(config)[0].outcome.startswith("not sent: clock ")
 
 
 def test_an_activation_that_was_cut_off_is_told_before_the_next(config: Path, capsys: Capture) -> None:

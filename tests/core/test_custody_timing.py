@@ -85,6 +85,14 @@ def test_a_key_of_unknown_age_is_due_at_once_when_the_time_of_day_is_known() -> 
     assert due_in(keeper) == DAY
 
 
+def test_a_clock_that_is_found_to_have_been_right_tells_the_age_all_the_same() -> None:
+    """As after an activation: its clock is not known to be right, and then agrees with the gateway's."""
+    keeper = Keeper().wait(MINUTE).tell(PowerReturned(), KeyAccepted())
+    assert keeper.custody.rotation.power_back is None
+    assert due_in(trust(keeper)) == DAY - MINUTE
+    assert due_in(trust(lose_power(keeper, 10, is_trusted=False))) == 14 * HOUR - MINUTE - 1
+
+
 def test_two_trusted_times_that_contradict_each_other_tell_no_age() -> None:
     """One of the two clocks lied, and nobody knows which."""
     keeper = lose_power(renewed().wait(7 * HOUR), -30 * 24, is_trusted=True)
@@ -114,7 +122,7 @@ def test_a_key_that_was_not_proven_before_the_outage_is_not_taken_for_a_fresh_on
     keeper.custody = replace(keeper.custody, rotation=replace(keeper.custody.rotation, is_rotated_at_trusted=False))
     lose_power(keeper.wait(7 * HOUR), 40, is_trusted=False).tell(KeyAccepted())
     assert keeper.state is S.FRESH
-    assert due_in(keeper) <= BOOT_GRACE
+    assert due_in(keeper) == 0
 
 
 def test_an_answer_may_tell_the_time_before_anybody_says_so() -> None:
