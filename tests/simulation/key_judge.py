@@ -177,6 +177,9 @@ class Judge:
             renewals.unanswered = max(0, renewals.unanswered - 1)
             if record.cause == "CheckinNotSent":
                 renewals.meant = renewals.meant_before
+            if after.state is S.STOPPED:
+                # What a person asked for was tried once, and failed before that person's eyes.
+                renewals.asked_for = -DAY
         elif record.cause == "KeyRenewed":
             renewals.unanswered = 0
             self.counts["renewals"] += 1
