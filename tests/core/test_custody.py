@@ -26,10 +26,12 @@ from terminald.core.custody_events import (
     LastCheckinFailed,
     LastKeyAccepted,
     PreviousKeyAccepted,
+    PreviousKeyHolds,
     ProofDue,
     ProveKey,
     RenewalClear,
     RenewalDue,
+    RenewalOverdue,
 )
 from terminald.core.custody_table import TABLE, Custody, CustodyState
 from terminald.core.events import Event, PowerReturned, Recovered
@@ -43,7 +45,7 @@ S = CustodyState
 QUIET = KeyAccepted(is_quiet=True)
 EVENTS: tuple[Event, ...] = (
     RenewalDue(), ProofDue(), KeyLifeEnded(), CheckinRequested(), ClockTrusted(), KeyAccepted(), QUIET, RenewalClear(),
-    LastKeyAccepted(), PreviousKeyAccepted(), KeyRefused(), KeyUnanswered(), KeyRenewed(key=Secret("new")),
+    LastKeyAccepted(), PreviousKeyAccepted(), PreviousKeyHolds(), RenewalOverdue(), KeyRefused(), KeyUnanswered(), KeyRenewed(key=Secret("new")),
     CheckinRefused(), CheckinNotSent(), LastCheckinFailed(), CheckinUnanswered(), Recovered(), PowerReturned(),
 )  # fmt: skip
 #: Local noon is at 04:00 UTC of the rules' offset; the configured time is three in the afternoon.
@@ -161,7 +163,10 @@ def test_nothing_is_asked_while_a_check_in_is_under_way() -> None:
 def test_every_state_and_event(state: CustodyState, event: Event) -> None:
     keeper = REACHED[state]()
     before = keeper.custody
-    annotated = {KeyAccepted, RenewalClear, LastKeyAccepted, CheckinNotSent, CheckinRefused, LastCheckinFailed}
+    annotated = {
+        KeyAccepted, RenewalClear, LastKeyAccepted, PreviousKeyAccepted,
+        CheckinNotSent, CheckinRefused, LastCheckinFailed,
+    }  # fmt: skip
     if type(event) not in TABLE[state]:
         with pytest.raises(IllegalTransition):
             keeper.tell(event)
