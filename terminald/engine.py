@@ -272,6 +272,7 @@ class Engine:
     def _perform(self, command: Command) -> None:
         match command:
             case GatewayCommand():
+                self._asked += 1
                 self._tasks.create_task(self._ask_gateway(command))
             case SendJob():
                 self._tasks.create_task(self._send_job(command))
@@ -286,9 +287,8 @@ class Engine:
                 raise TypeError(f"nobody performs {type(command).__name__}")
 
     async def _ask_gateway(self, command: GatewayCommand) -> None:
-        self._asked += 1
         try:
-            answer = await self.keeper.perform(command)
+            answer = await self.keeper.perform(command, is_wanted=lambda: ledger.is_wanted(self.book, command))
         finally:
             self._asked -= 1
         self.link.note(answer)

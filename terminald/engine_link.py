@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from terminald.adapters.ports import CLOCK_FAULT, Clock, Gateway, LinkReport, LinkState
+from terminald.adapters.ports import CLOCK_FAULT, HELD_BACK, Clock, Gateway, LinkReport, LinkState
 from terminald.core.events import (
     Answer,
     AnswerMismatched,
@@ -74,6 +74,8 @@ class LinkMonitor:
 
     def note(self, answer: Answer) -> None:
         """Learn from an exchange that was made anyway."""
+        if answer.fault is not None and answer.fault.code == HELD_BACK:
+            return  # nobody was asked
         if isinstance(answer, RequestNotSent):
             self._take(LinkReport(state=LinkState.DOWN, fault=answer.fault))
             self._wanted.set()

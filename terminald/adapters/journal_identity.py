@@ -171,7 +171,7 @@ def load_activations(connection: sqlite3.Connection) -> tuple[ActivationIntent, 
 
 
 def put_custody(connection: sqlite3.Connection, custody: Custody) -> bool:
-    """Write a snapshot with its keys, within a transaction of the caller; return whether a key was replaced.
+    """Write a snapshot with its keys, within a transaction of the caller; return whether a key left the file.
 
     Raises:
         JournalError: it is of another terminal than the one that was activated.
@@ -186,7 +186,7 @@ def put_custody(connection: sqlite3.Connection, custody: Custody) -> bool:
         " ON CONFLICT (row) DO UPDATE SET terminal_sn = excluded.terminal_sn, snapshot = excluded.snapshot",
         (custody.terminal.terminal_sn, ROTATIONS.encode(custody.rotation)),
     )
-    return stored.current_key != custody.terminal.current_key
+    return (stored.current_key, stored.previous_key) != (custody.terminal.current_key, custody.terminal.previous_key)
 
 
 def load_custody(connection: sqlite3.Connection) -> Custody | None:

@@ -224,17 +224,17 @@ def _next_proof(before: CustodyState, rotation: Rotation, event: Event, now: Now
     is_open = isinstance(event, KeyUnanswered | PreviousKeyAccepted)
     if state is CustodyState.FRESH and not is_open:
         return None if isinstance(event, CustodyAnswer) else rotation.retry
-    is_known = state is before and not isinstance(event, PowerReturned | ClockTrusted)
-    if is_known and not isinstance(event, CustodyAnswer) and rotation.retry is not None:
-        proof = rotation.retry
-    elif isinstance(event, CustodyAnswer):
+    if isinstance(event, CustodyAnswer):
         is_idle = state is CustodyState.STOPPED and not_before is None and not is_open
         proof = later(now.instant, _spread(PROOF_LONGEST if is_idle else _back_off(rotation.tries), now))
     else:
         proof = now.instant
     is_open = is_open or isinstance(event, Recovered | PowerReturned)
     if state in (CustodyState.DUE, CustodyState.DOUBTFUL) and not_before is not None and not is_open:
-        return max(proof, not_before)
+        proof = max(proof, not_before)
+    if state is before and rotation.retry is not None and not isinstance(event, CustodyAnswer):
+        is_news = isinstance(event, PowerReturned | ClockTrusted)
+        return min(proof, rotation.retry) if is_news else rotation.retry
     return proof
 
 

@@ -13,7 +13,15 @@ from terminald.core import attempt as attempts
 from terminald.core import sale as sales
 from terminald.core import spool
 from terminald.core.attempt_table import Attempt, AttemptState
-from terminald.core.commands import AbandonAttempt, Command, EnqueuePrint, OpenAttempt, TellSale
+from terminald.core.commands import (
+    AbandonAttempt,
+    Command,
+    EnqueuePrint,
+    GatewayCommand,
+    OpenAttempt,
+    SubmitPayment,
+    TellSale,
+)
 from terminald.core.events import AbandonRequested, AttemptEvent, Event
 from terminald.core.ids import ClientSn, Instant, JobId, SaleId
 from terminald.core.sale import Sale, SaleOrder
@@ -176,6 +184,13 @@ def view(book: Book, sale_id: SaleId) -> SaleView | None:
 def sale_with_customer(book: Book) -> Sale | None:
     """Return the sale that a customer stands before; there is at most one."""
     return next((sale for sale in book.sales.values() if sale.state.is_with_customer), None)
+
+
+def is_wanted(book: Book, command: GatewayCommand) -> bool:
+    """Whether a request that has not left yet may still leave: a submit only while nobody has given it up."""
+    attempt = book.attempts.get(command.client_sn)
+    is_given_up = attempt is None or attempt.state is not AttemptState.SUBMITTING or attempt.token != command.token
+    return not (isinstance(command, SubmitPayment) and is_given_up)
 
 
 def next_wakeup(book: Book) -> tuple[Wakeup, Stimulus] | None:
