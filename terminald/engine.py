@@ -117,9 +117,10 @@ class Engine:
         """Recover what was open, then serve until cancelled. A bug in a step ends it, and with it the process."""
         event: Event = PowerReturned() if is_new_boot else Recovered()
         async with self._tasks:
+            # First: after a power cut only the first start that puts something on record is told of it.
+            await self._surely(lambda: self.keeper.apply(event))
             for stimulus in ledger.recovery(self.book, event):
                 await self._apply_surely(stimulus)
-            await self._surely(lambda: self.keeper.apply(event))
             self.recovered.set()
             self._set_alarm()
             self._tasks.create_task(self.link.run())

@@ -142,7 +142,7 @@ def _learn(custody: Custody, event: Event, now: Now) -> tuple[Terminal, Rotation
     terminal, rotation = custody.terminal, custody.rotation
     if isinstance(event, CustodyAnswer):
         rotation = replace(rotation, fault=event.fault, tries=rotation.tries + 1)
-    if isinstance(event, PowerReturned) and rotation.power_back is None:
+    if isinstance(event, PowerReturned):
         rotation = replace(rotation, power_back=now.instant)
     if now.is_trusted and not isinstance(event, KeyRenewed):
         rotation = _with_lost_time(rotation, terminal, now)
@@ -182,23 +182,22 @@ def _with_lost_time(rotation: Rotation, terminal: Terminal, now: Now) -> Rotatio
 
     Without an outage there is nothing to tell, whatever became of the clock: within one boot time is counted (I10).
     A time that was not trusted and agrees with a trusted one was right. Where the two contradict each other the length
-    stays unknown, and where the first is not to be trusted.
+    stays unknown, and where the first is not to be trusted. The last check-in has times of its own, as there may have
+    been outages between the renewal and it.
     """
     lost = (now.wall - terminal.rotated_at) - (now.instant - rotation.rotated)
     if abs(lost) <= TIME_MARGIN:
         rotation = replace(rotation, is_rotated_at_trusted=True)
-    power_back = rotation.power_back
-    if power_back is None or lost < -TIME_MARGIN or not rotation.is_rotated_at_trusted:
+    power_back, asked, asked_at = rotation.power_back, rotation.asked, rotation.asked_at
+    if power_back is None:
         return rotation
-    lost, asked, not_before = max(0, lost), rotation.asked, rotation.not_before
-    rotation = replace(rotation, rotated=later(rotation.rotated, -lost), power_back=None)
-    if asked is not None and asked >= power_back:
+    if asked is not None and asked < power_back and asked_at is not None:
+        since_asked = max(0, (now.wall - asked_at) - (now.instant - asked))
+        not_before = None if rotation.not_before is None else later(rotation.not_before, -since_asked)
+        rotation = replace(rotation, asked=later(asked, -since_asked), not_before=not_before)
+    if lost < -TIME_MARGIN or not rotation.is_rotated_at_trusted:
         return rotation
-    return replace(
-        rotation,
-        asked=None if asked is None else later(asked, -lost),
-        not_before=None if not_before is None else later(not_before, -lost),
-    )
+    return replace(rotation, rotated=later(rotation.rotated, -max(0, lost)), power_back=None)
 
 
 def _enter(before: CustodyState, rotation: Rotation, event: Event, now: Now, rules: Rules) -> Rotation:
@@ -210,9 +209,9 @@ def _enter(before: CustodyState, rotation: Rotation, event: Event, now: Now, rul
         rotation = replace(rotation, due=min(rotation.due, _due(rotation, event, now, rules)))
     if state is before:
         return rotation
-    asked = now.instant if state in _ASKING else rotation.asked
-    attention = _attention(rotation, event, now)
-    rotation = replace(rotation, asked=asked, attention=attention, tries=0)
+    if state in _ASKING:
+        rotation = replace(rotation, asked=now.instant, asked_at=now.wall if now.is_trusted else None)
+    rotation = replace(rotation, attention=_attention(rotation, event, now), tries=0)
     return replace(rotation, not_before=_not_before(rotation, event, now))
 
 
@@ -245,7 +244,8 @@ def _next_proof(before: CustodyState, rotation: Rotation, event: Event, now: Now
     state, not_before = rotation.state, rotation.not_before
     if state in _ASKING or state is CustodyState.FRESH or (state is CustodyState.STOPPED and not_before is None):
         return None
-    if state is before and not isinstance(event, CustodyAnswer) and rotation.retry is not None:
+    is_known = state is before and not isinstance(event, PowerReturned | ClockTrusted)
+    if is_known and not isinstance(event, CustodyAnswer) and rotation.retry is not None:
         proof = rotation.retry
     elif isinstance(event, CustodyAnswer):
         delay = min(PROOF_LONGEST, PROOF_FIRST << min(rotation.tries, 8))

@@ -42,7 +42,7 @@ from terminald.core.custody_events import (
     RenewalDue,
 )
 from terminald.core.events import Fault, PowerReturned, Recovered
-from terminald.core.ids import Instant
+from terminald.core.ids import Instant, WallTime
 from terminald.core.tables import Attention, Row, Table
 from terminald.core.terminal import Terminal
 
@@ -92,6 +92,8 @@ class Rotation:
     fault: Fault | None
     #: When the power came back, as long as nobody knows how long it was off: what was before is longer ago than told.
     power_back: Instant | None = None
+    #: The trusted time of day at which the last check-in was sent.
+    asked_at: WallTime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -219,6 +219,7 @@ def _canonical(pair: Pair) -> Pair:
                 rotated=NOON.instant,
                 is_rotated_at_trusted=False,
                 asked=None,
+                asked_at=None,
                 proven=None,
                 due=NOON.instant,
                 not_before=None if rotation.not_before is None else Instant(0),
