@@ -1,6 +1,7 @@
 """The program: arguments, exit codes, and the only ``sys.exit``.
 
-Exit codes: 0 done · 1 failed · 2 wrong usage · 3 not ready, or refused by the daemon · 78 the configuration is wrong.
+Exit codes: 0 done · 1 failed · 2 wrong usage · 3 not ready, or refused by the daemon · 78 the configuration is wrong,
+or the state directory is from another board.
 """
 
 import io
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 
 from terminald.cli.arguments import dispatch, parse
 from terminald.cli.outcome import CONFIG_WRONG, FAILED, CommandFailed, say_error, say_faults
-from terminald.errors import ConfigError, TerminaldError
+from terminald.errors import ConfigError, TerminaldError, WrongBoard
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,9 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as exc:
         say_faults(exc.faults)
         return CONFIG_WRONG
-    except CommandFailed as exc:
+    except (CommandFailed, WrongBoard) as exc:
         say_error(str(exc), exc.advice)
-        return exc.code
+        return exc.code if isinstance(exc, CommandFailed) else CONFIG_WRONG
     except TerminaldError as exc:
         say_error(str(exc))
         return FAILED

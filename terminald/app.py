@@ -14,10 +14,11 @@ import terminald
 from terminald.adapters import clock as clocks
 from terminald.adapters.api_server import ApiServer
 from terminald.adapters.api_socket import listening
-from terminald.adapters.fingerprint import derive_device_id
 from terminald.adapters.gateway_http import Credentials, HttpGateway
 from terminald.adapters.gateway_line import GatewaySettings
 from terminald.adapters.journal_sqlite import JournalThread, SqliteJournal
+from terminald.adapters.log_courier import GatewayCourier
+from terminald.adapters.log_store import LogStore
 from terminald.adapters.ports import Device, Printer, Scanner
 from terminald.adapters.printers import make_printer, make_profile
 from terminald.adapters.receipt_sender import ReceiptSender, Stationery
@@ -25,6 +26,7 @@ from terminald.adapters.scanner_serial import SerialScanner
 from terminald.adapters.state_directory import lock
 from terminald.adapters.supervisor import supervise
 from terminald.adapters.systemd import notify
+from terminald.app_board import settle_device_id
 from terminald.config import Config, ScannerConfig
 from terminald.core.custody import begin
 from terminald.core.ids import Duration
@@ -32,7 +34,7 @@ from terminald.core.schedule import MINUTE, Rules
 from terminald.engine import Engine, World
 from terminald.engine_clock import ClockWatch
 from terminald.engine_desk import EngineDesk
-from terminald.errors import ConfigError
+from terminald.engine_log_upload import LogUploads
 from terminald.logs import protect
 from terminald.wire.api import SaleDefaults
 
@@ -52,23 +54,6 @@ def open_journal(config: Config, stack: ExitStack) -> SqliteJournal:
     journal = SqliteJournal(config.state.directory / "journal.db")
     stack.callback(journal.close)
     return journal
-
-
-def settle_device_id(config: Config, journal: SqliteJournal) -> str:
-    """Return the terminal's fingerprint, deriving it once.
-
-    Raises:
-        ConfigError: the configuration says another one than the terminal was activated with.
-    """
-    wanted = config.terminal.device_id
-    stored = journal.fix_device_id(derive_device_id() if wanted == "auto" else wanted)
-    if wanted not in ("auto", stored):
-        what = (
-            f"is {wanted!r}, but this terminal has been {stored!r} from its first start on, and the gateway refuses a "
-            'check-in with another; allowed: "auto", or the stored one'
-        )
-        raise ConfigError([config.places.fault(("terminal", "device_id"), what)])
-    return stored
 
 
 def rules_of(config: Config, terminal_sn: str) -> Rules:
@@ -180,6 +165,8 @@ class App:
         api = tasks.create_task(self._api.serve(sock))
         running = [tasks.create_task(self._engine.run(is_new_boot=self._is_new_boot))]
         running += [tasks.create_task(self._supervise(device)) for device in self._devices()]
+        if self._config.checkin.upload_log:
+            running.append(tasks.create_task(self._log_uploads().run()))
         running.append(tasks.create_task(self._clock_watch.run()))
         ready = tasks.create_task(self._tell_ready())
         await stop.wait()
@@ -197,6 +184,10 @@ class App:
         await self._engine.recovered.wait()
         notify("READY=1", "STATUS=serving")
         log.info("serving on %s", self._config.api.socket)
+
+    def _log_uploads(self) -> LogUploads:
+        store = LogStore(self._config.state.directory)
+        return LogUploads(self._engine, GatewayCourier(self._journal, self._gateway, store))
 
     def _devices(self) -> list[Device]:
         return [*self._scanners, *([self._printer] if self._printer else [])]

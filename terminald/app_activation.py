@@ -10,9 +10,10 @@ import platform
 
 import terminald
 from terminald.adapters.clock import is_synchronized, wall_ms
-from terminald.adapters.gateway_http import ActivationNotSent, activate
+from terminald.adapters.gateway_activation import ActivationNotSent, activate
 from terminald.adapters.journal_sqlite import SqliteJournal
-from terminald.app import gateway_settings, settle_device_id
+from terminald.app import gateway_settings
+from terminald.app_board import residence_of_new_identity
 from terminald.config import Config
 from terminald.core.events import Fault
 from terminald.core.ids import Secret, WallTime
@@ -54,11 +55,11 @@ def activate_terminal(
         ConfigError: the device id is not the one that was fixed; nothing was sent.
         JournalError: the journal can not be written. The text says whether an identity was lost.
     """
-    device_id = settle_device_id(config, journal)
+    home = residence_of_new_identity(config, journal)
     body = encode_activate(
         app_id=config.vendor.app_id,
         code=code,
-        device_id=device_id,
+        device_id=home.device_id,
         client_sn=config.terminal.client_sn,
         name=config.terminal.name,
         os_info=f"{platform.system()} {platform.release()}"[:45],
@@ -72,14 +73,14 @@ def activate_terminal(
     at = WallTime(wall_ms())
     terminal = Terminal(
         terminal_sn=answer.terminal_sn,
-        device_id=device_id,
+        device_id=home.device_id,
         current_key=answer.terminal_key,
         previous_key=None,
         activated_at=at,
         rotated_at=at,
     )
     try:
-        journal.close_activation(number, ACTIVATED, terminal)
+        journal.close_activation(number, ACTIVATED, terminal, home.board)
     except JournalError as exc:
         raise JournalUnavailable(
             f"the gateway made terminal {answer.terminal_sn}, and its key could not be stored ({exc}): "
@@ -102,7 +103,7 @@ def _send(config: Config, body: bytes, vendor_key: Secret) -> Activated | Activa
     except ValueError as exc:
         return ActivationNotSent(Fault(code="invalid_settings", message=str(exc)))
     except KeyboardInterrupt:
-        return ActivationUnknown(Fault(code="interrupted", message="interrupted while waiting for the answer"))
+        return ActivationUnknown(Fault(code="interrupted", message="while waiting for the answer"))
 
 
 def _outcome(answer: ActivationFailure) -> str:

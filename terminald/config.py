@@ -69,13 +69,13 @@ class GatewayConfig(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VendorConfig(Section):
-    """Who activates the terminal; see :func:`read_vendor_key`."""
+    """Who activates the terminal; see :func:`read_vendor_key`. Nothing else looks at the file of the key."""
 
     sn: str = option(rules.pattern("[!-~]{0,64}", "up to 64 letters and digits, as the gateway's operator gave it"), "")
     app_id: str = option(
         rules.pattern("[!-~]{0,64}", "up to 64 letters and digits, as the gateway's operator gave it"), ""
     )
-    key_file: Path | None = option(rules.optional(rules.secret_file), "")
+    key_file: Path | None = option(rules.optional(rules.secret_path), "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,7 +303,7 @@ def read_vendor_key(config: Config) -> Secret:
     ]
     key = Secret("")
     try:
-        key = _read_key(vendor.key_file, os.environ.get("CREDENTIALS_DIRECTORY"))
+        key = _read_key(vendor.key_file)
     except rules.NotAllowed as exc:
         faults.append(places.fault(("vendor", "key_file"), str(exc)))
     if faults:
@@ -311,12 +311,38 @@ def read_vendor_key(config: Config) -> Secret:
     return key
 
 
-def _read_key(key_file: Path | None, credentials: str | None) -> Secret:
-    if not key_file and not credentials:
+def read_activation_code() -> Secret | None:
+    """Return the activation code that systemd passes as the credential ``activation_code``; None where it passes none.
+
+    Raises:
+        ConfigError: there is one, and it is no code. It is not shown.
+    """
+    path = _credential("activation_code")
+    if path is None:
+        return None
+    try:
+        return _read_secret(path, "an activation code")
+    except rules.NotAllowed as exc:
+        raise ConfigError([f"activation_code: {exc}"]) from exc
+
+
+def _read_key(key_file: Path | None) -> Secret:
+    path = rules.secret_file(str(key_file)) if key_file else _credential("vendor_key")
+    if path is None:
         raise rules.NotAllowed(
-            "is missing; name a file that only the service user may read, or pass the systemd credential vendor_key"
+            "is missing, and systemd passes no credential vendor_key; name a file that only the service user may read, "
+            "or pass the credential"
         )
-    path = rules.secret_file(str(key_file)) if key_file else Path(credentials or "", "vendor_key")
+    return _read_secret(path, "a key")
+
+
+def _credential(name: str) -> Path | None:
+    """Return where systemd has put the credential of this name; None where it passes none."""
+    directory = os.environ.get("CREDENTIALS_DIRECTORY")
+    return path if directory and (path := Path(directory, name)).exists() else None
+
+
+def _read_secret(path: Path, what: str) -> Secret:
     try:
         with path.open("rb") as file:
             text = file.read(_MAX_KEY_BYTES + 1).decode("ascii")
@@ -326,7 +352,7 @@ def _read_key(key_file: Path | None, credentials: str | None) -> Secret:
         ) from exc
     except UnicodeDecodeError:
         text = ""
-    key = text.removesuffix("\n").removesuffix("\r")
-    if not re.fullmatch("[!-~]+", key) or len(text) > _MAX_KEY_BYTES:
-        raise rules.NotAllowed(f"{path} is not a key; allowed: one line of letters and digits, without blanks")
-    return Secret(key)
+    secret = text.removesuffix("\n").removesuffix("\r")
+    if not re.fullmatch("[!-~]+", secret) or len(text) > _MAX_KEY_BYTES:
+        raise rules.NotAllowed(f"{path} is not {what}; allowed: one line of letters and digits, without blanks")
+    return Secret(secret)

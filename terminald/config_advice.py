@@ -53,6 +53,9 @@ def _too_open(config: Config) -> Iterator[tuple[Place, str]]:
         yield ("api", "socket_mode"), "lets every user of this machine sell; set api.socket_group and 0660"
     if _mode(config.state.directory) & 0o077:
         yield ("state", "directory"), f"is open to other users; run: chmod 0700 {config.state.directory}"
+    key_file = config.vendor.key_file
+    if key_file and _mode(key_file) & 0o007:
+        yield ("vendor", "key_file"), f"is open to every user, and activate refuses it; run: chmod 0600 {key_file}"
     if _mode(Path(config.places.file)) & 0o022:
         yield ("file",), f"may be changed by other users; run: chmod go-w {config.places.file}"
 

@@ -1,7 +1,7 @@
 """What a value in the configuration may be. A rule takes a value as the TOML parser gives it and returns it typed.
 
 A rule raises :class:`NotAllowed`, whose text completes ``file:line: key: …``: what is wrong, and what is allowed. It
-shows the value, but for :func:`secret_file`: the secret itself may stand where the name of its file belongs.
+shows the value, but for :func:`secret_path`: the secret itself may stand where the name of its file belongs.
 """
 
 import grp
@@ -224,11 +224,16 @@ def socket_path(value: object) -> Path:
     return found
 
 
-def secret_file(value: object) -> Path:
-    """Allow the absolute path of a file that, when it exists, others cannot read or write."""
+def secret_path(value: object) -> Path:
+    """Allow the absolute path of a file that holds a secret, without a look at the file."""
     if not isinstance(value, str) or not value.startswith("/") or not value.isprintable():
         raise NotAllowed("is not the path of a file; allowed: an absolute path (never write the secret itself here)")
-    found = Path(value)
+    return Path(value)
+
+
+def secret_file(value: object) -> Path:
+    """Allow the absolute path of a file that, when it exists, others cannot read or write."""
+    found = secret_path(value)
     try:
         mode = found.stat().st_mode
     except OSError:

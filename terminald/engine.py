@@ -92,7 +92,6 @@ class Engine:
         self._is_stopping = False
         self.is_journal_writable = True
         self.devices: dict[str, DeviceReport] = {}
-        self.link = LinkMonitor(world.gateway, world.clock, jitter=world.jitter, on_change=self._note_link)
         #: Set when everything that was open at the start has been taken up again.
         self.recovered = asyncio.Event()
         self._required = required
@@ -106,10 +105,11 @@ class Engine:
             commit=self._commit,
             spawn=self._tasks.create_task,
             take=self._take_key_event,
-            is_quiet=self._is_quiet,
+            is_quiet=self.is_quiet,
             on_change=self._look_at_readiness,
         )
         self.keeper = CustodyKeeper(custody, gateway=world.gateway, clock=world.clock, rules=rules, hands=hands)
+        self.link = LinkMonitor(self.keeper, world.clock, jitter=world.jitter, on_change=self._note_link)
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -288,7 +288,7 @@ class Engine:
     async def _ask_gateway(self, command: GatewayCommand) -> None:
         self._asked += 1
         try:
-            answer = await self.world.gateway.perform(command)
+            answer = await self.keeper.perform(command)
         finally:
             self._asked -= 1
         self.link.note(answer)
@@ -330,7 +330,7 @@ class Engine:
     def _take_key_event(self, event: Event, token: int | None) -> None:
         self._inbox.put_nowait(lambda: self._surely(lambda: self.keeper.apply(event, token)))
 
-    def _is_quiet(self) -> bool:
+    def is_quiet(self) -> bool:
         """Whether nobody is being served: the moment to look after the key."""
         is_busy = self._asked or self.is_draining or not self.is_journal_writable
         return not is_busy and ledger.sale_with_customer(self.book) is None

@@ -6,23 +6,28 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, replace
 
-from terminald.adapters.api_views import key_event
+from terminald.adapters.api_views import key_attention_event, key_event
 from terminald.adapters.gateway_http import Credentials
-from terminald.adapters.ports import Batch, Clock, Entry, KeyGateway, KeyStatus
+from terminald.adapters.ports import Batch, Clock, Entry, KeyAttention, KeyGateway, KeyStatus, LinkReport
 from terminald.core import custody as keys
 from terminald.core import ledger
-from terminald.core.commands import Command
+from terminald.core.commands import Command, GatewayCommand
 from terminald.core.custody_events import (
     CheckIn,
+    CheckinNotSent,
+    CheckinRefused,
+    CheckinUnanswered,
     ClockTrusted,
     CustodyAnswer,
     KeyAccepted,
+    KeyRenewed,
     ProofDue,
     ProveKey,
     RenewalDue,
 )
 from terminald.core.custody_table import TABLE, Custody, CustodyState
-from terminald.core.events import Event
+from terminald.core.events import Answer, Event
+from terminald.core.ids import WallTime
 from terminald.core.ledger import Record
 from terminald.core.schedule import Now, Rules
 from terminald.core.tables import Wakeup
@@ -43,6 +48,13 @@ _SHOWN = {
     CustodyState.STOPPED: "doubtful",
     CustodyState.EXPIRED: "expired",
     CustodyState.LOCKED_OUT: "locked_out",
+}
+#: What comes of a check-in, in public words.
+_OUTCOMES: dict[type[CustodyAnswer], str] = {
+    KeyRenewed: "renewed",
+    CheckinRefused: "refused",
+    CheckinNotSent: "not_sent",
+    CheckinUnanswered: "unanswered",
 }
 
 
@@ -78,8 +90,35 @@ class CustodyKeeper:
         self._first_sale_until: float | None = None
         self._stepped = asyncio.Event()
         self._under_way = 0
+        #: How often which outcome a check-in has had, by public words.
+        self.checkins = dict.fromkeys(_OUTCOMES.values(), 0)
         self._settled = asyncio.Event()
         self._settled.set()
+        #: Set while the gateway can not be about to drop the key that we hold.
+        self._is_sure = asyncio.Event()
+        self._look_at_state()
+
+    # --- requests of others ------------------------------------------------------------------------------------------
+
+    async def perform(self, command: GatewayCommand) -> Answer:
+        """Have the gateway carry out a request, signed with a key that no check-in under way can make invalid.
+
+        Only a check-in after a lost answer can: then the request waits for what comes of it, which is as long as one
+        request may take, and a commit. A payment is not refused because of a renewal.
+        """
+        await self._is_sure.wait()
+        return await self._gateway.perform(command)
+
+    async def probe(self) -> LinkReport:
+        """Prove the link, in the same way."""
+        await self._is_sure.wait()
+        return await self._gateway.probe()
+
+    def _look_at_state(self) -> None:
+        if self.custody is not None and self.custody.state is CustodyState.RECHECKING:
+            self._is_sure.clear()
+        else:
+            self._is_sure.set()
 
     # --- event → step → commit → perform -----------------------------------------------------------------------------
 
@@ -113,14 +152,9 @@ class CustodyKeeper:
             before=before.state.value,
             after=after.state.value,
         )
-        is_news = after.state is not before.state or after.rotation.attention != before.rotation.attention
-        entry = Entry(
-            record=record,
-            topic="key" if is_news else "",
-            body=key_event(status_of(after, now), after.rotation.attention, now) if is_news else b"",
-        )
-        await self._hands.commit(Batch(now=now, custody=after, entries=(entry,)))
+        await self._hands.commit(Batch(now=now, custody=after, entries=_entries(record, before, after, now)))
         self.custody = after
+        self._look_at_state()
         log.info("%s: %s → %s on %s", record.subject, record.before, record.after, record.cause)
         for command in commands:
             self._under_way += 1
@@ -131,7 +165,9 @@ class CustodyKeeper:
     async def _ask(self, command: Command) -> None:
         match command:
             case CheckIn():
-                self._hands.take(await self._gateway.check_in(), command.token)
+                answer = await self._gateway.check_in()
+                self.checkins[_OUTCOMES[type(answer)]] += 1
+                self._hands.take(answer, command.token)
             case ProveKey():
                 self._hands.take(await self._gateway.prove(), command.token)
             case _:
@@ -214,12 +250,14 @@ class CustodyKeeper:
         """Return who the terminal is, with the keys that are on disk: one consistent set for each request."""
         if self.custody is None:
             return None
-        terminal = self.custody.terminal
+        terminal, rotation = self.custody.terminal, self.custody.rotation
         return Credentials(
             terminal_sn=terminal.terminal_sn,
             device_id=terminal.device_id,
             current=terminal.current_key,
             previous=terminal.previous_key,
+            version=rotation.version,
+            previous_version=rotation.previous_version,
         )
 
     def status(self) -> KeyStatus | None:
@@ -227,11 +265,27 @@ class CustodyKeeper:
         return None if self.custody is None else status_of(self.custody, self._clock.now())
 
 
+def _entries(record: Record, before: Custody, after: Custody, now: Now) -> tuple[Entry, ...]:
+    """Return the rows of the event log for one step: its record, and a call for a person where one is raised."""
+    shown, old, new = status_of(after, now), before.rotation.attention, after.rotation.attention
+    is_news = after.state is not before.state or new != old
+    entry = Entry(record=record, topic="key" if is_news else "", body=key_event(shown) if is_news else b"")
+    if shown.attention is None or (old is not None and old.code == shown.attention.code):
+        return (entry,)
+    raised = replace(record, kind="attention", before="", after=shown.attention.code)
+    return (entry, Entry(record=raised, topic="attention", body=key_attention_event(shown.attention)))
+
+
 def status_of(custody: Custody, now: Now) -> KeyStatus:
     """Return what may be shown of the key: its age and state, never itself."""
+    attention = None
+    if (raised := custody.rotation.attention) is not None:
+        since = WallTime(now.wall - (now.instant - raised.since))
+        attention = KeyAttention(code=raised.code, since=since)
     return KeyStatus(
         state=_SHOWN[custody.state],
         age_s=max(0, now.instant - custody.rotation.rotated) // 1000,
         rotated_at=custody.terminal.rotated_at,
         next_checkin=keys.next_checkin(custody, now),
+        attention=attention,
     )

@@ -173,8 +173,7 @@ class EngineDesk:
 
     async def _look(self, attempt: Attempt) -> OrderLook:
         question = QueryOrder(client_sn=attempt.client_sn, token=attempt.token, amount=attempt.amount)
-        answer = await self._world.gateway.perform(question)
-
+        answer = await self._engine.keeper.perform(question)
         await self._engine.request(lambda: self._learn(attempt, answer))
         return OrderLook(client_sn=attempt.client_sn, answer=type(answer).__name__)
 
@@ -231,7 +230,7 @@ class EngineDesk:
     def status(self) -> Status:
         """Return the present state of everything."""
         engine, now = self._engine, self._world.clock.now()
-        custody = engine.keeper.custody
+        custody, key = engine.keeper.custody, engine.keeper.status()
         terminal = custody.terminal if custody else None
         book, customer = engine.book, ledger.sale_with_customer(engine.book)
         with_customer = customer.attempts[-1:] if customer else ()
@@ -241,13 +240,14 @@ class EngineDesk:
             terminal_sn=terminal.terminal_sn if terminal else "",
             device_id=self._device_id,
             activated_at=terminal.activated_at if terminal else None,
-            key=engine.keeper.status(),
+            key=key,
+            checkins=engine.keeper.checkins,
             is_gateway_reachable=engine.link.is_reachable,
             last_answer_at=engine.link.last_answer_at,
             devices=tuple(engine.devices.values()),
             sale=customer.id if customer else None,
             unresolved=sum(one.client_sn not in with_customer for one in open_attempts),
-            attention=sum(one.attention is not None for one in book.attempts.values()),
+            attention=sum(one.attention is not None for one in (*book.attempts.values(), *([key] if key else ()))),
             print_queue=sum(not job.state.is_final for job in book.jobs.values()),
             is_clock_synchronized=now.is_trusted,
             is_draining=engine.is_draining,

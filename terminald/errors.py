@@ -28,6 +28,15 @@ class ConfigError(TerminaldError):
         self.faults = faults
 
 
+class WrongBoard(TerminaldError):
+    """The state directory is from another board. Exit code 78: starting again will not help, a person must decide."""
+
+    def __init__(self, what: str, *, advice: str) -> None:
+        """What: what was found, and why nothing is begun; advice: what the person does."""
+        super().__init__(what)
+        self.advice = advice
+
+
 class DeviceError(TerminaldError):
     """A device did not do what was asked. Never changes the fate of money."""
 

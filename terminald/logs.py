@@ -61,6 +61,7 @@ class Fields(TypedDict, total=False):
     detail: str
     path: str
     count: int
+    key_version: int | None
     amount_fen: int
     elapsed_ms: int
 

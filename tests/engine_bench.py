@@ -65,6 +65,13 @@ class PatientGateway:
     def __init__(self) -> None:
         self.asked: list[GatewayCommand] = []
         self.asked_for_key: list[str] = []
+        #: What the next proofs say; KeyAccepted when none is left.
+        self.proofs: list[CustodyAnswer] = []
+        self.probes = 0
+        #: What check-ins are answered with; a new key when there is nothing left. They are answered while it is set.
+        self.checkin_answers: list[CustodyAnswer] = []
+        self.answers_checkins = asyncio.Event()
+        self.answers_checkins.set()
         self._waiting: list[tuple[GatewayCommand, asyncio.Future[Answer]]] = []
 
     async def perform(self, command: GatewayCommand) -> Answer:
@@ -74,15 +81,18 @@ class PatientGateway:
         return await answer
 
     async def probe(self) -> LinkReport:
+        self.probes += 1
         return LinkReport(state=LinkState.PROVEN)
 
     async def prove(self) -> CustodyAnswer:
         self.asked_for_key.append("prove")
-        return KeyAccepted()
+        return self.proofs.pop(0) if self.proofs else KeyAccepted()
 
     async def check_in(self) -> CustodyAnswer:
         self.asked_for_key.append("check in")
-        return KeyRenewed(key=Secret(f"key-{len(self.asked_for_key)}"))
+        renewed = KeyRenewed(key=Secret(f"key-{len(self.asked_for_key)}"))
+        await self.answers_checkins.wait()
+        return self.checkin_answers.pop(0) if self.checkin_answers else renewed
 
     async def answer(self, kind: type[GatewayCommand], answer: Answer) -> None:
         """Answer the oldest open request of a kind, and let the engine take it."""

@@ -18,6 +18,7 @@ from terminald.config import (
     ScannerConfig,
     VendingConfig,
     load,
+    read_activation_code,
     read_vendor_key,
 )
 from terminald.config_advice import warnings
@@ -325,8 +326,21 @@ def test_a_secret_file_that_others_can_open_is_a_fault(mode: int, faults_of: Fau
     path = tmp_path / "key"
     path.write_text(SECRET)
     path.chmod(mode)
-    (fault,) = faults_of(f'vendor.key_file = "{path}"')
-    assert fault == f"t.toml:1: vendor.key_file: is open to every user (mode {mode:04o}); run: chmod 0600 {path}"
+    (fault,) = faults_of(f'api.token_file = "{path}"')
+    assert fault == f"t.toml:1: api.token_file: is open to every user (mode {mode:04o}); run: chmod 0600 {path}"
+
+
+def test_of_the_vendor_key_that_others_can_open_check_warns_and_activate_refuses_it(
+    load_text: Loader, tmp_path: Path
+) -> None:
+    path = tmp_path / "key"
+    path.write_text(SECRET)
+    path.chmod(0o604)
+    config = vendor(load_text, path)
+    (doubt,) = (found for found in warnings(config) if "vendor" in found)
+    assert ":4: vendor.key_file: is open to every user, and activate refuses it; run: chmod 0600" in doubt
+    with pytest.raises(ConfigError, match=r"vendor\.key_file: is open to every user \(mode 0604\)"):
+        read_vendor_key(config)
 
 
 @pytest.mark.parametrize("key", ["vendor.key_file", "api.token_file", "vendor.key"])
@@ -352,7 +366,7 @@ def test_the_vendor_key_comes_from_the_credential(
     load_text: Loader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    with pytest.raises(ConfigError, match=r":4: vendor\.key_file: .*/vendor_key cannot be read: No such file"):
+    with pytest.raises(ConfigError, match=r":4: vendor\.key_file: is missing, and systemd passes no credential"):
         read_vendor_key(vendor(load_text))
     (tmp_path / "vendor_key").write_text(f"{SECRET}\n")
     assert read_vendor_key(vendor(load_text)) == Secret(SECRET)
@@ -367,6 +381,20 @@ def test_what_activation_lacks_is_said_at_once(load_text: Loader, monkeypatch: p
         ":2: vendor.app_id:",
         ":2: vendor.key_file:",
     ]
+
+
+def test_the_activation_code_comes_from_the_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """I7: what is no code is not shown."""
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    assert read_activation_code() is None
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert read_activation_code() is None
+    (tmp_path / "activation_code").write_text("48217366\n")
+    assert read_activation_code() == Secret("48217366")
+    (tmp_path / "activation_code").write_text("48217 366\n")
+    with pytest.raises(ConfigError, match=r"activation_code: .* is not an activation code; allowed: one") as caught:
+        read_activation_code()
+    assert "48217" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ import msgspec
 import pytest
 
 import terminald
+from terminald.adapters.api_metrics import metrics_text
 from terminald.adapters.api_views import queried_json
 from terminald.adapters.ports import OrderLook
 from terminald.app import STOP_GRACE_S, sale_defaults
@@ -38,6 +39,7 @@ from terminald.wire import barcode
 from terminald.wire.api import decode_code_request, decode_empty_request, decode_sale_request
 from terminald.wire.api_problems import ATTENTION_ADVICE, PROBLEMS, READINESS_ADVICE
 from terminald.wire.openapi import EVENTS, openapi_json
+from tests.adapters.api_desk import STATUS
 from tests.core.machine_builders import (
     AMOUNT,
     CLIENT_SN,
@@ -175,6 +177,8 @@ OPERATIONS = {
     for method, operation in methods.items()
 }
 
+#: A status in which nothing is missing.
+EVERYTHING = replace(STATUS, last_answer_at=STATUS.activated_at)
 
 TABLES: dict[str, Iterable[str]] = {
     "sale states": [state.value for state in SaleState],
@@ -187,6 +191,7 @@ TABLES: dict[str, Iterable[str]] = {
     "problems": PROBLEMS,
     "readiness": READINESS_ADVICE,
     "attention": ATTENTION_ADVICE,
+    "metrics": re.findall(r"^# TYPE (\S+)", metrics_text(EVERYTHING, "0").decode(), re.MULTILINE),
     "drivers": get_args(PrinterDriver),
     "receipt states": get_args(shapes.ReceiptState),
     "exit codes": [
@@ -303,7 +308,7 @@ def test_make_has_the_targets() -> None:
 
 def test_what_is_installed_is_there() -> None:
     sources = [each for argv in commands_of("install") for each in argv if re.match(r"(systemd|config)/", each)]
-    assert len(sources) == 3
+    assert len(sources) == 4
     for source in sources:
         assert (ROOT / source).is_file()
 

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 
 from terminald.core.commands import SubmitPayment
-from terminald.core.events import PayConfirmed
+from terminald.core.custody import SETTLE
+from terminald.core.custody_events import CheckinRefused, CheckinUnanswered, CustodyAnswer
+from terminald.core.events import Fault, PayConfirmed
 from terminald.errors import ApiError
-from tests.engine_bench import CODE, engine_bench
+from tests.engine_bench import CODE, engine_bench, settle
 from tests.simulation.virtual_time import run_virtually
 
 DAY_S = 86_400.0
@@ -45,6 +47,78 @@ def test_a_renewal_that_is_due_waits_until_the_sale_is_over(tmp_path: Path) -> N
             await asyncio.sleep(1)
             assert await bench.state() == "completed"
             assert bench.gateway.asked_for_key.count("check in") == 1
+
+    run_virtually(live())
+
+
+def test_a_call_for_a_person_is_counted_told_once_and_taken_back(tmp_path: Path) -> None:
+    async def live() -> None:
+        async with engine_bench(tmp_path / "journal.db") as bench:
+            refused = CheckinRefused(fault=Fault(code="INVALID_TERMINAL", message="x"))
+            bench.gateway.checkin_answers = [refused]
+            assert bench.desk.status().attention == 0
+            key = await bench.desk.check_in()
+            assert key.attention is not None
+            assert (key.attention.code, bench.desk.status().attention) == ("checkin_refused", 1)
+            await asyncio.sleep(DAY_S / 2)
+            assert bench.gateway.asked_for_key.count("check in") == 2
+            assert bench.desk.status().attention == 0
+            events = await bench.desk.events_after(0, 1000)
+            called = [event for event in events if event.topic == "attention"]
+            assert len(called) == 1
+            assert b'"sale":null,"client_sn":null,"code":"checkin_refused"' in called[0].body
+            last = [event for event in events if event.topic == "key"][-1]
+            assert b'"state":"fresh","attention":null' in last.body
+
+    run_virtually(live())
+
+
+def test_a_payment_beside_a_check_in_does_not_wait(tmp_path: Path) -> None:
+    """The key that signs it is the gateway's last at the worst, and valid."""
+
+    async def live() -> None:
+        async with engine_bench(tmp_path / "journal.db") as bench:
+            bench.gateway.answers_checkins.clear()
+            request = asyncio.create_task(bench.desk.check_in())
+            await asyncio.sleep(1)
+            await bench.open()
+            await bench.desk.present_code("order", CODE)
+            await settle()
+            assert bench.gateway.open() == [SubmitPayment]
+            bench.gateway.answers_checkins.set()
+            assert (await request).state == "fresh"
+            await bench.gateway.answer(SubmitPayment, PayConfirmed())
+            assert await bench.state() == "completed"
+
+    run_virtually(live())
+
+
+@pytest.mark.parametrize("comes", [[], [CheckinUnanswered()]])
+def test_beside_a_check_in_that_may_make_our_key_invalid_a_payment_waits(
+    comes: list[CustodyAnswer], tmp_path: Path
+) -> None:
+    """After a lost answer our key may be the gateway's last: the next check-in drops it."""
+
+    async def live() -> None:
+        async with engine_bench(tmp_path / "journal.db") as bench:
+            bench.gateway.checkin_answers = [CheckinUnanswered(), *comes]
+            assert (await bench.desk.check_in()).state == "doubtful"
+            await asyncio.sleep(SETTLE / 1000)
+            bench.gateway.answers_checkins.clear()
+            request = asyncio.create_task(bench.desk.check_in())
+            await asyncio.sleep(1)
+            assert bench.gateway.asked_for_key.count("check in") == 2
+            await bench.open()
+            await bench.desk.present_code("order", CODE)
+            probes = bench.gateway.probes
+            await asyncio.sleep(5)
+            assert (bench.gateway.open(), bench.gateway.probes) == ([], probes)
+            bench.gateway.answers_checkins.set()
+            await request
+            await settle()
+            assert bench.gateway.open() == [SubmitPayment]
+            await bench.gateway.answer(SubmitPayment, PayConfirmed())
+            assert await bench.state() == "completed"
 
     run_virtually(live())
 

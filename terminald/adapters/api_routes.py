@@ -8,6 +8,7 @@ from urllib.parse import quote
 from starlette.responses import Response
 
 from terminald.adapters.api_events import EventStreams
+from terminald.adapters.api_metrics import metrics_text
 from terminald.adapters.api_views import decode_filter, key_json, queried_json, status_json
 from terminald.adapters.ports import Desk
 from terminald.core.ledger import SaleView
@@ -19,6 +20,7 @@ from terminald.wire.api import (
     decode_sale_request,
 )
 from terminald.wire.api_views import sale_json, sales_json
+from terminald.wire.metrics import MEDIA_TYPE
 from terminald.wire.openapi import openapi_json
 
 #: Answers are of this moment.
@@ -75,6 +77,7 @@ class Routes:
             "get_status": self._get_status,
             "check_in": self._check_in,
             "follow_events": self._follow_events,
+            "get_metrics": self._get_metrics,
             "get_openapi": self._get_openapi,
         }
 
@@ -117,6 +120,9 @@ class Routes:
 
     async def _follow_events(self, request: Request) -> Response:
         return await self._streams.open(request.last_event_id, request.query.get("since"))
+
+    async def _get_metrics(self, _: Request) -> Response:
+        return Response(metrics_text(self._desk.status(), self._version), 200, _NO_STORE, MEDIA_TYPE)
 
     async def _get_openapi(self, _: Request) -> Response:
         return json_answer(self._openapi)

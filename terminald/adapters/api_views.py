@@ -5,12 +5,10 @@ from typing import Final
 
 import msgspec
 
-from terminald.adapters.ports import DeviceReport, KeyStatus, OrderLook, SaleFilter, Status
-from terminald.core.ids import WallTime
+from terminald.adapters.ports import DeviceReport, KeyAttention, KeyStatus, OrderLook, SaleFilter, Status
 from terminald.core.ledger import SaleView
 from terminald.core.sale import SaleState
 from terminald.core.schedule import Now
-from terminald.core.tables import Attention
 from terminald.errors import ApiError
 from terminald.wire import api_shapes as shapes
 from terminald.wire.api import is_name, parse_flag, parse_number, parse_time
@@ -103,13 +101,17 @@ def device_event(report: DeviceReport) -> bytes:
     return msgspec.json.encode(_device(report))
 
 
-def key_event(key: KeyStatus, attention: Attention | None, now: Now) -> bytes:
-    """Write the body of a ``key`` event: the key as the status shows it, and why a person should look at it."""
-    shown = None
-    if attention is not None:
-        since = rfc3339(WallTime(now.wall - (now.instant - attention.since)))
-        shown = shapes.Attention(code=attention.code, since=since, advice=advice(attention.code))
-    return msgspec.json.encode(shapes.KeyEvent(key=_key(key), attention=shown))
+def key_event(key: KeyStatus) -> bytes:
+    """Write the body of a ``key`` event: the key as the status shows it."""
+    return msgspec.json.encode(shapes.KeyEvent(key=_key(key)))
+
+
+def key_attention_event(attention: KeyAttention) -> bytes:
+    """Write the body of an ``attention`` event about the key."""
+    code, since = attention.code, rfc3339(attention.since)
+    return msgspec.json.encode(
+        shapes.AttentionEvent(sale=None, client_sn=None, code=code, since=since, advice=advice(code))
+    )
 
 
 def key_json(key: KeyStatus) -> bytes:
@@ -118,11 +120,15 @@ def key_json(key: KeyStatus) -> bytes:
 
 
 def _key(key: KeyStatus) -> shapes.Key:
+    shown = None
+    if (raised := key.attention) is not None:
+        shown = shapes.Attention(code=raised.code, since=rfc3339(raised.since), advice=advice(raised.code))
     return shapes.Key(
         age_s=key.age_s,
         rotated_at=rfc3339(key.rotated_at),
         next_checkin=rfc3339_or_none(key.next_checkin),
         state=key.state,
+        attention=shown,
     )
 
 

@@ -45,26 +45,47 @@ from terminald.errors import GatewayCertificateTime, GatewayNotSent, GatewayOutc
 from terminald.logs import log_event, protect
 from terminald.wire import upay
 
-__all__ = ["ActivationNotSent", "Credentials", "GatewaySettings", "HttpGateway", "activate"]
+__all__ = ["Credentials", "GatewaySettings", "HttpGateway"]
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """Who the terminal is. Of its keys only the current and the previous one can be valid."""
+    """Who the terminal is. Of its keys only the current and the previous one can be valid.
+
+    The versions are their numbers, by which the log names them.
+    """
 
     terminal_sn: str
     device_id: str
     current: Secret
     previous: Secret | None
+    version: int
+    previous_version: int | None
+
+    def only_current(self) -> "Credentials":
+        """Return the same terminal with its current key alone."""
+        return replace(self, previous=None, previous_version=None)
+
+    def only_previous(self) -> "Credentials | None":
+        """Return the same terminal with its previous key alone; None without one."""
+        if self.previous is None:
+            return None
+        version = self.previous_version or 0
+        return replace(self, current=self.previous, version=version, previous=None, previous_version=None)
 
 
-@dataclass(frozen=True, slots=True)
-class ActivationNotSent:
-    """Provably nothing left the device: no use of the code was spent."""
+@dataclass(slots=True)
+class _Signing:
+    """The credentials of one request, all the way, and the number of the key that signed last."""
 
-    fault: Fault
+    credentials: Credentials | None
+    key_version: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.credentials is not None:
+            self.key_version = self.credentials.version
 
 
 class _Decoder(Protocol):
@@ -102,7 +123,8 @@ class HttpGateway:
         """
         loop = asyncio.get_running_loop()
         started = loop.time()
-        answer = await self._ask(command)
+        signing = _Signing(self._credentials())
+        answer = await self._ask(command, signing)
         log_event(
             _log,
             logging.INFO,
@@ -110,14 +132,15 @@ class HttpGateway:
             command=type(command).__name__,
             client_sn=command.client_sn,
             event=type(answer).__name__,
+            key_version=signing.key_version,
             elapsed_ms=round((loop.time() - started) * 1000),
         )
         return answer
 
-    async def _ask(self, command: GatewayCommand) -> Answer:
+    async def _ask(self, command: GatewayCommand, signing: _Signing) -> Answer:
         is_query = isinstance(command, QueryOrder)
         not_sent, unknown = (QueryFailed, QueryFailed) if is_query else (RequestNotSent, OutcomeUnknown)
-        credentials = self._credentials()
+        credentials = signing.credentials
         if credentials is None:
             return not_sent(fault=_NOT_ACTIVATED)
         try:
@@ -126,11 +149,11 @@ class HttpGateway:
             # Repeating it would not help, and it says nothing of the link.
             return QueryFailed(fault=_invalid(exc)) if is_query else RequestRefused(fault=_invalid(exc))
         try:
-            reply = await self._exchange(path, body, credentials)
+            reply = await self._exchange(path, body, credentials, signing)
         except GatewayNotSent as exc:
             return not_sent(fault=self._unsent(exc))
         except GatewayOutcomeUnknown as exc:
-            return unknown(fault=_unanswered(exc))
+            return unknown(fault=unanswered(exc))
         asked = upay.Asked(terminal_sn=credentials.terminal_sn, client_sn=command.client_sn, amount=command.amount)
         return decode(reply.status, reply.body, asked=asked)
 
@@ -139,20 +162,34 @@ class HttpGateway:
         credentials = self._credentials()
         if credentials is None:
             return LinkReport(state=LinkState.DOWN, fault=_NOT_ACTIVATED)
-        return await self._probe(credentials)
+        return await self.probe_with(credentials)
 
-    async def _probe(self, credentials: Credentials) -> LinkReport:
+    async def probe_with(self, credentials: Credentials) -> LinkReport:
+        """Do the same for these credentials, with their keys and no others."""
+        signing = _Signing(credentials)
+        report = await self._probe(credentials, signing)
+        log_event(
+            _log,
+            logging.DEBUG,
+            "gateway request",
+            command="Probe",
+            event=report.state.value,
+            key_version=signing.key_version,
+        )
+        return report
+
+    async def _probe(self, credentials: Credentials, signing: _Signing) -> LinkReport:
         query = QueryOrder(client_sn=ClientSn(upay.PROBE_CLIENT_SN), token=0, amount=Fen(0))
         try:
             path, body, _ = _request_of(query, credentials)
         except ValueError as exc:
             return LinkReport(state=LinkState.DOWN, fault=_invalid(exc))
         try:
-            reply = await self._exchange(path, body, credentials)
+            reply = await self._exchange(path, body, credentials, signing)
         except GatewayNotSent as exc:
             return LinkReport(state=LinkState.DOWN, fault=self._unsent(exc))
         except GatewayOutcomeUnknown as exc:
-            return LinkReport(state=LinkState.DOWN, fault=_unanswered(exc))
+            return LinkReport(state=LinkState.DOWN, fault=unanswered(exc))
         return _report(
             reply, upay.Asked(terminal_sn=credentials.terminal_sn, client_sn=query.client_sn, amount=query.amount)
         )
@@ -162,11 +199,12 @@ class HttpGateway:
         credentials = self._credentials()
         if credentials is None:
             return KeyUnanswered(fault=_NOT_ACTIVATED)
-        report = await self._probe_with(credentials, credentials.current)
+        asked = credentials.only_current()
         accepted: CustodyAnswer = KeyAccepted()
-        if report.state is LinkState.KEY_REFUSED and credentials.previous is not None:
-            report = await self._probe_with(credentials, credentials.previous)
-            accepted = PreviousKeyAccepted()
+        report = await self.probe_with(asked)
+        if report.state is LinkState.KEY_REFUSED and (last := credentials.only_previous()) is not None:
+            asked, accepted = last, PreviousKeyAccepted()
+            report = await self.probe_with(asked)
         match report.state:
             case LinkState.KEY_REFUSED:
                 answer: CustodyAnswer = KeyRefused(fault=report.fault)
@@ -174,11 +212,8 @@ class HttpGateway:
                 answer = accepted
             case _:
                 answer = KeyUnanswered(fault=report.fault)
-        log_event(_log, logging.INFO, "gateway request", command="ProveKey", event=type(answer).__name__)
+        _log_of_key("ProveKey", answer, asked.version)
         return answer
-
-    async def _probe_with(self, credentials: Credentials, key: Secret) -> LinkReport:
-        return await self._probe(replace(credentials, current=key, previous=None))
 
     async def check_in(self) -> CustodyAnswer:
         """Send one check-in once, signed with the current key, and return what its answer means.
@@ -186,16 +221,16 @@ class HttpGateway:
         Never repeated, and never signed with another key: what is not understood may have made a new key (documents,
         check-in). A new key is masked in the log from here on.
         """
-        answer = await self._check_in()
-        if isinstance(answer, KeyRenewed):
-            protect(answer.key)
-        log_event(_log, logging.INFO, "gateway request", command="CheckIn", event=type(answer).__name__)
-        return answer
-
-    async def _check_in(self) -> CustodyAnswer:
         credentials = self._credentials()
         if credentials is None:
             return CheckinNotSent(fault=_NOT_ACTIVATED)
+        answer = await self._check_in(credentials)
+        if isinstance(answer, KeyRenewed):
+            protect(answer.key)
+        _log_of_key("CheckIn", answer, credentials.version)
+        return answer
+
+    async def _check_in(self, credentials: Credentials) -> CustodyAnswer:
         sn = credentials.terminal_sn
         try:
             body = upay.encode_checkin(terminal_sn=sn, device_id=credentials.device_id)
@@ -205,67 +240,77 @@ class HttpGateway:
         except GatewayNotSent as exc:
             return CheckinNotSent(fault=self._unsent(exc))
         except GatewayOutcomeUnknown as exc:
-            return CheckinUnanswered(fault=_unanswered(exc))
+            return CheckinUnanswered(fault=unanswered(exc))
         return _renewal(reply, sn)
 
-    async def _exchange(self, path: str, body: bytes, credentials: Credentials) -> Reply:
+    async def upload_log(self, packed: bytes) -> upay.LogAnswer:
+        """Send one log once: the very bytes of the gzip file are the body, and are what is signed (documents)."""
+        signing = _Signing(self._credentials())
+        answer = await self._upload_log(packed, signing)
+        log_event(
+            _log,
+            logging.INFO,
+            "gateway request",
+            command="UploadLog",
+            event=answer.fate.value,
+            key_version=signing.key_version,
+        )
+        return answer
+
+    async def _upload_log(self, packed: bytes, signing: _Signing) -> upay.LogAnswer:
+        credentials = signing.credentials
+        if credentials is None:
+            return upay.LogAnswer(fate=upay.LogFate.UNCERTAIN, fault=_NOT_ACTIVATED)
+        try:
+            reply = await self._exchange(upay.UPLOAD_LOG_PATH, packed, credentials, signing)
+        except ValueError as exc:
+            return upay.LogAnswer(fate=upay.LogFate.UNCERTAIN, fault=_invalid(exc))
+        except GatewayNotSent as exc:
+            return upay.LogAnswer(fate=upay.LogFate.UNCERTAIN, fault=self._unsent(exc))
+        except GatewayOutcomeUnknown as exc:
+            return upay.LogAnswer(fate=upay.LogFate.UNCERTAIN, fault=unanswered(exc))
+        return upay.decode_upload(reply.status, reply.body)
+
+    async def _exchange(self, path: str, body: bytes, credentials: Credentials, signing: _Signing) -> Reply:
         """Send with the current key; where its signature is refused, the same bytes once with the previous key."""
         sn, previous = credentials.terminal_sn, credentials.previous
         reply = await self._line.exchange(path, body, Signature(sn, credentials.current))
         if previous is not None and upay.is_key_refused(reply.status, reply.body):
-            log_event(_log, logging.WARNING, "signature refused, trying the previous key", path=path)
+            log_event(
+                _log,
+                logging.WARNING,
+                "signature refused, trying the previous key",
+                path=path,
+                key_version=signing.key_version,
+            )
+            signing.key_version = credentials.previous_version
             reply = await self._line.exchange(path, body, Signature(sn, previous))
-        if upay.read_envelope(reply.status, reply.body) is not None and (at := _parse_date(reply.date)) is not None:
+        if upay.read_envelope(reply.status, reply.body) is not None and (at := parse_date(reply.date)) is not None:
             self._on_time(at)
         return reply
 
     def _unsent(self, exc: GatewayNotSent) -> Fault:
-        return _unreachable(exc, is_clock_right=self._is_clock_right)
+        return unreachable(exc, is_clock_right=self._is_clock_right)
 
     async def aclose(self) -> None:
         """Close every connection. Harmless when repeated."""
         await self._line.aclose()
 
 
-async def activate(
-    settings: GatewaySettings,
-    body: bytes,
-    *,
-    vendor_sn: str,
-    vendor_key: Secret,
-    is_clock_right: Callable[[], bool] = lambda: False,
-    transport: httpx.AsyncBaseTransport | None = None,
-) -> upay.Activated | upay.ActivationRefused | upay.ActivationUnknown | ActivationNotSent:
-    """Send one activation once, signed by the vendor. Body is of :func:`terminald.wire.upay.encode_activate`.
-
-    Never repeated: each call may use up one use of the code, and make an identity (documents, activate).
-
-    Raises:
-        ValueError: the address or vendor_sn may not be used, or the CA file can not be read; nothing was sent.
-    """
-    line = Line(settings, transport)
-    try:
-        reply = await line.exchange(upay.ACTIVATE_PATH, body, Signature(vendor_sn, vendor_key))
-    except GatewayNotSent as exc:
-        return ActivationNotSent(_unreachable(exc, is_clock_right=is_clock_right))
-    except GatewayOutcomeUnknown as exc:
-        return upay.ActivationUnknown(_unanswered(exc))
-    finally:
-        await line.aclose()
-    return upay.decode_activation(reply.status, reply.body)
-
-
 _NOT_ACTIVATED = Fault(code="not_activated", message="this terminal has no identity at the gateway yet")
-
-
 _MISMATCHED = Fault(code="answer_mismatch", message="the answer speaks of another terminal")
+
+
+def _log_of_key(command: str, answer: CustodyAnswer, version: int) -> None:
+    name = type(answer).__name__
+    log_event(_log, logging.INFO, "gateway request", command=command, event=name, key_version=version)
 
 
 def _invalid(exc: ValueError) -> Fault:
     return Fault(code="invalid_request", message=str(exc))
 
 
-def _unreachable(exc: GatewayNotSent, *, is_clock_right: Callable[[], bool]) -> Fault:
+def unreachable(exc: GatewayNotSent, *, is_clock_right: Callable[[], bool]) -> Fault:
     """Tell a fault of this machine's clock from one of the network or the gateway."""
     if not isinstance(exc, GatewayCertificateTime):
         return Fault(code="gateway_unreachable", message=str(exc))
@@ -275,7 +320,8 @@ def _unreachable(exc: GatewayNotSent, *, is_clock_right: Callable[[], bool]) -> 
     return Fault(code=CLOCK_FAULT, message=f"by this machine's clock ({shown}) the gateway's {exc}: check the clock")
 
 
-def _unanswered(exc: GatewayOutcomeUnknown) -> Fault:
+def unanswered(exc: GatewayOutcomeUnknown) -> Fault:
+    """Say that the request may have run."""
     return Fault(code="gateway_no_answer", message=str(exc))
 
 
@@ -324,7 +370,7 @@ def _report(reply: Reply, asked: upay.Asked) -> LinkReport:
     return LinkReport(state=LinkState.DOWN, fault=answer.fault)
 
 
-def _parse_date(text: str) -> WallTime | None:
+def parse_date(text: str) -> WallTime | None:
     """Read an HTTP date in GMT; None when it is none."""
     try:
         at = email.utils.parsedate_to_datetime(text)

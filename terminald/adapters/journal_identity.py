@@ -4,6 +4,7 @@ The keys stand here in clear: whoever takes the card has them. No other table ho
 """
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,6 +24,9 @@ _RECENT_EVENTS: Final = 1_000
 FLOOR_INTERVAL: Final = HOUR
 #: The setting that holds it.
 _FLOOR: Final = "time_floor"
+
+#: How the settings begin that hold the digests of the board's identity.
+_BOARD: Final = "board "
 
 ROTATIONS: Final = Snapshots(Rotation)
 FLOORS: Final = Snapshots(Floor)
@@ -67,6 +71,30 @@ def put_setting(connection: sqlite3.Connection, name: str, value: str) -> None:
     connection.execute(
         "INSERT INTO settings VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value)
     )
+
+
+# --- the board -------------------------------------------------------------------------------------------------------
+
+
+def load_board(connection: sqlite3.Connection) -> dict[str, str]:
+    """Return the digest of each known source of the board's identity."""
+    rows = connection.execute(
+        "SELECT substr(name, ?), value FROM settings WHERE substr(name, 1, ?) = ?",
+        (len(_BOARD) + 1, len(_BOARD), _BOARD),
+    ).fetchall()
+    return dict(rows)
+
+
+def settle(connection: sqlite3.Connection, device_id: str | None, digests: Mapping[str, str]) -> None:
+    """Store the board's digests in place of all that are stored, and a device id; None: the stored one stays.
+
+    Within a transaction of the caller.
+    """
+    if device_id is not None:
+        put_setting(connection, "device_id", device_id)
+    connection.execute("DELETE FROM settings WHERE substr(name, 1, ?) = ?", (len(_BOARD), _BOARD))
+    for name, digest in digests.items():
+        put_setting(connection, f"{_BOARD}{name}", digest)
 
 
 # --- identity --------------------------------------------------------------------------------------------------------

@@ -8,10 +8,10 @@ from typing import Final, Generic, TypeVar
 
 import msgspec
 
-from terminald.adapters.ports import Batch, LoggedEvent, SaleFilter
+from terminald.adapters.ports import Batch, LoggedEvent, LoggedRecord, SaleFilter
 from terminald.core.attempt_table import Attempt
 from terminald.core.ids import ClientSn, Instant, SaleId
-from terminald.core.ledger import Book, SaleView
+from terminald.core.ledger import Book, Record, SaleView
 from terminald.core.sale import Sale, SaleState
 from terminald.core.schedule import CODE_LIFE
 from terminald.core.spool import PrintJob
@@ -153,6 +153,24 @@ def events_after(connection: sqlite3.Connection, seq: int, limit: int) -> tuple[
     statement = "SELECT seq, topic, body FROM events WHERE seq > ? AND topic <> '' ORDER BY seq LIMIT ?"
     rows = connection.execute(statement, (seq, max(0, limit)))
     return tuple(LoggedEvent(seq=number, topic=topic, body=body) for number, topic, body in rows)
+
+
+def records_after(connection: sqlite3.Connection, seq: int, limit: int) -> tuple[LoggedRecord, ...]:
+    """Return every event with a greater sequence number, oldest first, without what hosts see of it."""
+    statement = (
+        "SELECT seq, wall, kind, subject, sale_id, cause, state_before, state_after FROM events"
+        " WHERE seq > ? ORDER BY seq LIMIT ?"
+    )
+    return tuple(
+        LoggedRecord(
+            seq=number,
+            wall=wall,
+            record=Record(kind=kind, subject=subject, sale_id=sale_id, cause=cause, before=before, after=after),
+        )
+        for number, wall, kind, subject, sale_id, cause, before, after in connection.execute(
+            statement, (seq, max(0, limit))
+        )
+    )
 
 
 # --- sales -----------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ full sync, one sync for each commit.
 import asyncio
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -19,7 +19,7 @@ from terminald.adapters import journal_identity, journal_rows
 from terminald.adapters.journal_faults import transaction, translated
 from terminald.adapters.journal_file import open_file
 from terminald.adapters.journal_identity import Boot
-from terminald.adapters.ports import Batch, LoggedEvent, SaleFilter
+from terminald.adapters.ports import Batch, LoggedEvent, LoggedRecord, SaleFilter
 from terminald.core.custody_table import Custody
 from terminald.core.ids import Instant, WallTime
 from terminald.core.ledger import Book, SaleView
@@ -29,6 +29,9 @@ from terminald.errors import JournalCorrupt, JournalUnavailable
 
 #: Keyed BLAKE2b takes up to 64 bytes of key; 32 are out of anybody's reach.
 SALT_BYTES: Final = 32
+
+#: The setting's name.
+_PACKED: Final = "log_packed_seq"
 
 #: The longest page of sales or events that is read at once: a commit waits no longer than a page takes to read.
 MAX_PAGE: Final = 500
@@ -106,6 +109,24 @@ class SqliteJournal:
         with self._reading() as connection:
             return journal_rows.last_seq(connection)
 
+    # --- the upload of the event log ---
+
+    def records_after(self, seq: int, limit: int) -> tuple[LoggedRecord, ...]:
+        """Return every event with a greater sequence number, oldest first, without what hosts see of it."""
+        with self._reading() as connection:
+            return journal_rows.records_after(connection, seq, limit)
+
+    def packed_seq(self) -> int:
+        """Return the sequence number of the last event that was packed for an upload; 0 before the first."""
+        with self._reading() as connection:
+            text = journal_identity.get_setting(connection, _PACKED)
+        return int(text) if text.isascii() and text.isdecimal() else 0
+
+    def note_packed(self, seq: int) -> None:
+        """Store what :meth:`packed_seq` returns."""
+        with self._writing("noting what was packed") as connection:
+            journal_identity.put_setting(connection, _PACKED, str(seq))
+
     # --- identity ---
 
     def load_terminal(self) -> Terminal | None:
@@ -128,6 +149,16 @@ class SqliteJournal:
         with self._writing("fixing the device id") as connection:
             return journal_identity.fix_setting(connection, "device_id", value)
 
+    def board(self) -> dict[str, str]:
+        """Return the digest of each known source of the board's identity; empty before the first start."""
+        with self._reading() as connection:
+            return journal_identity.load_board(connection)
+
+    def put_board(self, digests: Mapping[str, str], *, device_id: str | None = None) -> None:
+        """Store the board's digests in place of those that are stored, and where one is given its device id."""
+        with self._writing("noting the board") as connection:
+            journal_identity.settle(connection, device_id, digests)
+
     def salt(self) -> bytes:
         """Return the key of the digests of payment codes: made once, 32 random bytes."""
         with self._writing("making the salt") as connection:
@@ -145,16 +176,21 @@ class SqliteJournal:
         with self._writing("noting an activation") as connection:
             return journal_identity.add_activation(connection, code_masked, wall)
 
-    def close_activation(self, number: int, outcome: str, terminal: Terminal | None) -> None:
+    def close_activation(
+        self, number: int, outcome: str, terminal: Terminal | None, board: Mapping[str, str] | None = None
+    ) -> None:
         """Write the outcome of an activation together with the identity that it gave, if it gave one.
 
-        The keys that it replaces leave the file with it.
+        The keys that it replaces leave the file with it. With the digests of a board it lives there from now on, under
+        its device id.
 
         Raises:
             JournalError: there is no such activation.
         """
         with self._writing("closing an activation") as connection:
             journal_identity.close_activation(connection, number, outcome, terminal)
+            if terminal is not None and board is not None:
+                journal_identity.settle(connection, terminal.device_id, board)
         if terminal is not None:
             self._forget_old_pages()
 
@@ -237,6 +273,18 @@ class JournalThread:
     async def events_after(self, seq: int, limit: int) -> tuple[LoggedEvent, ...]:
         """Return public events with a greater sequence number, oldest first; at most MAX_PAGE of them."""
         return await self._read(lambda: self._journal.events_after(seq, min(limit, MAX_PAGE)))
+
+    async def records_after(self, seq: int, limit: int) -> tuple[LoggedRecord, ...]:
+        """Return every event with a greater sequence number, oldest first; at most MAX_PAGE of them."""
+        return await self._read(lambda: self._journal.records_after(seq, min(limit, MAX_PAGE)))
+
+    async def packed_seq(self) -> int:
+        """Return the sequence number of the last event that was packed for an upload; 0 before the first."""
+        return await self._read(self._journal.packed_seq)
+
+    async def note_packed(self, seq: int) -> None:
+        """Store what :meth:`packed_seq` returns. Not undone by cancelling."""
+        await asyncio.shield(self._submit(lambda: self._journal.note_packed(seq)))
 
     async def load_book(self, now: Instant) -> Book:
         """Return every open thing, and what is recent enough for the ledger to keep."""

@@ -1,6 +1,6 @@
 """What the engine needs of the world. Each protocol is implemented by one adapter and by the tests' fakes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
@@ -188,6 +188,15 @@ class LoggedEvent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedRecord:
+    """A row of the event log without the public event: what happened, and when."""
+
+    seq: int
+    wall: WallTime
+    record: Record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SaleFilter:
     """Which sales to list; newest first. Cursor is the id of the last sale of the page before."""
 
@@ -222,6 +231,26 @@ class Journal(Protocol):
         """Return every open thing, and what is recent enough for the ledger to keep."""
 
 
+# --- the upload of the event log -------------------------------------------------------------------------------------
+
+
+class Calm(Protocol):
+    """Whether anybody is being served, as far as work that can wait wants to know."""
+
+    async def wait_quiet(self) -> None:
+        """Return when nobody is being served, at once if so."""
+
+    async def wait_busy(self) -> None:
+        """Return when somebody is, at once if so."""
+
+
+class LogCourier(Protocol):
+    """Packs what was logged since the last time, and sends what is packed and not sent yet."""
+
+    async def carry_out(self, calm: Calm) -> None:
+        """Make one run: one new log at most, and one try for each. Never raises for anything disk or network do."""
+
+
 # --- the engine, as the API sees it ----------------------------------------------------------------------------------
 
 
@@ -234,6 +263,14 @@ class OrderLook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyAttention:
+    """Why a person should look at the key."""
+
+    code: str
+    since: WallTime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyStatus:
     """The terminal's key, never the key itself."""
 
@@ -241,6 +278,7 @@ class KeyStatus:
     age_s: int
     rotated_at: WallTime
     next_checkin: WallTime | None
+    attention: KeyAttention | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +290,8 @@ class Status:
     device_id: str
     activated_at: WallTime | None
     key: KeyStatus | None
+    #: How often which outcome a check-in has had since the start; every outcome is named.
+    checkins: Mapping[str, int]
     is_gateway_reachable: bool
     last_answer_at: WallTime | None
     devices: tuple[DeviceReport, ...]

@@ -3,27 +3,32 @@
 import argparse
 import sys
 from contextlib import ExitStack
+from typing import Final
 
 import msgspec
 
-from terminald.adapters.gateway_http import ActivationNotSent
+from terminald.adapters.clock import wall_ms
+from terminald.adapters.gateway_activation import ActivationNotSent
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import CLOCK_FAULT
 from terminald.app import open_journal
 from terminald.app_activation import activate_terminal, doubtful_activations
+from terminald.app_board import moved_source, wrong_board
+from terminald.cli.confirm import ask, confirm
 from terminald.cli.outcome import DONE, WRONG_USAGE, CommandFailed, say_warning
 from terminald.cli.words import local_time
-from terminald.config import Config, load, read_vendor_key
+from terminald.config import Config, load, read_activation_code, read_vendor_key
 from terminald.core.events import Fault
-from terminald.core.ids import Instant, Secret
+from terminald.core.ids import Instant, Secret, WallTime
 from terminald.core.terminal import ActivationIntent, Terminal
 from terminald.logs import escape
 from terminald.wire import api_shapes as shapes
 from terminald.wire.api_views import rfc3339
 from terminald.wire.upay import ActivationRefused, ActivationUnknown
 
-#: What is typed to confirm: the end of the number that is given up.
-CONFIRMED_DIGITS = 4
+_HOW_TO_GIVE_THE_CODE: Final = (
+    "type it, pass it on standard input, or as the systemd credential activation_code (README: Set up a terminal)"
+)
 
 
 def activate(args: argparse.Namespace) -> int:
@@ -32,12 +37,12 @@ def activate(args: argparse.Namespace) -> int:
     vendor_key = read_vendor_key(config)
     with ExitStack() as stack:
         journal = open_journal(config, stack)
+        for intent in doubtful_activations(journal):
+            say_warning(_doubt(intent, config))
         present = journal.load_terminal()
         if present is not None:
             _check_replacing(present, journal, is_wanted=args.replace, is_confirmed=args.yes)
-        for intent in doubtful_activations(journal):
-            say_warning(_doubt(intent, config))
-        code = Secret(args.code if args.code is not None else _ask("Activation code: "))
+        code = _code(args.code)
         try:
             done = activate_terminal(config, journal, code=code, vendor_key=vendor_key)
         except ValueError as exc:
@@ -53,22 +58,23 @@ def activate(args: argparse.Namespace) -> int:
     return DONE
 
 
-def _ask(prompt: str) -> str:
-    """Ask the person, or read a line of standard input; the answer is not in the list of processes."""
-    print(prompt, end="", file=sys.stderr, flush=True)
-    answer = sys.stdin.readline()
-    if not answer:
-        raise CommandFailed("no answer was given; nothing was sent", code=WRONG_USAGE)
-    return answer.strip()
+def _code(given: str | None) -> Secret:
+    if given is not None:
+        return Secret(given)
+    return read_activation_code() or Secret(ask("Activation code: ", advice=_HOW_TO_GIVE_THE_CODE))
 
 
 def _check_replacing(present: Terminal, journal: SqliteJournal, *, is_wanted: bool, is_confirmed: bool) -> None:
     """Let an identity be given up only by who was told what it means, and said so.
 
     Raises:
-        CommandFailed: it stays.
+        CommandFailed, WrongBoard: it stays.
     """
-    sn = present.terminal_sn
+    sn, difference = present.terminal_sn, moved_source(journal)
+    if difference is not None and not is_wanted:
+        raise wrong_board(present, difference)
+    if difference is not None:
+        say_warning(f"terminal {sn} is of another board, with another {difference}. What happens there is not changed")
     if not is_wanted:
         raise CommandFailed(
             f"this is terminal {sn} already, activated {local_time(rfc3339(present.activated_at))}; nothing was sent",
@@ -82,9 +88,9 @@ def _check_replacing(present: Terminal, journal: SqliteJournal, *, is_wanted: bo
         )
     elif is_confirmed:
         return
-    print(f"Terminal {escape(sn)} is given up for good, and a use of the code is spent.", file=sys.stderr)
-    if _ask(f"To confirm, type the last {CONFIRMED_DIGITS} digits of its number: ") != sn[-CONFIRMED_DIGITS:]:
-        raise CommandFailed("not confirmed; nothing was sent, and the terminal is as it was")
+    where = "for good" if difference is None else "on this board"
+    print(f"Terminal {escape(sn)} is given up {where}, and a use of the code is spent.", file=sys.stderr)
+    confirm(sn)
 
 
 def _doubt(intent: ActivationIntent, config: Config) -> str:
@@ -104,12 +110,12 @@ def _failure(done: ActivationRefused | ActivationUnknown | ActivationNotSent, co
         case ActivationNotSent() if fault.code == CLOCK_FAULT:
             return CommandFailed(
                 f"this machine's clock is wrong: nothing was sent, and no use of the code is gone: {fault.message}",
-                advice="set the clock (timedatectl; it sets itself where it reaches a time server), then try again",
+                advice=_after_nothing_was_sent(fault, config),
             )
         case ActivationNotSent():
             return CommandFailed(
                 f"nothing was sent, and no use of the code is gone: {fault.message}",
-                advice=f"check the network and gateway.url ({config.gateway.url}); then try again",
+                advice=_after_nothing_was_sent(fault, config),
             )
         case ActivationUnknown():
             return CommandFailed(
@@ -121,9 +127,26 @@ def _failure(done: ActivationRefused | ActivationUnknown | ActivationNotSent, co
             )
 
 
+def _after_nothing_was_sent(fault: Fault, config: Config) -> str:
+    now = local_time(rfc3339(WallTime(wall_ms())))
+    if fault.code == CLOCK_FAULT:
+        return (
+            f"the clock of this machine says {now}. Where that is wrong, set it (timedatectl; it sets itself where it "
+            "reaches a time server), then try again with the same code; where it is right, the gateway's certificate "
+            "is not"
+        )
+    return (
+        f"check the network, the clock of this machine (it says {now}), and gateway.url ({config.gateway.url}); then "
+        "try again with the same code"
+    )
+
+
 def _after_refusal(fault: Fault) -> str:
     if fault.code == "ILLEGAL_SIGN":
-        return "the vendor's signature is wrong: check vendor.sn and the key in vendor.key_file"
+        return (
+            "no use of the code is gone. The vendor's signature is wrong: check vendor.sn and the vendor key "
+            "(vendor.key_file, or the credential vendor_key); then try again with the same code"
+        )
     return (
         "no use of the code is gone. Check the code (mistyped, used up, expired?) and vendor.app_id; the gateway's "
         "operator gives new codes"

@@ -22,8 +22,11 @@ _CODE = {
     "run": "service.run",
     "check": "service.check",
     "activate": "activate.activate",
+    "adopt": "adopt.adopt",
+    "doctor": "doctor.doctor",
     "status": "status.status",
     "checkin": "status.checkin",
+    "metrics": "metrics.metrics",
     "sell": "sell.sell",
     "cancel": "sales.cancel",
     "query": "sales.query",
@@ -46,8 +49,11 @@ the terminal:
   run        the daemon: serve sales until it is told to stop
   check      find every fault in the configuration
   activate   give this terminal its identity at the gateway, once
+  adopt      let this board take over from the one that it replaces
+  doctor     test each part, and say what to do
   status     is it ready, and if not, what to do
   checkin    renew the terminal's key now
+  metrics    the status as metrics, for a monitoring system
 sales:
   sell       begin a sale and follow it to its end
   cancel     cancel a sale, and undo what may have happened
@@ -62,7 +68,8 @@ to try it out:
 
 "terminald COMMAND --help" says more about each."""
 _EPILOG = """\
-exit codes: 0 done · 1 failed · 2 wrong usage · 3 not ready, or refused by the daemon · 78 the configuration is wrong"""
+exit codes: 0 done · 1 failed · 2 wrong usage · 3 not ready, or refused by the daemon · 78 the configuration is wrong,
+or the state directory is from another board"""
 
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace | int:
@@ -140,13 +147,29 @@ def _parser() -> argparse.ArgumentParser:
 def _terminal_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     command("run", "The daemon. Serves sales until SIGTERM; systemd starts it this way.", has_json=False)
     command("check", "Find every fault in the configuration. Nothing else is touched.")
-    activate = command("activate", "Give this terminal its identity at the gateway. Needed once; uses up the code.")
+    activate = command(
+        "activate", "Give this terminal its identity at the gateway. Needed once; spends a use of the code."
+    )
     activate.add_argument(
-        "code", nargs="?", metavar="CODE", help="activation code; without it terminald asks, and no other user sees it"
+        "code",
+        nargs="?",
+        metavar="CODE",
+        help="activation code. Without it terminald takes the systemd credential activation_code, or asks for it: then "
+        "no other user sees it",
     )
     activate.add_argument("--replace", action="store_true", help="give up the identity that the terminal has already")
     activate.add_argument("--yes", action="store_true", help="with --replace: do not ask")
+    adopt = command(
+        "adopt",
+        "After the board was replaced: let this one take over the terminal that the state directory holds. The other "
+        "board must be out of service for good: two boards with one terminal lock each other out.",
+        has_json=False,
+    )
+    adopt.add_argument("--yes", action="store_true", help="do not ask")
+    command("doctor", "Test each part for real; one line each. Works beside the daemon and without it.")
     command("status", "Is the terminal ready to take payments, and if not, what to do. Exit code 3 when it is not.")
+    metrics = command("metrics", "The status as metrics, in the text format of Prometheus.", has_json=False)
+    metrics.add_argument("--out", type=Path, metavar="FILE", help="replace this file, for a collector of text files")
     command("checkin", "Renew the terminal's key now. terminald does so by itself once a day. Exit code 3: it is not.")
 
 

@@ -140,7 +140,10 @@ class Daemon:
                 advice = "run the command as a member of the socket's group (api.socket_group)"
                 return CommandFailed(f"this user may not open {socket}", advice=advice)
             cause = cause.__cause__ or cause.__context__
-        advice = "systemctl start terminald; or, to try it out: terminald run"
+        advice = (
+            "systemctl start terminald; where it does not stay up, journalctl -u terminald says why. "
+            "To try it out: terminald run"
+        )
         return CommandFailed(f"terminald is not running at {socket}", advice=advice, code=REFUSED)
 
     # --- events ------------------------------------------------------------------------------------------------------

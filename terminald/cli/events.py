@@ -7,7 +7,7 @@ import msgspec
 from terminald.cli.client import connect, decode
 from terminald.cli.event_stream import StreamEvent
 from terminald.cli.outcome import DONE
-from terminald.cli.words import money, receipt_words, state_words
+from terminald.cli.words import key_words, money, receipt_words, state_words
 from terminald.logs import escape
 from terminald.wire import api_shapes as shapes
 
@@ -57,5 +57,17 @@ def _summary(event: StreamEvent) -> str:
         case "readiness":
             readiness = decode(event.data, shapes.ReadinessEvent)
             return "ready" if readiness.ready else f"not ready: {', '.join(map(escape, readiness.reasons))}"
+        case _:
+            return _summary_for_technician(event)
+
+
+def _summary_for_technician(event: StreamEvent) -> str:
+    match event.topic:
+        case "key":
+            return f"the terminal's key: {key_words(decode(event.data, shapes.KeyEvent).key)}"
+        case "attention":
+            call = decode(event.data, shapes.AttentionEvent)
+            about = "the terminal's key" if call.sale is None else f"{call.sale}, client_sn {call.client_sn}"
+            return f"{escape(about)}: {escape(call.code)}: {escape(call.advice)}"
         case _:
             return escape(event.data.decode(errors="replace"))

@@ -5,18 +5,10 @@ from collections.abc import Iterator
 
 from terminald.cli.client import connect, decode
 from terminald.cli.outcome import DONE, REFUSED
-from terminald.cli.words import fields, local_time, since, span
+from terminald.cli.words import fields, key_words, local_time, since, span
 from terminald.logs import escape
 from terminald.wire import api_shapes as shapes
 from terminald.wire.api_problems import advice
-
-_KEY_WORDS = {
-    "fresh": "accepted",
-    "stale": "due for renewal",
-    "expired": "older than the gateway allows",
-    "doubtful": "renewal had no clear answer; still valid",
-    "locked_out": "not accepted by the gateway",
-}
 
 
 def status(args: argparse.Namespace) -> int:
@@ -43,9 +35,10 @@ def checkin(args: argparse.Namespace) -> int:
     elif is_renewed:
         print("The terminal's key is renewed.")
     else:
-        words = _KEY_WORDS.get(key.state, escape(key.state))
         when = f" The next try is at {local_time(key.next_checkin)}." if key.next_checkin else ""
-        print(f"The terminal's key is NOT renewed: {words}, {span(key.age_s)} old.{when} The log says why.")
+        print(f"The terminal's key is NOT renewed: {key_words(key)}.{when} The log says why.")
+        if key.attention is not None:
+            print(f"  {escape(key.attention.code)}: {escape(key.attention.advice)}")
     return DONE if is_renewed else REFUSED
 
 
@@ -64,8 +57,7 @@ def _facts(shown: shapes.Status) -> Iterator[tuple[str, str]]:
     who = f"{escape(terminal.sn)}, activated {local_time(terminal.activated_at)}" if terminal.sn else "not activated"
     yield "terminal", f"{who}, device id {escape(terminal.device_id)}"
     if shown.key is not None:
-        words = _KEY_WORDS.get(shown.key.state, escape(shown.key.state))
-        yield "key", f"{words}, {span(shown.key.age_s)} old"
+        yield "key", key_words(shown.key)
         yield "", f"renewed next at about {local_time(shown.key.next_checkin)}" if shown.key.next_checkin else ""
     reachable = "reachable" if gateway.reachable else "not reachable"
     yield "gateway", f"{reachable}, last answer {since(gateway.last_answer_at)}"
@@ -75,7 +67,10 @@ def _facts(shown: shapes.Status) -> Iterator[tuple[str, str]]:
         yield escape(device.kind), f"{name}{escape(device.state)}{detail}"
     yield "sale", f"{shown.sale} is open (terminald show {shown.sale})" if shown.sale else "none open"
     yield "unresolved", f"{shown.unresolved} orders are being followed to their end" if shown.unresolved else ""
-    yield "attention", f"{shown.attention} need a person: terminald sales --attention" if shown.attention else ""
+    of_key = shown.key.attention if shown.key else None
+    of_sales = shown.attention - (of_key is not None)
+    yield "attention", f"key: {escape(of_key.code)}: {escape(of_key.advice)}" if of_key else ""
+    yield "" if of_key else "attention", f"{of_sales} need a person: terminald sales --attention" if of_sales else ""
     yield "printing", f"{shown.print_queue} receipts are waiting" if shown.print_queue else ""
     yield "clock", "synchronized" if shown.clock.synchronized else "not synchronized"
     yield "draining", "yes: new sales are refused" if shown.draining else ""

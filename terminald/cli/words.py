@@ -27,6 +27,13 @@ _RECEIPTS = {
     "expired": "not printed in time, and given up",
     "failed": "not printed: the printer failed",
 }
+_KEYS = {
+    "fresh": "accepted",
+    "stale": "due for renewal",
+    "expired": "older than the gateway allows",
+    "doubtful": "renewal had no clear answer; still valid",
+    "locked_out": "not accepted by the gateway",
+}
 _OUTCOMES = {
     shapes.Outcome.PROCESSING: "with the gateway",
     shapes.Outcome.PAID: "paid",
@@ -46,6 +53,11 @@ def reason_words(reason: str | None) -> str:
 def receipt_words(state: str) -> str:
     """Say how a receipt is doing."""
     return _RECEIPTS.get(state, escape(state))
+
+
+def key_words(key: shapes.Key) -> str:
+    """Say how the terminal's key is doing, and how old it is."""
+    return f"{_KEYS.get(key.state, escape(key.state))}, {span(key.age_s)} old"
 
 
 def outcome_words(attempt: shapes.Attempt) -> str:

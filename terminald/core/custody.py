@@ -142,6 +142,8 @@ def _learn(custody: Custody, event: Event, now: Now) -> tuple[Terminal, Rotation
     terminal, rotation = custody.terminal, custody.rotation
     if isinstance(event, CustodyAnswer):
         rotation = replace(rotation, fault=event.fault, tries=rotation.tries + 1)
+    if _is_turn(rotation, event, now):
+        rotation = replace(rotation, retry=now.instant, tries=0)
     if isinstance(event, PowerReturned):
         rotation = replace(rotation, power_back=now.instant)
     if now.is_trusted and not isinstance(event, KeyRenewed):
@@ -151,7 +153,7 @@ def _learn(custody: Custody, event: Event, now: Now) -> tuple[Terminal, Rotation
             terminal = replace(terminal, current_key=event.key, previous_key=terminal.current_key, rotated_at=now.wall)
             rotation = replace(
                 rotation,
-                version=rotation.version + 1,
+                version=max(rotation.version, rotation.previous_version or 0) + 1,
                 previous_version=rotation.version,
                 rotated=now.instant if rotation.asked is None else rotation.asked,
                 is_rotated_at_trusted=now.is_trusted,
@@ -175,6 +177,13 @@ def _learn(custody: Custody, event: Event, now: Now) -> tuple[Terminal, Rotation
             settled = now.instant if rotation.asked is None else later(rotation.asked, SETTLE)
             rotation = replace(rotation, not_before=max(now.instant, settled))
     return terminal, rotation
+
+
+def _is_turn(rotation: Rotation, event: Event, now: Now) -> bool:
+    """Whether something gives reason to ask before the time, such as a link that is back: the waits begin anew."""
+    if isinstance(event, ProofDue):
+        return rotation.retry is not None and rotation.retry > now.instant
+    return isinstance(event, PowerReturned | ClockTrusted)
 
 
 def _with_lost_time(rotation: Rotation, terminal: Terminal, now: Now) -> Rotation:
@@ -244,8 +253,7 @@ def _next_proof(before: CustodyState, rotation: Rotation, event: Event, now: Now
     state, not_before = rotation.state, rotation.not_before
     if state in _ASKING or state is CustodyState.FRESH or (state is CustodyState.STOPPED and not_before is None):
         return None
-    is_known = state is before and not isinstance(event, PowerReturned | ClockTrusted)
-    if is_known and not isinstance(event, CustodyAnswer) and rotation.retry is not None:
+    if state is before and not isinstance(event, CustodyAnswer) and rotation.retry is not None:
         proof = rotation.retry
     elif isinstance(event, CustodyAnswer):
         delay = min(PROOF_LONGEST, PROOF_FIRST << min(rotation.tries, 8))

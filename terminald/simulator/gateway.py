@@ -10,7 +10,7 @@ from terminald.simulator.gateway_faults import Delivery, Fault, Plan
 from terminald.simulator.gateway_outcomes import OUTCOMES, outcomes_table
 from terminald.simulator.gateway_protocol import Request, Response, sign
 from terminald.simulator.gateway_server import serve
-from terminald.simulator.gateway_view import BooksView, OrderView, TerminalView, TransactionView
+from terminald.simulator.gateway_view import BooksView, LogView, OrderView, TerminalView, TransactionView
 from terminald.simulator.gateway_world import GatewayWorld
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Delivery",
     "Fault",
     "GatewayWorld",
+    "LogView",
     "OrderView",
     "Plan",
     "Request",

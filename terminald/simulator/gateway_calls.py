@@ -67,7 +67,7 @@ class Calls:
         return flat_envelope({"terminal_sn": terminal.terminal_sn, "terminal_key": key})
 
     def upload_log(self, request: Request, now_s: float) -> bytes:
-        """Count a log that can be unpacked."""
+        """Take a log that can be unpacked."""
         terminal = self.terminals.verify(request.authorization, request.body, now_s=now_s)
         gzip = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
         try:
@@ -76,8 +76,7 @@ class Calls:
             raise Refused("INVALID_PARAMS", "body is not gzip") from None
         if not gzip.eof:
             raise Refused("INVALID_PARAMS", "body is cut off, or too long")
-        terminal.logs += 1
-        terminal.log_bytes += len(log)
+        self.terminals.keep_log(terminal, request.body, log, now_s=now_s)
         return log_envelope()
 
     def pay(self, request: Request, now_s: float) -> bytes:

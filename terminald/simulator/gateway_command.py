@@ -30,6 +30,7 @@ _EPILOG = f"""{outcomes_table()}
 
 control, under http://{HOST}:PORT/_sim/:
   GET  books       where the money is
+  GET  logs        the last logs that terminals uploaded
   GET  outcomes    the table above
   POST faults      [{{"kind": "lose_answer", "path": "pay", "count": 1, "skip": 0}}, …]; --script takes the same list
   POST advance     {{"seconds": 60}}: moves the gateway's clock forward

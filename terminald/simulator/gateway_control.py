@@ -1,6 +1,7 @@
 """What a person or a test may ask of the simulator itself, under ``/_sim/``; none of it is part of the Web API.
 
 - ``GET /_sim/books``: the books (:class:`~terminald.simulator.gateway_view.BooksView`).
+- ``GET /_sim/logs``: the last logs that terminals uploaded (:class:`~terminald.simulator.gateway_view.LogView`).
 - ``GET /_sim/outcomes``: what the last two digits of a payment code do, as text.
 - ``POST /_sim/faults``: a list of faults (:class:`~terminald.simulator.gateway_faults.Fault`), added to those armed.
 - ``POST /_sim/advance``: ``{"seconds": n}`` moves the gateway's clock forward.
@@ -66,6 +67,10 @@ def _books(world: GatewayWorld, _: bytes) -> Response:
     return _answer(200, msgspec.json.encode(world.view()))
 
 
+def _logs(world: GatewayWorld, _: bytes) -> Response:
+    return _answer(200, msgspec.json.encode(world.logs()))
+
+
 def _outcomes(_: GatewayWorld, __: bytes) -> Response:
     return _answer(200, f"{outcomes_table()}\n".encode(), "text/plain; charset=utf-8")
 
@@ -93,6 +98,7 @@ def _answer(status: int, body: bytes, content_type: str = "application/json") ->
 
 _CALLS: Mapping[str, Callable[[GatewayWorld, bytes], Response]] = {
     "GET /_sim/books": _books,
+    "GET /_sim/logs": _logs,
     "GET /_sim/outcomes": _outcomes,
     "POST /_sim/faults": _faults,
     "POST /_sim/advance": _advance,

@@ -8,6 +8,7 @@ Rules of the documents:
 """
 
 import random
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -17,6 +18,8 @@ from terminald.simulator.gateway_protocol import Refused, parse_authorization, s
 KEY_LIFE_S = 48 * 3600.0
 #: Documents, terminal check-in: only the current and the last key are valid.
 KEYS_KEPT = 2
+#: Logs that can be looked at: those of a few check-ins; each may be large.
+LOGS_KEPT = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +28,16 @@ class Key:
 
     value: str = field(repr=False)
     issued_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Log:
+    """One log that was uploaded: the body as it came, and what was in it."""
+
+    terminal_sn: str
+    received_s: float
+    body: bytes = field(repr=False)
+    content: bytes = field(repr=False)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,6 +63,7 @@ class Terminals:
     uses_left: dict[str, int]
     random: random.Random
     by_sn: dict[str, Terminal] = field(default_factory=dict)
+    logs: deque[Log] = field(default_factory=lambda: deque(maxlen=LOGS_KEPT))
 
     def activate(self, fields: Mapping[str, str], *, now_s: float) -> tuple[str, str]:
         """Use up one use of a code, and return the serial number and the key of a new terminal.
@@ -82,6 +96,12 @@ class Terminals:
         terminal.keys = (key, *terminal.keys)[:KEYS_KEPT]
         terminal.checkins += 1
         return key.value
+
+    def keep_log(self, terminal: Terminal, body: bytes, content: bytes, *, now_s: float) -> None:
+        """Count a log, and keep it until others have come."""
+        terminal.logs += 1
+        terminal.log_bytes += len(content)
+        self.logs.append(Log(terminal_sn=terminal.terminal_sn, received_s=now_s, body=body, content=content))
 
     def verify_vendor(self, authorization: str, body: bytes) -> None:
         """Check the vendor's signature.

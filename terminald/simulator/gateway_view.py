@@ -3,7 +3,7 @@
 import msgspec
 
 from terminald.simulator.gateway_books import Books, Order
-from terminald.simulator.gateway_terminals import Terminals
+from terminald.simulator.gateway_terminals import Log, Terminals
 
 
 class TransactionView(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +42,15 @@ class TerminalView(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     checkins: int
     logs: int
+
+
+class LogView(msgspec.Struct, frozen=True, kw_only=True):
+    """One uploaded log. Body is the compressed file as it came, in base64 where this is JSON."""
+
+    terminal_sn: str
+    received: int
+    body: bytes
+    text: str
 
 
 class Totals(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,6 +101,16 @@ def _view_order(order: Order) -> OrderView:
         submits=order.submits,
         qr_code=order.qr_code,
         transactions=transactions,
+    )
+
+
+def view_log(log: Log) -> LogView:
+    """Return one log; what is no text is shown as such."""
+    return LogView(
+        terminal_sn=log.terminal_sn,
+        received=milliseconds(log.received_s),
+        body=log.body,
+        text=log.content.decode(errors="replace"),
     )
 
 

@@ -28,7 +28,7 @@ from terminald.simulator.gateway_protocol import (
     refused_envelope,
 )
 from terminald.simulator.gateway_terminals import Terminals
-from terminald.simulator.gateway_view import BooksView, view
+from terminald.simulator.gateway_view import BooksView, LogView, view, view_log
 
 #: Ten in the morning at the gateway (UTC+8): far from both ends of the business day.
 DEFAULT_EPOCH_S = datetime(2026, 3, 2, 2, 0, tzinfo=UTC).timestamp()
@@ -140,6 +140,10 @@ class GatewayWorld:
         """Return the books as of now."""
         self.books.advance(self.now_s())
         return view(self.books, self.terminals)
+
+    def logs(self) -> tuple[LogView, ...]:
+        """Return the last logs that were uploaded, the oldest first."""
+        return tuple(view_log(log) for log in self.terminals.logs)
 
     def accepts_key(self, terminal_sn: str, key: str) -> bool:
         """Tell whether a request signed with this key would now be accepted."""

@@ -155,6 +155,13 @@ CALLS: Final = (
         problems=("events_unknown", "journal_failed"),
     ),
     ApiCall(
+        id="get_metrics",
+        method="GET",
+        path="/metrics",
+        summary="Show the status as metrics, in the text format of Prometheus.",
+        gives={200: None},
+    ),
+    ApiCall(
         id="get_openapi",
         method="GET",
         path="/v1/openapi.json",

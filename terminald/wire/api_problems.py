@@ -28,8 +28,22 @@ def _kind(status: int, title: str, advice: str) -> ProblemKind:
     return ProblemKind(status=status, title=title, advice=advice)
 
 
-#: Why a person should look at an attempt (``sale.attention.code``), and what that person can do.
+#: What to do about a key that stops sales: a reason of readiness, and a call for a person as well.
+_LOST_KEYS: Mapping[str, str] = {
+    "key_locked_out": (
+        "The gateway accepts no key of this terminal. Get a new activation code, stop terminald, and run: "
+        "terminald activate --replace."
+    ),
+    "key_expired": (
+        "The key was not renewed for 48 hours. Check the terminal's network: terminald tries the key by itself, and "
+        "says key_locked_out when the gateway accepts it no more."
+    ),
+}
+
+#: Why a person should look at an attempt (``sale.attention.code``) or at the terminal's key (``key.attention.code``),
+#: and what that person can do.
 ATTENTION_ADVICE: Mapping[str, str] = {
+    **_LOST_KEYS,
     "checkin_refused": (
         "The gateway refused to renew the terminal's key; the message is in the log. Ask the gateway's operator. Sales "
         "go on with the present key, and terminald asks again after some hours."
@@ -64,14 +78,7 @@ ATTENTION_ADVICE: Mapping[str, str] = {
 #: Why no sale is begun (``status.reasons``), and what to do.
 READINESS_ADVICE: Mapping[str, str] = {
     "not_activated": "Activate the terminal once: stop terminald, then run: terminald activate.",
-    "key_locked_out": (
-        "The gateway accepts no key of this terminal. Get a new activation code, stop terminald, and run: "
-        "terminald activate --replace."
-    ),
-    "key_expired": (
-        "The key was not renewed for 48 hours. Check the terminal's network: terminald tries the key by itself, and "
-        "says key_locked_out when the gateway accepts it no more."
-    ),
+    **_LOST_KEYS,
     "terminal_refused": (
         "The gateway does not serve this terminal. Look whether it is enabled in the merchant's console, or ask the "
         "gateway's operator; then activate anew if they say so."

@@ -22,6 +22,8 @@ MAX_CODE = 64
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Amount = Annotated[int, Meta(description="in fen")]
 ReceiptState = Literal["off", "queued", "printing", "printed", "unverified", "expired", "failed"]
+#: The states of the terminal's key, in public words.
+KEY_STATES = ("fresh", "stale", "expired", "doubtful", "locked_out")
 Payway = Literal["1", "2", "3", "4", "5", "6", "7", "8", "15", "16", "17", "18"]
 
 
@@ -215,12 +217,13 @@ class Terminal(Struct, frozen=True, kw_only=True):
 
 
 class Key(Struct, frozen=True, kw_only=True):
-    """The terminal key's age and state, never the key."""
+    """The terminal key's age and state, never the key. Attention says why a person should look at it."""
 
     age_s: int
     rotated_at: Time
     next_checkin: Time | None
-    state: Annotated[str, Meta(extra_json_schema={"enum": ["fresh", "stale", "expired", "doubtful", "locked_out"]})]
+    state: Annotated[str, Meta(extra_json_schema={"enum": list(KEY_STATES)})]
+    attention: Attention | None = None
 
 
 class GatewayLink(Struct, frozen=True, kw_only=True):
@@ -297,14 +300,16 @@ class KeyEvent(Struct, frozen=True, kw_only=True):
     """The terminal's key changed its state, or a person should look at it."""
 
     key: Key
-    attention: Attention | None
 
 
 class AttentionEvent(Struct, frozen=True, kw_only=True):
-    """A person should look at one payment; whatever can be put right without one goes on."""
+    """A person should look at one payment, or at the terminal's key; whatever can be put right without one goes on.
 
-    sale: str
-    client_sn: str
+    Sale and client_sn are null where it is about the key.
+    """
+
+    sale: str | None
+    client_sn: str | None
     code: str
     since: Time
     advice: str

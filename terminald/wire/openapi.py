@@ -8,6 +8,7 @@ import msgspec
 from terminald.wire import api_shapes as shapes
 from terminald.wire.api_calls import CALLS, COMMON_PROBLEMS, ApiCall, Parameter
 from terminald.wire.api_problems import PROBLEMS
+from terminald.wire.metrics import MEDIA_TYPE
 
 Json = None | bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"]
 
@@ -22,7 +23,7 @@ EVENTS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "attention": shapes.AttentionEvent,
 }
 _SCHEMA_PLACE: Final = "#/components/schemas/{name}"
-_MEDIA_TYPES: Final = {"follow_events": "text/event-stream"}
+_MEDIA_TYPES: Final = {"follow_events": "text/event-stream", "get_metrics": MEDIA_TYPE}
 
 
 def openapi_json(version: str) -> bytes:

@@ -16,6 +16,7 @@ from terminald.core.money import MAX_AMOUNT
 
 ACTIVATE_PATH = "/terminal/activate"
 CHECKIN_PATH = "/terminal/checkin"
+UPLOAD_LOG_PATH = "/terminal/uploadLog"
 PAY_PATH = "/upay/v2/pay"
 QUERY_PATH = "/upay/v2/query"
 CANCEL_PATH = "/upay/v2/cancel"

@@ -27,13 +27,14 @@ from terminald.core.sale import SaleOrder
 from terminald.errors import ApiError
 from tests.wire.api_samples import DEFAULTS, MORNING, NOW, open_view
 
-KEY = KeyStatus(state="fresh", age_s=60, rotated_at=MORNING, next_checkin=WallTime(MORNING + 1_000))
+KEY = KeyStatus(state="fresh", age_s=60, rotated_at=MORNING, next_checkin=WallTime(MORNING + 1_000), attention=None)
 STATUS = Status(
     reasons=("scanner_absent",),
     terminal_sn="T1",
     device_id="D1",
     activated_at=MORNING,
     key=KEY,
+    checkins={"renewed": 3, "refused": 0},
     is_gateway_reachable=True,
     last_answer_at=None,
     devices=(DeviceReport(name="front", kind="scanner", state=DeviceState.ABSENT, detail="plug it in"),),

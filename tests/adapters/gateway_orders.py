@@ -31,8 +31,12 @@ REVERSE = ReverseOrder(client_sn=CLIENT_SN, token=3, amount=Fen(350))
 REFUND = RefundOrder(
     client_sn=CLIENT_SN, token=4, amount=Fen(350), request_no="undo", refund_amount=Fen(350), operator="kiosk"
 )
-CREDENTIALS = Credentials(terminal_sn=SN, device_id="d1", current=Secret(KEY), previous=None)
-BOTH_KEYS = Credentials(terminal_sn=SN, device_id="d1", current=Secret(KEY), previous=Secret(LAST_KEY))
+CREDENTIALS = Credentials(
+    terminal_sn=SN, device_id="d1", current=Secret(KEY), previous=None, version=7, previous_version=None
+)
+BOTH_KEYS = Credentials(
+    terminal_sn=SN, device_id="d1", current=Secret(KEY), previous=Secret(LAST_KEY), version=7, previous_version=6
+)
 
 
 def biz(result: str, state: str) -> bytes:

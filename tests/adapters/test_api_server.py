@@ -9,13 +9,14 @@ import pytest
 
 from terminald.adapters.api_app import Shutdown
 from terminald.adapters.api_limits import ApiLimits
+from terminald.adapters.api_metrics import metrics_text
 from terminald.adapters.api_routes import Request
 from terminald.core.sale import SaleOrder
 from terminald.errors import ApiError, IllegalTransition, JournalUnavailable
 from terminald.wire.api import MAX_BODY
 from terminald.wire.api_calls import CALLS
 from terminald.wire.api_problems import PROBLEMS
-from tests.adapters.api_desk import FakeDesk, Served, raw, serving
+from tests.adapters.api_desk import STATUS, FakeDesk, Served, raw, serving
 from tests.wire.api_samples import paid_view
 
 ORDER = {"reference": "order-8841", "amount": 350, "subject": "Cola"}
@@ -89,6 +90,17 @@ def test_status_and_document_are_shown(tmp_path: Path) -> None:
         assert document.json()["info"]["version"] == "1.2.3"
 
     asyncio.run(story())
+
+
+def test_metrics_are_text(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with serving(tmp_path, FakeDesk()) as served:
+            shown = await served.client.get("/metrics")
+            assert (shown.status_code, shown.content) == (200, metrics_text(STATUS, "1.2.3"))
+            assert shown.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+            assert shown.headers["cache-control"] == "no-store"
+
+    asyncio.run(run())
 
 
 def test_every_call_of_the_document_has_a_route_and_every_route_is_in_it(tmp_path: Path) -> None:

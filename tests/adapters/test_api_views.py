@@ -1,14 +1,23 @@
 import json
+from dataclasses import replace
 
 import pytest
 
-from terminald.adapters.api_views import decode_filter, device_event, queried_json, status_json
-from terminald.adapters.ports import DeviceReport, DeviceState, OrderLook, SaleFilter
+from terminald.adapters.api_views import (
+    decode_filter,
+    device_event,
+    key_attention_event,
+    key_event,
+    queried_json,
+    status_json,
+)
+from terminald.adapters.ports import DeviceReport, DeviceState, KeyAttention, OrderLook, SaleFilter
 from terminald.core.ids import WallTime
 from terminald.core.sale import SaleState
 from terminald.errors import ApiError
+from terminald.wire.api_problems import ATTENTION_ADVICE
 from terminald.wire.openapi import openapi_json
-from tests.adapters.api_desk import STATUS
+from tests.adapters.api_desk import KEY, STATUS
 from tests.wire.api_samples import MORNING, NOW, Json, paid_view, schema_faults
 
 DOCUMENT: Json = json.loads(openapi_json("1.2.3"))
@@ -76,6 +85,7 @@ def test_the_status_has_the_published_shape() -> None:
             "rotated_at": "2025-01-31T08:00:00.000+00:00",
             "next_checkin": "2025-01-31T08:00:01.000+00:00",
             "state": "fresh",
+            "attention": None,
         },
         "gateway": {"reachable": True, "last_answer_at": None},
         "devices": [{"name": "front", "kind": "scanner", "state": "absent", "detail": "plug it in"}],
@@ -89,6 +99,22 @@ def test_the_status_has_the_published_shape() -> None:
         "uptime_s": 4,
     }
     assert schema_faults(body, {"$ref": "#/components/schemas/Status"}, DOCUMENT) == []
+
+
+def test_events_about_the_key_have_the_published_shape() -> None:
+    """I7: never the key."""
+    stopped = KeyAttention(code="checkin_stopped", since=MORNING)
+    call = {
+        "code": "checkin_stopped",
+        "since": "2025-01-31T08:00:00.000+00:00",
+        "advice": ATTENTION_ADVICE["checkin_stopped"],
+    }
+    shown = json.loads(key_event(replace(KEY, attention=stopped)))
+    assert shown["key"]["attention"] == call
+    assert schema_faults(shown, {"$ref": "#/components/schemas/KeyEvent"}, DOCUMENT) == []
+    raised = json.loads(key_attention_event(stopped))
+    assert raised == {"sale": None, "client_sn": None, **call}
+    assert schema_faults(raised, {"$ref": "#/components/schemas/AttentionEvent"}, DOCUMENT) == []
 
 
 def test_what_the_gateway_said_is_told_in_public_words() -> None:

@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from terminald.adapters.gateway_http import ActivationNotSent, Credentials, GatewaySettings, HttpGateway, activate
+from terminald.adapters.gateway_activation import ActivationNotSent, activate
+from terminald.adapters.gateway_http import Credentials, GatewaySettings, HttpGateway
 from terminald.adapters.gateway_line import Signature
 from terminald.adapters.ports import LinkReport, LinkState
 from terminald.core.events import (
@@ -139,7 +140,14 @@ def test_keys_that_change_under_way_do_not_mix() -> None:
         keys = [BOTH_KEYS]
 
         async def rotate(writer: asyncio.StreamWriter) -> bool:
-            keys[0] = Credentials(terminal_sn="2", device_id="d2", current=Secret("n"), previous=Secret(KEY))
+            keys[0] = Credentials(
+                terminal_sn="2",
+                device_id="d2",
+                current=Secret("n"),
+                previous=Secret(KEY),
+                version=2,
+                previous_version=1,
+            )
             return await says(ILLEGAL_SIGN)(writer)
 
         async with raw_gateway(rotate, says(PAID)) as server:
@@ -196,7 +204,9 @@ def test_a_probe_tells_link_and_key_apart(acts: tuple[Act, ...], state: LinkStat
 
 def test_a_probe_without_a_connection_or_a_usable_identity_is_down() -> None:
     assert probe(url=f"http://127.0.0.1:{free_port()}").state is LinkState.DOWN
-    spoilt = Credentials(terminal_sn="two words", device_id="d", current=Secret(KEY), previous=None)
+    spoilt = Credentials(
+        terminal_sn="two words", device_id="d", current=Secret(KEY), previous=None, version=7, previous_version=None
+    )
     report = probe(credentials=spoilt)
     assert report.state is LinkState.DOWN
     assert report.fault is not None

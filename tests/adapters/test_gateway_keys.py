@@ -2,10 +2,12 @@
 
 import asyncio
 import json
+import logging
 
 import pytest
 
 from terminald.adapters.gateway_http import Credentials, HttpGateway
+from terminald.adapters.ports import LinkState
 from terminald.core.custody_events import (
     CheckinNotSent,
     CheckinRefused,
@@ -26,10 +28,13 @@ from tests.adapters.gateway_orders import (
     ILLEGAL_SIGN,
     KEY,
     LAST_KEY,
+    PAID,
+    PAY,
     SN,
     authorization,
     free_port,
     gateway_at,
+    perform,
 )
 from tests.adapters.raw_gateway import Act, RawGateway, raw_gateway, resets, says
 
@@ -116,3 +121,77 @@ def test_without_a_connection_or_an_identity_nothing_is_sent(what: str, expected
     assert (type(answer), server.seen) == (expected, [])
     gateway = gateway_at(f"http://127.0.0.1:{free_port()}")
     assert type(asyncio.run(_ask(gateway, what))) is expected
+
+
+# --- which key, in the log -------------------------------------------------------------------------------------------
+
+
+def ours(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if record.name.startswith("terminald.")]
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, int | None]]:
+    """Return what each line says was asked, and the number of the key that it names."""
+    found = [record.__dict__["fields"] for record in ours(caplog)]
+    return [(fields.get("command", "refused"), fields.get("key_version")) for fields in found]
+
+
+@pytest.mark.parametrize(
+    ("what", "acts", "expected"),
+    [
+        ("prove", [says(ABSENT)], [("Probe", 7), ("ProveKey", 7)]),
+        ("prove", [says(ILLEGAL_SIGN), says(ABSENT)], [("Probe", 7), ("Probe", 6), ("ProveKey", 6)]),
+        ("check in", [says(renewed())], [("CheckIn", 7)]),
+        ("probe", [says(ILLEGAL_SIGN), says(ABSENT)], [("refused", 7), ("Probe", 6)]),
+        ("pay", [says(PAID)], [("SubmitPayment", 7)]),
+        ("pay", [says(ILLEGAL_SIGN), says(PAID)], [("refused", 7), ("SubmitPayment", 6)]),
+        ("pay", [says(ILLEGAL_SIGN), resets()], [("refused", 7), ("SubmitPayment", 6)]),
+        ("pay", [resets()], [("SubmitPayment", 7)]),
+    ],
+)
+def test_every_line_names_the_key_that_signed_last(
+    what: str, acts: list[Act], expected: list[tuple[str, int]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """I7: its number, never itself."""
+    caplog.set_level(logging.DEBUG, "terminald")
+
+    async def run() -> None:
+        async with raw_gateway(*acts) as server:
+            gateway = gateway_at(server.url, credentials=BOTH_KEYS)
+            if what == "pay":
+                await perform(gateway, PAY)
+            elif what == "probe":
+                await gateway.probe()
+                await gateway.aclose()
+            else:
+                await _ask(gateway, what)
+
+    asyncio.run(run())
+    assert logged(caplog) == expected
+    lines = repr([record.__dict__ for record in ours(caplog)])
+    assert not any(key in lines for key in (KEY, LAST_KEY, NEW_KEY))
+
+
+def test_without_an_identity_no_key_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "terminald")
+    asyncio.run(perform(gateway_at(f"http://127.0.0.1:{free_port()}", credentials=None), PAY))
+    assert logged(caplog) == [("SubmitPayment", None)]
+
+
+@pytest.mark.parametrize("is_previous", [False, True])
+def test_one_key_can_be_asked_about_alone(*, is_previous: bool) -> None:
+    """A refusal is told as it is, and the other key is not tried."""
+
+    async def run() -> None:
+        async with raw_gateway(says(ILLEGAL_SIGN)) as server:
+            gateway = gateway_at(server.url, credentials=None)
+            one = BOTH_KEYS.only_previous() if is_previous else BOTH_KEYS.only_current()
+            assert one is not None
+            report = await gateway.probe_with(one)
+            await gateway.aclose()
+            assert report.state is LinkState.KEY_REFUSED
+            (seen,) = server.seen
+            assert seen.headers["authorization"] == authorization(SN, seen.body, LAST_KEY if is_previous else KEY)
+
+    asyncio.run(run())
+    assert CREDENTIALS.only_previous() is None

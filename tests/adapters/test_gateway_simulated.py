@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
-from terminald.adapters.gateway_http import Credentials, GatewaySettings, HttpGateway, activate
+from terminald.adapters.gateway_activation import activate
+from terminald.adapters.gateway_http import Credentials, GatewaySettings, HttpGateway
 from terminald.adapters.ports import LinkReport, LinkState
 from terminald.core.commands import GatewayCommand, OrderText, QueryOrder, RefundOrder, ReverseOrder, SubmitPayment
 from terminald.core.events import (
@@ -71,7 +72,12 @@ def with_gateway(use: Callable[[HttpGateway, GatewayWorld], Coroutine[None, None
         again = await activate(settings, body, vendor_sn="v1", vendor_key=Secret("vk"))
         assert isinstance(again, upay.ActivationRefused)
         credentials = Credentials(
-            terminal_sn=activated.terminal_sn, device_id="d1", current=activated.terminal_key, previous=None
+            terminal_sn=activated.terminal_sn,
+            device_id="d1",
+            current=activated.terminal_key,
+            previous=None,
+            version=1,
+            previous_version=None,
         )
         gateway = HttpGateway(settings, credentials=lambda: credentials, on_time=lambda _: None)
         try:

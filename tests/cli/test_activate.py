@@ -5,22 +5,23 @@ import json
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from terminald.__main__ import main
 from terminald.adapters.clock import wall_ms
-from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.state_directory import lock
 from terminald.app_activation import doubtful_activations, mask_code
 from terminald.core.ids import Secret, WallTime
-from terminald.core.terminal import ActivationIntent, Terminal
 from terminald.simulator.gateway import Fault
 from tests.adapters.journal_samples import Shop
-from tests.cli.simulated_gateway import APP_ID, VENDOR_KEY, VENDOR_SN, RunningGateway, running_gateway
+from tests.cli.simulated_gateway import VENDOR_KEY, RunningGateway, running_gateway
+from tests.cli.terminal_files import journal_of, outcomes, terminal_of, tries_of, write_config
 
 CODE = "48217366"
 TLS = Path(__file__).parent.parent / "data" / "tls"
@@ -37,20 +38,7 @@ Configure = Callable[..., Path]
 
 @pytest.fixture
 def configure(tmp_path: Path) -> Configure:
-    def configure(url: str, *, key: str = VENDOR_KEY, device_id: str = "device-1") -> Path:
-        key_file = tmp_path / "vendor.key"
-        key_file.write_text(f"{key}\n")
-        key_file.chmod(0o600)
-        path = tmp_path / "terminald.toml"
-        path.write_text(
-            f'[terminal]\nname = "lobby-7"\ndevice_id = "{device_id}"\n'
-            f'[gateway]\nurl = "{url}"\nconnect_timeout = "2s"\nread_timeout = "5s"\n'
-            f'[vendor]\nsn = "{VENDOR_SN}"\napp_id = "{APP_ID}"\nkey_file = "{key_file}"\n'
-            f'[state]\ndirectory = "{tmp_path}/state"\n'
-        )
-        return path
-
-    return configure
+    return partial(write_config, tmp_path)
 
 
 @pytest.fixture
@@ -60,30 +48,6 @@ def config(gateway: RunningGateway, configure: Configure) -> Path:
 
 def activate(config: Path, *arguments: str) -> int:
     return main(["--config", str(config), "activate", *arguments])
-
-
-def journal_of(config: Path) -> SqliteJournal:
-    return SqliteJournal(config.parent / "state" / "journal.db")
-
-
-def terminal_of(config: Path) -> Terminal | None:
-    journal = journal_of(config)
-    try:
-        return journal.load_terminal()
-    finally:
-        journal.close()
-
-
-def tries_of(config: Path) -> tuple[ActivationIntent, ...]:
-    journal = journal_of(config)
-    try:
-        return journal.activations()
-    finally:
-        journal.close()
-
-
-def outcomes(config: Path) -> list[str]:
-    return [one.outcome.partition(":")[0] for one in tries_of(config)]
 
 
 def leave_intent(config: Path, outcome: str | None = None) -> None:
@@ -97,6 +61,31 @@ def leave_intent(config: Path, outcome: str | None = None) -> None:
 
 
 Capture = pytest.CaptureFixture[str]
+TLS = Path(__file__).parent.parent / "data" / "tls"
+
+
+@contextmanager
+def tls_server(certificate: Path) -> Iterator[int]:
+    """Shake hands with one client, which does not like what it sees."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    received: list[bytes] = []
+
+    def serve() -> None:
+        with suppress(OSError):
+            client, _ = listener.accept()
+            with client:
+                received.append(context.wrap_socket(client, server_side=True).recv(1))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+    assert b"".join(received) == b""
 
 
 def test_success_names_the_terminal_and_the_next_step(config: Path, gateway: RunningGateway, capsys: Capture) -> None:
@@ -140,12 +129,26 @@ def test_a_missing_code_is_asked_for(config: Path, capsys: Capture, monkeypatch:
     assert CODE not in said.out + said.err
 
 
+def test_the_code_may_come_as_a_credential(
+    config: Path, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I7: neither typed nor in the list of processes."""
+    (tmp_path / "activation_code").write_text(f"{CODE}\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert activate(config) == 0
+    said = capsys.readouterr()
+    assert said.err == ""
+    assert CODE not in said.out
+
+
 def test_no_answer_to_the_question_sends_nothing(
     config: Path, gateway: RunningGateway, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     assert activate(config) == 2
-    assert "nothing was sent" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "nothing was sent" in said
+    assert "the systemd credential activation_code" in said
     assert gateway.world.view().terminals == ()
 
 
@@ -172,8 +175,55 @@ def test_a_wrong_vendor_key_is_named(gateway: RunningGateway, configure: Configu
     assert activate(configure(gateway.url, key="another-key"), CODE) == 1
     said = capsys.readouterr().err
     assert "ILLEGAL_SIGN" in said
+    assert "no use of the code is gone" in said
     assert "vendor.key_file" in said
     assert "another-key" not in said
+    config = configure(gateway.url)
+    assert (outcomes(config), terminal_of(config)) == (["refused"], None)
+    assert activate(config, CODE) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_code_that_is_used_up_is_refused_and_another_goes_on(
+    configure: Configure, tmp_path: Path, capsys: Capture
+) -> None:
+    with running_gateway(**{CODE: 1, "99990000": 1}) as gateway:
+        (tmp_path / "sister").mkdir()
+        assert activate(write_config(tmp_path / "sister", gateway.url), CODE) == 0
+        config = configure(gateway.url)
+        capsys.readouterr()
+        assert activate(config, CODE) == 1
+        said = capsys.readouterr().err
+        assert "the gateway refused the activation: INVALID_PARAMS" in said
+        assert "no use of the code is gone. Check the code (mistyped, used up, expired?)" in said
+        assert (outcomes(config), terminal_of(config)) == (["refused"], None)
+        assert activate(config, "99990000") == 0
+        assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("certificate", ["future.pem", "expired.pem"])
+def test_a_wrong_clock_is_named_and_nothing_is_lost(
+    certificate: str, gateway: RunningGateway, configure: Configure, capsys: Capture
+) -> None:
+    """A board without a battery starts in the past: the gateway's certificate is not valid yet, or was valid once."""
+    with tls_server(TLS / certificate) as port:
+        config = configure(f"https://127.0.0.1:{port}", ca_file=TLS / "ca.pem")
+        assert activate(config, CODE) == 1
+    said = capsys.readouterr().err
+    assert "this machine's clock is wrong: nothing was sent, and no use of the code is gone" in said
+    assert f"the clock of this machine says {time.strftime('%Y-')}" in said
+    assert "try again with the same code" in said
+    assert (outcomes(config), terminal_of(config)) == (["not sent"], None)
+    assert activate(configure(gateway.url), CODE) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_a_certificate_of_somebody_else_is_not_the_clocks_fault(configure: Configure, capsys: Capture) -> None:
+    with tls_server(TLS / "valid.pem") as port:
+        assert activate(configure(f"https://127.0.0.1:{port}"), CODE) == 1
+    said = capsys.readouterr().err
+    assert "the gateway's certificate is not trusted" in said
+    assert "check the network, the clock of this machine (it says 20" in said
 
 
 def test_a_missing_vendor_key_is_a_fault_of_the_configuration(

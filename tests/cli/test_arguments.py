@@ -12,8 +12,8 @@ from terminald.__main__ import main
 from terminald.cli.arguments import dispatch, parse
 
 COMMANDS = [
-    *("run", "check", "activate", "status", "sell", "cancel", "query", "sales", "show", "receipt", "events"),
-    *("demo", "simulate"),
+    *("run", "check", "activate", "adopt", "status", "sell", "cancel", "query", "sales", "show", "receipt", "events"),
+    *("checkin", "doctor", "metrics", "demo", "simulate"),
 ]
 Capture = pytest.CaptureFixture[str]
 
@@ -111,7 +111,8 @@ def test_every_command_has_code(tmp_path: Path, capsys: Capture) -> None:
             args = parse([command, *rest.get(command, []), "--config", missing])
             assert not isinstance(args, int)
             assert main([command, *rest.get(command, []), "--config", missing]) == 78
-            assert "none.toml:1: file: does not exist" in capsys.readouterr().err
+            said = capsys.readouterr()
+            assert "none.toml:1: file: does not exist" in (said.out if command == "doctor" else said.err)
     args = parse(["simulate", "printer", "--help"])
     assert not isinstance(args, int)
     assert dispatch(args) == 0
@@ -142,7 +143,7 @@ def test_reading_arguments_imports_nothing_heavy() -> None:
 def test_nobody_listening_ends_with_3(tmp_path: Path) -> None:
     config = tmp_path / "terminald.toml"
     config.write_text(f'[api]\nsocket = "{tmp_path}/api.sock"\n')
-    for command in (["status"], ["sell", "1"], ["events"], ["sales"]):
+    for command in (["status"], ["sell", "1"], ["events"], ["sales"], ["metrics"]):
         done = program("-m", "terminald", *command, "--config", str(config))
         assert done.returncode == 3
         assert done.stderr.startswith(f"terminald: terminald is not running at {tmp_path}/api.sock\n")

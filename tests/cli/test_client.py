@@ -131,6 +131,41 @@ def test_status_says_every_reason_with_what_to_do(tmp_path: Path, capsys: Captur
     assert "draining" in said
 
 
+def test_status_says_what_to_do_about_the_key(tmp_path: Path, capsys: Capture) -> None:
+    key = (
+        b'"key":{"age_s":7200,"rotated_at":"2026-01-31T08:00:00.000+00:00","next_checkin":null,"state":"doubtful",'
+        b'"attention":{"code":"checkin_stopped","since":"2026-01-31T08:00:00.000+00:00","advice":"do this\\u001b"}}'
+    )
+    body = (STATUS % (b"true", b"[]")).replace(b'"key":null', key)
+    with fake_daemon(tmp_path, answer(200, body)):
+        assert run(tmp_path, "status") == 0
+    said = capsys.readouterr().out
+    assert "attention   key: checkin_stopped: do this\\x1b\n" in said
+    assert "sales --attention" not in said
+    other = tmp_path / "other"
+    other.mkdir()
+    with fake_daemon(other, answer(200, body.replace(b'"attention":1', b'"attention":3'))):
+        assert run(other, "status") == 0
+    assert "2 need a person: terminald sales --attention" in capsys.readouterr().out
+
+
+def test_events_about_the_key_are_told_in_words(tmp_path: Path, capsys: Capture) -> None:
+    told = (
+        b'id: 4\nevent: key\ndata: {"key":{"age_s":7200,"rotated_at":"x","next_checkin":null,"state":"stale"}}\n\n'
+        b'id: 5\nevent: attention\ndata: {"sale":null,"client_sn":null,"code":"expired","since":"","advice":"a"}\n\n'
+        b'id: 6\nevent: attention\ndata: {"sale":"S1","client_sn":"C1","code":"errored","since":"","advice":"b"}\n\n'
+        b"id: 7\nevent: weather\ndata: sunny\n\n"
+    )
+    with fake_daemon(tmp_path, stream(told), problem(500, "internal_error")):
+        assert run(tmp_path, "events") == 1
+    assert [line.split(maxsplit=2)[2] for line in capsys.readouterr().out.splitlines()] == [
+        "the terminal's key: due for renewal, 2 h old",
+        "the terminal's key: expired: a",
+        "S1, client_sn C1: errored: b",
+        "sunny",
+    ]
+
+
 def test_status_lets_nobody_write_to_the_screen(tmp_path: Path, capsys: Capture) -> None:
     with fake_daemon(tmp_path, answer(200, STATUS % (b"true", b"[]"))):
         assert run(tmp_path, "status") == 0

@@ -310,6 +310,14 @@ def test_a_new_key_that_is_not_accepted_gives_way_to_the_one_before() -> None:
     assert keeper.custody.rotation.version == 1
 
 
+def test_no_two_keys_have_the_same_number() -> None:
+    """The log names a key by it."""
+    keeper = checking_in().tell(KeyRenewed(key=Secret("k2")), PreviousKeyAccepted())
+    keeper.wait(SETTLE).tell(CheckinRequested(), QUIET, KeyRenewed(key=Secret("k3")))
+    rotation = keeper.custody.rotation
+    assert (keeper.held, rotation.version, rotation.previous_version) == (("k3", "k1"), 3, 1)
+
+
 def test_a_key_expires_two_days_after_it_was_asked_for_and_a_proof_overrules_that() -> None:
     keeper = fresh().tell(RenewalDue(), KeyUnanswered())
     asked = keeper.custody.rotation.rotated

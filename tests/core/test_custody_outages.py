@@ -75,3 +75,13 @@ def test_an_outage_ends_the_long_waits_between_two_proofs() -> None:
     assert next_proof_in(keeper) == 0
     keeper.wake()
     assert isinstance(keeper.asked[0], ProveKey)
+
+
+def test_a_proof_that_something_gives_reason_to_is_repeated_soon() -> None:
+    """The link is back after hours, and the first message on it is lost."""
+    keeper = doubtful().wait(LEAST_WAIT)
+    for _ in range(8):
+        keeper.wake()
+        keeper.tell(KeyUnanswered())
+    keeper.wait(MINUTE).tell(ProofDue(), KeyUnanswered())
+    assert next_proof_in(keeper) <= 3 * MINUTE

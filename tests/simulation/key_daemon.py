@@ -17,7 +17,7 @@ from terminald.engine_custody import FIRST_SALE_WAIT_S, CustodyKeeper, Hands
 from terminald.engine_link import IDLE_S, RETRY_FIRST_S, RETRY_LONGEST_S
 from terminald.errors import JournalUnavailable
 from tests.simulation.agenda import HOUR, MINUTE, SECOND, Tasks, run_at_once
-from tests.simulation.key_port import Crash, KeyPort, World
+from tests.simulation.key_port import STEP, Crash, KeyPort, World
 from tests.simulation.key_road import Outcome
 
 #: Of all commits so many are the last one of the process: half of them are not made.
@@ -26,8 +26,6 @@ CRASHING_COMMITS = 0.006
 WATCH = 5 * SECOND
 #: A trusted time is put on record once an hour.
 MARK = HOUR
-#: How closely the host's first sale is timed.
-STEP = 100
 
 
 class Daemon:

@@ -166,12 +166,12 @@ class Judge:
 
     def committed(self, batch: Batch) -> None:
         """A step of the key is on disk."""
-        [entry], after = batch.entries, batch.custody
+        entry, after = batch.entries[0], batch.custody
         assert after is not None
         record, before, self._custody = entry.record, self.state, after
         if record.before != record.after or record.cause.startswith("Key"):
             self.note(f"{record.before} → {record.after} on {record.cause}")
-        shown = entry.body + repr(record).encode()
+        shown = b"".join(one.body + repr(one.record).encode() for one in batch.entries)
         if any(key.encode() in shown for key in (*self._held, *self._renewals.made[-2:])):
             self.find("I7", f"a key is shown on {record.cause}")
         if after.state in HALTED and after.rotation.attention is None:

@@ -69,8 +69,7 @@ class WriteBehindDaemon(Daemon):
     """Uses a new key before it is on disk."""
 
     def _write(self, batch: Batch) -> None:
-        [entry] = batch.entries
-        if entry.record.cause == "KeyRenewed":
+        if batch.entries[0].record.cause == "KeyRenewed":
             self.later(1000, lambda: Daemon._write(self, batch))
         else:
             super()._write(batch)
@@ -137,10 +136,9 @@ class LeakyDaemon(Daemon):
     """Tells the host what the key is."""
 
     def _write(self, batch: Batch) -> None:
-        [entry] = batch.entries
         assert batch.custody is not None
         body = batch.custody.terminal.current_key.reveal().encode()
-        super()._write(replace(batch, entries=(replace(entry, topic="key", body=body),)))
+        super()._write(replace(batch, entries=(replace(batch.entries[0], topic="key", body=body),)))
 
 
 CALM, ORDINARY, NIGHTS, WEEKS = 0, 1, 3, 5

@@ -7,6 +7,7 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from terminald.simulator.gateway import Request, sign
+from terminald.simulator.gateway_terminals import LOGS_KEPT
 from tests.simulator.gateway_terminal import Clock, Terminal, activation, decode, make_world, new_terminal, signed
 
 
@@ -217,6 +218,19 @@ def test_a_log_is_signed_over_its_compressed_bytes() -> None:
         )
         assert decode(terminal.world.receive(request)).result_code == result_code
     assert terminal.world.view().terminals[0].logs == 1
+
+
+def test_the_last_logs_can_be_looked_at() -> None:
+    terminal = new_terminal()
+    for number in range(LOGS_KEPT + 1):
+        body = gzip.compress(b"\xff %d" % number)
+        terminal.world.receive(
+            Request(path="/terminal/uploadLog", body=body, authorization=f"{terminal.sn} {sign(body, terminal.key)}")
+        )
+    kept = terminal.world.logs()
+    assert [log.text for log in kept] == [f"\ufffd {number}" for number in range(1, LOGS_KEPT + 1)]
+    assert gzip.decompress(kept[-1].body) == b"\xff %d" % LOGS_KEPT
+    assert kept[0].terminal_sn == terminal.sn
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """The socket server performs every fault on a real loopback connection."""
 
 import asyncio
+import base64
+import gzip
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -9,7 +11,7 @@ from dataclasses import dataclass, field
 import httpx
 import pytest
 
-from terminald.simulator.gateway import Fault, GatewayWorld, Request, serve
+from terminald.simulator.gateway import Fault, GatewayWorld, Request, serve, sign
 from tests.simulator.gateway_terminal import Clock, Terminal, make_world
 
 ANSWER_WITHIN_S = 10.0
@@ -301,6 +303,22 @@ def test_the_control_calls_show_the_books_and_move_the_world() -> None:
             query = here.terminal.request("query", client_sn="order-1")
             assert [(await post(client, query)).status_code for _ in range(2)] == [503, 200]
             assert "INSUFFICIENT_FUND" in (await client.get("/_sim/outcomes")).text
+
+    with_server(scenario)
+
+
+def test_an_uploaded_log_can_be_looked_at() -> None:
+    async def scenario(here: Running) -> None:
+        body = gzip.compress(b"one line\n")
+        signed = f"{here.terminal.sn} {sign(body, here.terminal.key)}"
+        here.world.faults.add(Fault(kind="close_answer", path="uploadLog"))
+        for _ in range(2):
+            request = Request(path="/terminal/uploadLog", body=body, authorization=signed)
+            await exchange(here, wire(request, "Connection: close"))
+        async with httpx.AsyncClient(base_url=here.url, trust_env=False) as client:
+            logs = (await client.get("/_sim/logs")).json()
+        assert [log["text"] for log in logs] == ["one line\n", "one line\n"]
+        assert [base64.b64decode(log["body"]) for log in logs] == [body, body]
 
     with_server(scenario)
 

@@ -129,11 +129,11 @@ class Bench:
 
     # --- the daemon --------------------------------------------------------------------------------------------------
 
-    def terminald(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def terminald(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """Run one command to its end."""
         return subprocess.run(
             [sys.executable, "-m", "terminald", "--config", str(self.config), *arguments],
-            check=False, capture_output=True, text=True, timeout=PATIENCE_S,
+            check=False, capture_output=True, text=True, timeout=PATIENCE_S, input=stdin,
         )  # fmt: skip
 
     def activate(self) -> None:

@@ -1,11 +1,13 @@
 """The real daemon renews its key, and a lost answer costs neither the key nor a sale (I6)."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from tests.system.rig import bench
+from tests.system.rig import PATIENCE_S, bench
 
 
 @pytest.mark.system
@@ -45,3 +47,49 @@ def test_a_lost_answer_leaves_the_old_key_and_the_sales(tmp_path: Path) -> None:
         key = shop.status()["key"]
         assert isinstance(key, dict)
         assert key["state"] == "doubtful"
+
+
+@pytest.mark.system
+def test_a_renewal_waits_for_the_payment_that_the_gateway_holds(tmp_path: Path) -> None:
+    with bench(tmp_path) as shop:
+        shop.start()
+        shop.wait_ready()
+        shop.fault(kind="slow", path="pay", seconds=10)
+        assert shop.open_sale("slow").status_code == 201
+        shop.scanner.scan("130000000000001001")
+        shop.wait_state("slow", "processing")
+        done = shop.terminald("checkin")
+        assert done.returncode == 3
+        assert "(slow) is open" in done.stderr
+        shop.wait_state("slow", "completed")
+        assert shop.terminald("checkin").returncode == 0
+
+
+@pytest.mark.system
+def test_a_sale_beside_a_check_in_is_paid(tmp_path: Path) -> None:
+    """The payment is signed with the key that the gateway has just made its last one."""
+    with bench(tmp_path) as shop:
+        shop.start()
+        shop.wait_ready()
+        shop.fault(kind="slow", path="checkin", seconds=15)
+        asked = subprocess.Popen(
+            [sys.executable, "-m", "terminald", "--config", str(shop.config), "checkin"], stdout=subprocess.PIPE
+        )
+        try:
+            shop.wait(lambda: "→ checking_in" in shop.log.read_text(), "the check-in")
+            assert shop.open_sale("beside").status_code == 201
+            shop.scanner.scan("130000000000001001")
+            assert shop.wait_state("beside", "completed").paid == 350
+            assert "KeyRenewed" not in shop.log.read_text()
+            out, _ = asked.communicate(timeout=PATIENCE_S)
+        finally:
+            asked.kill()
+            asked.wait()
+        assert (asked.returncode, out) == (0, b"The terminal's key is renewed.\n")
+        log = shop.log.read_text()
+        assert re.search(r"event=KeyRenewed command=CheckIn key_version=1", log)
+        assert re.search(r"event=PayConfirmed command=SubmitPayment key_version=1", log)
+        assert shop.open_sale("after").status_code == 201
+        shop.scanner.scan("130000000000001101")
+        shop.wait_state("after", "completed")
+        assert re.search(r"event=PayConfirmed command=SubmitPayment key_version=2", shop.log.read_text())

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from terminald.core import attempt as attempts
+from terminald.core import custody as keys
 from terminald.core.readiness import Reason
 from terminald.errors import ApiError
 from terminald.wire.api_problems import (
@@ -60,6 +61,7 @@ def test_a_long_detail_is_cut() -> None:
 
 def test_there_is_advice_for_all_that_needs_a_person() -> None:
     assert set(attempts._ATTENTION.values()) <= ATTENTION_ADVICE.keys()
+    assert {*keys._ATTENTION.values(), "checkin_refused", "key_unproven"} <= ATTENTION_ADVICE.keys()
     assert {reason.value for reason in Reason} == READINESS_ADVICE.keys()
     for code in [*ATTENTION_ADVICE, *READINESS_ADVICE]:
         assert advice(code).endswith(".")

@@ -1,0 +1,79 @@
+"""A look into a journal that may be in use: reads, takes no lock, checkpoints nothing."""
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from terminald.adapters import journal_schema
+from terminald.adapters.journal_faults import translated
+from terminald.adapters.journal_file import BUSY_TIMEOUT_S
+from terminald.adapters.journal_identity import get_setting, load_custody, load_terminal
+from terminald.core.custody_table import Rotation
+from terminald.core.terminal import Terminal
+
+#: Since this version the journal knows how the renewal of the key stands.
+_WITH_CUSTODY: Final = 2
+#: What SQLite says where the files beside the journal are missing, and it may not make them.
+_NO_FILES: Final = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalLook:
+    """What a journal says of itself and of the terminal."""
+
+    version: int
+    #: "ok", or the first fault that the integrity check found; then nothing else was read.
+    verdict: str
+    device_id: str = ""
+    terminal: Terminal | None = None
+    rotation: Rotation | None = None
+
+    @property
+    def is_too_new(self) -> bool:
+        """Whether a newer terminald wrote it; then nothing else was read."""
+        return self.version > journal_schema.VERSION
+
+
+def look(file: Path) -> JournalLook | None:
+    """Read a journal, whether or not a daemon has it open; None where there is none.
+
+    A reader of a write-ahead log needs the two files beside the journal. While a daemon runs they are there. Where none
+    does, SQLite makes them for us, and the next daemon uses and removes them. Where they can not be made (a filesystem
+    that was remounted read-only) nobody writes, and a journal without a log is whole by itself.
+
+    Raises:
+        JournalError: it can not be read, or is damaged.
+    """
+    with translated(file, "reading"):
+        if not file.exists():
+            return None
+        try:
+            return _look(file, "mode=ro")
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode & 0xFF not in _NO_FILES or _has_log(file):
+                raise
+            return _look(file, "mode=ro&immutable=1")
+
+
+def _has_log(file: Path) -> bool:
+    log = file.with_name(f"{file.name}-wal")
+    return log.exists() and log.stat().st_size > 0
+
+
+def _look(file: Path, how: str) -> JournalLook:
+    uri = f"{file.absolute().as_uri()}?{how}"
+    with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)) as connection:
+        version = journal_schema.version_of(connection)
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if version > journal_schema.VERSION or version < 1 or verdict != "ok":
+            return JournalLook(version=version, verdict=verdict)
+        custody = load_custody(connection) if version >= _WITH_CUSTODY else None
+        return JournalLook(
+            version=version,
+            verdict=verdict,
+            device_id=get_setting(connection, "device_id"),
+            terminal=load_terminal(connection) if custody is None else custody.terminal,
+            rotation=None if custody is None else custody.rotation,
+        )

@@ -1,0 +1,138 @@
+"""``terminald doctor``: test each part for real, and say in one line how it is and what to do.
+
+Works without the daemon and beside it. To add a check is to write a function that yields findings, and to name it in
+:func:`examine`.
+"""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from terminald.adapters.gateway_http import Credentials
+from terminald.adapters.gateway_look import GatewayLook, look_with_keys, look_without_identity
+from terminald.adapters.journal_look import JournalLook, look
+from terminald.adapters.ports import LinkState
+from terminald.app import gateway_settings
+from terminald.cli.doctor_findings import Finding, Verdict, fail, ok, warn
+from terminald.cli.doctor_gateway import check_clock, check_gateway, check_identity, check_keys
+from terminald.cli.doctor_machine import check_journal, check_printer, check_scanners, check_state
+from terminald.cli.outcome import CONFIG_WRONG, DONE, FAILED
+from terminald.config import Config, load
+from terminald.config_advice import warnings
+from terminald.core.terminal import Terminal
+from terminald.errors import ConfigError, JournalError
+from terminald.logs import escape, protect
+
+
+class _Line(msgspec.Struct, frozen=True, kw_only=True):
+    check: str
+    verdict: Verdict
+    what: str
+    advice: str
+
+
+class _Report(msgspec.Struct, frozen=True, kw_only=True):
+    ok: bool
+    findings: tuple[_Line, ...]
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """Examine everything; 1 when something fails, 78 when it is the configuration."""
+    found: list[Finding] = []
+    for finding in examine(args.config):
+        found.append(finding)
+        if not args.json:
+            print(_line(finding), flush=True)
+    failed = {finding.check for finding in found if finding.verdict is Verdict.FAIL}
+    if args.json:
+        lines = tuple(_Line(check=one.check, verdict=one.verdict, what=one.what, advice=one.advice) for one in found)
+        print(msgspec.json.encode(_Report(ok=not failed, findings=lines)).decode())
+    if "config" in failed:
+        return CONFIG_WRONG
+    return FAILED if failed else DONE
+
+
+def _line(finding: Finding) -> str:
+    advice = f" → {finding.advice}" if finding.advice else ""
+    return escape(f"{finding.verdict.value:<5} {finding.check:<9} {finding.what}{advice}")
+
+
+def examine(path: Path) -> Iterator[Finding]:
+    """Yield what each check finds, as it is found. Without a configuration there is nothing to look at."""
+    try:
+        config = load(path)
+    except ConfigError as exc:
+        yield from (fail("config", fault, "") for fault in exc.faults)
+        return
+    yield from _check_config(config, path)
+    yield from check_state(config)
+    journal = _look(config)
+    yield from check_journal(journal)
+    known = journal if isinstance(journal, JournalLook) else None
+    if not isinstance(journal, JournalError):
+        yield from check_identity(config, known)
+    yield from _check_gateway(config, known)
+    yield from check_scanners(config)
+    yield from check_printer(config)
+
+
+def _check_config(config: Config, path: Path) -> Iterator[Finding]:
+    doubts = warnings(config)
+    yield from (warn("config", doubt, "") for doubt in doubts)
+    if not doubts:
+        yield ok("config", str(path))
+
+
+def _look(config: Config) -> JournalLook | JournalError | None:
+    try:
+        found = look(config.state.directory / "journal.db")
+    except JournalError as exc:
+        return exc
+    if found is not None and found.terminal is not None:
+        for key in (found.terminal.current_key, found.terminal.previous_key):
+            if key is not None:
+                protect(key)
+    return found
+
+
+def _check_gateway(config: Config, journal: JournalLook | None) -> Iterator[Finding]:
+    if sys.stderr.isatty():
+        print(f"asking {escape(config.gateway.url)} …", file=sys.stderr, flush=True)
+    try:
+        heard = _ask(config, journal)
+        if journal is not None and heard.current.state is LinkState.KEY_REFUSED:
+            # A daemon beside us may have renewed the key between our looking at it and our asking about it.
+            newer = _look(config)
+            if isinstance(newer, JournalLook) and newer.terminal != journal.terminal:
+                journal, heard = newer, _ask(config, newer)
+    except ValueError as exc:
+        yield fail("gateway", str(exc), "correct the configuration")
+        return
+    yield from check_clock(heard)
+    terminal = journal.terminal if journal else None
+    yield from check_gateway(config, heard, is_signed=terminal is not None)
+    if journal is not None and terminal is not None:
+        yield from check_keys(journal, terminal, heard)
+
+
+def _ask(config: Config, journal: JournalLook | None) -> GatewayLook:
+    settings = gateway_settings(config)
+    if journal is None or journal.terminal is None:
+        return asyncio.run(look_without_identity(settings))
+    return asyncio.run(look_with_keys(settings, _credentials(journal, journal.terminal)))
+
+
+def _credentials(journal: JournalLook, terminal: Terminal) -> Credentials:
+    rotation = journal.rotation
+    return Credentials(
+        terminal_sn=terminal.terminal_sn,
+        device_id=terminal.device_id,
+        current=terminal.current_key,
+        previous=terminal.previous_key,
+        version=1 if rotation is None else rotation.version,
+        previous_version=0 if rotation is None else rotation.previous_version,
+    )
