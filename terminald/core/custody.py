@@ -233,8 +233,7 @@ def _next_proof(before: CustodyState, rotation: Rotation, event: Event, now: Now
     if state in (CustodyState.DUE, CustodyState.DOUBTFUL) and not_before is not None and not is_open:
         proof = max(proof, not_before)
     if state is before and rotation.retry is not None and not isinstance(event, CustodyAnswer):
-        is_news = isinstance(event, PowerReturned | ClockTrusted)
-        return min(proof, rotation.retry) if is_news else rotation.retry
+        return rotation.retry
     return proof
 
 

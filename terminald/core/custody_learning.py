@@ -7,12 +7,14 @@ from terminald.core.custody_events import (
     CheckinNotSent,
     CheckinRefused,
     CheckinUnanswered,
+    ClockTrusted,
     CustodyAnswer,
     KeyAccepted,
     KeyRenewed,
     LastKeyAccepted,
     PreviousKeyAccepted,
     PreviousKeyHolds,
+    ProofDue,
     RenewalClear,
 )
 from terminald.core.custody_table import Custody, CustodyState, Rotation
@@ -38,6 +40,8 @@ def learn(custody: Custody, event: Event, now: Now) -> tuple[Terminal, Rotation]
     terminal, rotation = custody.terminal, custody.rotation
     if isinstance(event, CustodyAnswer):
         rotation = replace(rotation, fault=_redacted(event.fault, terminal), tries=rotation.tries + 1)
+    if _is_turn(rotation, event, now):
+        rotation = replace(rotation, retry=now.instant, tries=0)
     if isinstance(event, PowerReturned):
         rotation = replace(rotation, power_back=now.instant, has_been_off=True)
     if now.is_trusted and not isinstance(event, KeyRenewed):
@@ -51,6 +55,13 @@ def learn(custody: Custody, event: Event, now: Now) -> tuple[Terminal, Rotation]
             return _swapped(terminal, rotation, now)
         case _:
             return terminal, _noted(custody.state, rotation, event, now)
+
+
+def _is_turn(rotation: Rotation, event: Event, now: Now) -> bool:
+    """Whether something gives reason to ask before the time, such as a link that is back: the waits begin anew."""
+    if not isinstance(event, ProofDue | PowerReturned | ClockTrusted):
+        return False
+    return rotation.retry is not None and rotation.retry > now.instant
 
 
 def _noted(state: CustodyState, rotation: Rotation, event: Event, now: Now) -> Rotation:

@@ -17,7 +17,7 @@ from terminald.engine_custody import FIRST_SALE_WAIT_S, CustodyKeeper, Hands
 from terminald.engine_link import IDLE_S, RETRY_FIRST_S, RETRY_LONGEST_S
 from terminald.errors import JournalUnavailable
 from tests.simulation.agenda import HOUR, MINUTE, SECOND, Tasks, run_at_once
-from tests.simulation.key_port import Crash, KeyPort, World
+from tests.simulation.key_port import STEP, Crash, KeyPort, World
 from tests.simulation.key_road import Outcome
 
 #: Of all commits so many are the last one of the process: half of them are not made.
@@ -26,8 +26,6 @@ CRASHING_COMMITS = 0.006
 WATCH = 5 * SECOND
 #: A trusted time is put on record once an hour.
 MARK = HOUR
-#: How closely the host's first sale is timed.
-STEP = 100
 
 
 class Daemon:
@@ -217,19 +215,17 @@ class Daemon:
         self._is_probing = False
         states = {Outcome.ACCEPTED: LinkState.PROVEN, Outcome.REFUSED: LinkState.KEY_REFUSED}
         self._note_link(states.get(told.outcome, LinkState.DOWN))
-        if self.link is LinkState.DOWN and self._world.road.is_linked:
+        if self.link is LinkState.PROVEN or self.keeper.is_locked_out or not self._world.road.is_linked:
+            self._probes_failed = 0
+        else:
             self._probes_failed += 1
             wait = min(RETRY_LONGEST_S, RETRY_FIRST_S * 2 ** min(self._probes_failed - 1, 8))
             self.later(wait * self._world.rng.uniform(1, 1.25) * SECOND, self.probe)
-        else:
-            self._probes_failed = 0
 
     def _note_link(self, state: LinkState) -> None:
-        if state is not self.link:
+        if state is not self.link or state is LinkState.KEY_REFUSED:
             self.link = state
-            self.keeper.note_link(
-                is_proven=state is LinkState.PROVEN, is_key_refused=state is LinkState.KEY_REFUSED
-            )
+            self.keeper.note_link(is_proven=state is LinkState.PROVEN, is_key_refused=state is LinkState.KEY_REFUSED)
 
     # --- customers and people ----------------------------------------------------------------------------------------
 
@@ -300,6 +296,7 @@ class Daemon:
         """Somebody asks for a check-in; False when that is refused."""
         if self.is_sale_open or not self._is_writable:
             return False
-        self._world.judge.person_asks()
+        self._world.judge.is_person_asking = True
         self.take(CheckinRequested(), None)
+        self._world.judge.is_person_asking = False
         return True

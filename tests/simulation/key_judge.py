@@ -14,9 +14,12 @@ when the key died of age and there was no good half hour in which it was more th
 passed since the check-in before. Every other lock-out is a violation.
 """
 
+import itertools
+import re
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from terminald.adapters.ports import Batch
 from terminald.core.custody import LEAST_WAIT, SETTLE
@@ -33,21 +36,24 @@ SAYS_WITHIN = 10 * MINUTE
 ALARM_HOLDS = HOUR
 #: An answer that is on its way may bring a dead terminal back.
 SETTLES = 20 * SECOND
-#: Clocks of gateway and terminal agree to a second or two; an outage is measured with both.
-CLOCK_ERROR = 5 * SECOND
+#: Trusted clocks agree to a minute, and an outage is measured with two of them.
+CLOCK_ERROR = MINUTE
 KEY_LIFE = int(KEY_LIFE_S * 1000)
 #: The key is renewed when it is so old.
 RENEWED_AT = DAY
 #: A terminal that was never out of reach for longer than a night is ordinary: its margin counts.
 NIGHT = 12 * HOUR
 #: So many of the last happenings are shown with a violation.
-STORY = 120
+STORY = 60
 
 ASKING = frozenset({S.CHECKING_IN, S.RECHECKING})
 LOST = frozenset({S.EXPIRED, S.LOCKED_OUT})
 HALTED = frozenset({S.STOPPED, S.EXPIRED, S.LOCKED_OUT})
 #: Together with advice; a person's check-in does not take that back.
 SAYS_SO = HALTED | {S.RECHECKING}
+
+
+_HEX_KEY = re.compile(rb"[0-9a-f]{32}")
 
 
 def clock_text(ms: int) -> str:
@@ -62,6 +68,18 @@ class Violation:
 
     text: str
     story: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class LockOut:
+    """A terminal that needed a new activation code."""
+
+    reason: str
+    is_unavoidable: bool
+    is_announced: bool
+    died: int
+    #: For how long there was no good half hour when it died; None until there is one again.
+    gap: int | None = None
 
 
 @dataclass(slots=True)
@@ -91,14 +109,17 @@ class Judge:
     def __init__(self, agenda: Agenda, terminals: Terminals) -> None:
         self.violations: list[Violation] = []
         self.counts: Counter[str] = Counter()
+        self.lock_outs: list[LockOut] = []
         self.checkins: list[int] = []
         #: The least life that was left of a key when it was renewed: of all terminals, and of ordinary ones.
         self.least_left = self.least_left_ordinary = KEY_LIFE
         self.fresh_at: int | None = None
+        #: Whether a request for a check-in is a person's at this moment.
+        self.is_person_asking = False
         #: Every key that the gateway ever made.
         self.all_made: list[str] = []
         self.on_death: Callable[[], None] = lambda: None
-        self.reach = Reach(agenda, on_reach=self._watch_announcement, on_good=self._watch_alarm)
+        self.reach = Reach(agenda, on_reach=self._watch_announcement, on_good=self._watch_alarm, on_gap=self._note_gap)
         self._agenda = agenda
         self._terminals = terminals
         self._story: deque[str] = deque(maxlen=STORY)
@@ -127,11 +148,6 @@ class Judge:
         return S.UNPROVEN if self._custody is None else self._custody.state
 
     @property
-    def held(self) -> tuple[str, ...]:
-        """The keys on disk, the current one first."""
-        return self._held
-
-    @property
     def is_dead(self) -> bool:
         """Whether the gateway accepts none of the keys on disk."""
         return self._dead_since is not None
@@ -150,18 +166,22 @@ class Judge:
 
     def committed(self, batch: Batch) -> None:
         """A step of the key is on disk."""
-        [entry], after = batch.entries, batch.custody
+        entry, after = batch.entries[0], batch.custody
         assert after is not None
         record, before, self._custody = entry.record, self.state, after
         if record.before != record.after or record.cause.startswith("Key"):
             self.note(f"{record.before} → {record.after} on {record.cause}")
-        shown = entry.body + repr(record).encode()
+        shown = b"".join(one.body + repr(one.record).encode() for one in batch.entries)
         if any(key.encode() in shown for key in (*self._held, *self._renewals.made[-2:])):
             self.find("I7", f"a key is shown on {record.cause}")
         if after.state in HALTED and after.rotation.attention is None:
             self.find("announced", f"{after.state.value} without a word")
-        if after.state in HALTED and after.state is not before and entry.topic != "key":
-            self.find("announced", f"{after.state.value} without an event")
+        if after.state in HALTED and after.state is not before:
+            self.counts[f"times {after.state.value}"] += 1
+            if entry.topic != "key":
+                self.find("announced", f"{after.state.value} without an event")
+        if self.is_dead and self.lock_outs:
+            self.lock_outs[-1].is_announced |= self.is_announced
         if after.state is S.FRESH and self.fresh_at is None:
             self.fresh_at = self._agenda.now
         self._count(after, record)
@@ -180,6 +200,9 @@ class Judge:
             if after.state is S.STOPPED:
                 # What a person asked for was tried once, and failed before that person's eyes.
                 renewals.asked_for = -DAY
+        elif record.cause == "CheckinRequested" and self.is_person_asking:
+            self.note("a person asks for a check-in")
+            renewals.asked_for = now
         elif record.cause == "KeyRenewed":
             renewals.unanswered = 0
             self.counts["renewals"] += 1
@@ -218,11 +241,6 @@ class Judge:
     def proof_accepted(self) -> None:
         """The terminal is told that its current key is accepted."""
         self._renewals.proven_since = True
-
-    def person_asks(self) -> None:
-        """Somebody asks for a check-in, and is heard."""
-        self.note("a person asks for a check-in")
-        self._renewals.asked_for = self._agenda.now
 
     def signs(self, key: str) -> None:
         """A request is signed with this as the current key."""
@@ -268,7 +286,7 @@ class Judge:
         if self._dead_since != since:
             return
         reason, is_unavoidable = self._reason(since)
-        self.counts[f"locked out: {reason}"] += 1
+        self.lock_outs.append(LockOut(reason, is_unavoidable, self.is_announced, since))
         self.note(f"locked out: {reason}")
         if not is_unavoidable:
             self.find("I6", f"locked out: {reason}")
@@ -294,6 +312,11 @@ class Judge:
             return "of age: out of reach after the renewal was due, but not before", True
         return "of age: out of reach for too long", True
 
+    def _note_gap(self, start: int, end: int) -> None:
+        for one in self.lock_outs[-1:]:
+            if one.gap is None and end >= one.died:
+                one.gap = max(0, end - start) if start < one.died else 0
+
     # --- what has to be within some time -----------------------------------------------------------------------------
 
     def _watch_announcement(self) -> None:
@@ -303,7 +326,7 @@ class Judge:
             return
 
         def look() -> None:
-            if self.reach.since == since and self._dead_since == died and not self.is_announced:
+            if (self.reach.since, self._dead_since) == (since, died) and not self.is_announced:
                 self.find("announced", f"no key is accepted for {SAYS_WITHIN // MINUTE} min in reach, and no word")
 
         self._agenda.at(max(since, died) + SAYS_WITHIN, look)
@@ -325,3 +348,29 @@ class Judge:
                 self.find("alarm", f"{self.state.value} although a key is accepted")
 
         self._agenda.at(max(alarm, good) + ALARM_HOLDS, look)
+
+    # --- the end -----------------------------------------------------------------------------------------------------
+
+    def close(self, file: Path, *, is_calm: bool) -> None:
+        """Judge what there is a day after everything works; calm: everything always did. The journal is closed."""
+        self.note("the end")
+        self.counts[f"at the end: {self.state.value}"] += 1
+        if not all(one.is_announced for one in self.lock_outs) or (self.is_dead and not self.is_announced):
+            self.find("announced", "there was no accepted key, and no word of it")
+        if not self.is_dead and self.fresh_at is None:
+            self.find("rest", f"a day after everything works the key is {self.state.value}")
+        if is_calm:
+            self._judge_days()
+        found = {key for each in file.parent.glob(f"{file.name}*") for key in _HEX_KEY.findall(each.read_bytes())}
+        if any(key.encode() in found for key in self.all_made if key not in self._held):
+            self.find("I7", "an old key is in the journal's files")
+
+    def _judge_days(self) -> None:
+        """With a good link the key is renewed once a day, or a little more often."""
+        times = [0, *self.checkins, self._agenda.now]
+        for before, after in itertools.pairwise(times):
+            if after - before > DAY + 10 * MINUTE:
+                self.find("daily", f"no check-in from {clock_text(before)} to {clock_text(after)}")
+        for first, third in zip(self.checkins, self.checkins[2:], strict=False):
+            if third - first < DAY - 10 * MINUTE:
+                self.find("daily", f"three check-ins from {clock_text(first)} to {clock_text(third)}")

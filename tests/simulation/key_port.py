@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from terminald.adapters.clock import SystemClock
 from terminald.adapters.gateway_http import Credentials
 from terminald.adapters.ports import LinkReport
 from terminald.core.commands import GatewayCommand
@@ -21,18 +22,20 @@ from terminald.core.custody_events import (
     KeyUnanswered,
     PreviousKeyAccepted,
 )
+from terminald.core.custody_table import CustodyState
 from terminald.core.events import Answer
 from terminald.core.ids import Secret, WallTime
 from terminald.core.schedule import Rules
 from terminald.engine_custody import CustodyKeeper
-from tests.simulation.agenda import SECOND, Agenda, Tasks
-from terminald.adapters.clock import SystemClock
+from tests.simulation.agenda import SECOND, Agenda, Reply, Tasks
 from tests.simulation.key_board import Board
 from tests.simulation.key_judge import Judge
 from tests.simulation.key_road import EPOCH, Asked, Outcome, Road, Told
 
 #: Of all requests for the key's sake so many are under way when the process dies.
 CRASHING_REQUESTS = 0.012
+#: How closely requests that wait for others are timed.
+STEP = 100
 
 
 class Crash(Exception):
@@ -116,13 +119,27 @@ class KeyPort:
                 return CheckinUnanswered()
 
     async def send_with_either(self, path: str) -> Told:
-        """Send one request; where its signature is refused, the same once with the other key."""
+        """Send one request; where its signature is refused, the same once with the other key.
+
+        It waits for a check-in that can make the key invalid, as with ``CustodyKeeper.perform``.
+        """
+        while self._is_unsure():
+            await self._pause()
         held = self._credentials()
         told = await self._send(path, held.terminal_sn, held.current)
         if told.outcome is Outcome.REFUSED and held.previous is not None:
             self._world.judge.counts["requests signed once more with the other key"] += 1
             told = await self._send(path, held.terminal_sn, held.previous)
         return told
+
+    def _is_unsure(self) -> bool:
+        custody = self._process.keeper.custody
+        return custody is not None and custody.state is CustodyState.RECHECKING
+
+    def _pause(self) -> Reply[None]:
+        reply = Reply[None](self._tasks)
+        self._world.agenda.after(STEP, lambda: reply.give(None))
+        return reply
 
     def _credentials(self) -> Credentials:
         credentials = self._process.keeper.credentials()

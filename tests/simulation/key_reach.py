@@ -14,13 +14,24 @@ _KEPT = 200
 class Reach:
     """Keeps since when the terminal is in reach, and its good half hours of the last days."""
 
-    def __init__(self, agenda: Agenda, *, on_reach: Callable[[], None], on_good: Callable[[], None]) -> None:
-        """On_reach and on_good are called whenever such a time begins, or begins anew."""
+    def __init__(
+        self,
+        agenda: Agenda,
+        *,
+        on_reach: Callable[[], None],
+        on_good: Callable[[], None],
+        on_gap: Callable[[int, int], None],
+    ) -> None:
+        """On_reach and on_good are called whenever such a time begins, or begins anew.
+
+        On_gap is told after each good half hour when the one before it had ended, and when it began.
+        """
         self.since: int | None = None
         self.good_since: int | None = None
         self._agenda = agenda
         self._on_reach = on_reach
         self._on_good = on_good
+        self._on_gap = on_gap
         self._good: deque[tuple[int, int]] = deque(maxlen=_KEPT)
         self._longest_gap = 0
 
@@ -57,6 +68,7 @@ class Reach:
             last = self._good[-1][1] if self._good else 0
             self._longest_gap = max(self._longest_gap, start - last)
             self._good.append((start, now))
+            self._on_gap(last, start)
 
     def had_good(self, start: int, end: int) -> bool:
         """Whether there was a good half hour within a span that is past."""

@@ -63,8 +63,8 @@ PROFILES: tuple[Profile, ...] = (
         offline_days=20, offline_weeks=2, power_cuts=20, crashes=20, people=20,
     ),
     Profile(
-        name="offline for weeks", offline_minutes=100, offline_hours=40, offline_days=15, offline_weeks=5, power_cuts=40,
-        crashes=20, people=12,
+        name="offline for weeks", offline_minutes=100, offline_hours=40, offline_days=15, offline_weeks=5,
+        power_cuts=40, crashes=20, people=12,
     ),
     Profile(
         name="off for weeks", has_rtc=False, offline_minutes=60, offline_hours=20, off_days=20, off_weeks=5,

@@ -4,8 +4,8 @@ A year takes a second or two. What happens comes from ``key_script``, what goes 
 is right from ``key_judge``.
 """
 
+import os
 import random
-import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,16 +21,15 @@ from terminald.simulator.gateway_terminals import Terminals
 from tests.simulation.agenda import DAY, HOUR, MINUTE, SECOND, Agenda
 from tests.simulation.key_board import Board
 from tests.simulation.key_daemon import Daemon
-from tests.simulation.key_judge import Judge, Violation, clock_text
+from tests.simulation.key_judge import Judge, LockOut, Violation
 from tests.simulation.key_port import World
-from tests.simulation.key_road import DEVICE, EPOCH, Road
-from tests.simulation.key_script import DAYS, YEAR, Script, Span, sales_of_day, write_script
+from tests.simulation.key_road import DEVICE, EPOCH, Fate, Road
+from tests.simulation.key_script import DAYS, YEAR, Span, sales_of_day, write_script
 
 #: After the year everything goes well, and the key comes to rest within this.
 REST = DAY
 #: The monitor proves an idle link more than two hundred times a day; so many of these are lived through.
 IDLE_PROBES = 3
-_HEX_KEY = re.compile(rb"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +42,23 @@ class Year:
     #: What was done to the terminal, by name; and what it did.
     faults: Counter[str]
     counts: Counter[str]
+    lock_outs: tuple[LockOut, ...]
+    #: The least life in ms that a key had left when it was renewed; and where no outage was longer than a night.
     least_left: int
     least_left_ordinary: int
+
+
+#: Everything that is done to terminals: over many seeds nothing of it is missing.
+FAULTS = (
+    *(fate.value for fate in Fate if fate is not Fate.GOOD),
+    "link cut while a message is on its way",
+    "link down for minutes", "link down for hours", "link down for days", "link down for weeks",
+    "switched off for some hours", "switched off for days", "power cut",
+    "death before a commit", "death after a commit", "death while an answer is awaited", "death at any time",
+    "full disk", "commit on a full disk",
+    "clock ahead by months", "clock set back by years", "clock set by a little",
+    "a person asks", "a person asks, as renewal has stopped", "a technician activates the terminal again",
+)  # fmt: skip
 
 
 class History:
@@ -87,21 +101,23 @@ class History:
 
     # --- the script --------------------------------------------------------------------------------------------------
 
-    def live(self) -> Year:
-        """Live through the year, and the day after it."""
+    def live(self, days: int) -> Year:
+        """Live through the first days of the year, and one after them in which everything goes well."""
         self._activate()
         self._plan()
         self._power_on()
-        self.agenda.run(YEAR)
+        self.agenda.run(days * DAY)
         self._calm_down()
-        self.agenda.run(YEAR + REST + MINUTE)
-        self._judge_the_end()
+        self.agenda.run(self.agenda.now + REST + MINUTE)
+        self._kill()
+        self.judge.close(self.file, is_calm=not self.script.profile.is_lossy)
         return Year(
             seed=self.seed,
             profile=self.script.profile.name,
             violations=tuple(self.judge.violations),
             faults=self.faults,
             counts=self.judge.counts,
+            lock_outs=tuple(self.judge.lock_outs),
             least_left=self.judge.least_left,
             least_left_ordinary=self.judge.least_left_ordinary,
         )
@@ -109,8 +125,8 @@ class History:
     def _plan(self) -> None:
         script = self.script
         for name, spans, begin, end in (
-            ("night without power", script.nights, self._cut_power, self._return_power),
-            ("days without power", script.off, self._cut_power, self._return_power),
+            ("switched off for some hours", script.nights, self._cut_power, self._return_power),
+            ("switched off for days", script.off, self._cut_power, self._return_power),
             ("power cut", script.power_cuts, self._cut_power, self._return_power),
             ("link down", script.offline, self._cut_link, self._return_link),
             ("full disk", script.full_disks, self._fill_disk, self._free_disk),
@@ -284,7 +300,8 @@ class History:
         if not self.judge.is_announced or state is self._helped:
             return
         self._helped = state
-        self._at(self.agenda.now + self.rng.uniform(HOUR, 4 * DAY), self._help)
+        longest = DAY if state is CustodyState.STOPPED else 4 * DAY
+        self._at(self.agenda.now + self.rng.uniform(HOUR, longest), self._help)
 
     def _help(self) -> None:
         self._helped = None
@@ -340,32 +357,6 @@ class History:
         if self.judge.state is CustodyState.STOPPED and self.daemon is not None:
             self.daemon.ask()
 
-    def _judge_the_end(self) -> None:
-        judge = self.judge
-        judge.note("the end")
-        judge.counts[f"at the end: {judge.state.value}"] += 1
-        if judge.is_dead and not judge.is_announced:
-            judge.find("announced", "the year ends without an accepted key, and without a word")
-        if not judge.is_dead and judge.fresh_at is None:
-            judge.find("rest", f"a day after everything works the key is {judge.state.value}")
-        if not self.script.profile.is_lossy:
-            self._judge_calm()
-        self._kill()
-        kept = set(_HEX_KEY.findall(b"".join(one.read_bytes() for one in self.file.parent.glob(f"{self.file.name}*"))))
-        old = {key.value for sn in self.terminals.by_sn.values() for key in sn.keys} | set(judge.all_made)
-        if kept & {key.encode() for key in old - set(judge.held)}:
-            judge.find("I7", "an old key is in the journal's files")
-
-    def _judge_calm(self) -> None:
-        """With a good link the key is renewed once a day, or a little more often."""
-        times = [0, *self.judge.checkins]
-        for before, after in zip(times, times[1:], strict=False):
-            if after - before > DAY + 10 * MINUTE:
-                self.judge.find("daily", f"no check-in from {clock_text(before)} to {clock_text(after)}")
-        for first, third in zip(times[1:], times[3:], strict=False):
-            if third - first < DAY - 10 * MINUTE:
-                self.judge.find("daily", f"three check-ins from {clock_text(first)} to {clock_text(third)}")
-
 
 def rules(checkin_at: int | None) -> Rules:
     """The rules of a configuration; of these only those of the check-in matter here."""
@@ -380,6 +371,11 @@ def rules(checkin_at: int | None) -> Rules:
     )
 
 
-def live_year(seed: int, file: Path, daemon_type: type[Daemon] = Daemon) -> Year:
-    """Live through the year of a seed, with its journal in a file that is not there yet."""
-    return History(seed, file, daemon_type).live()
+def fast_directory() -> str | None:
+    """Where a file is synchronised in no time; None for the usual place. Nothing here looks at the real disk."""
+    return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - only directories of their own in it
+
+
+def live_year(seed: int, file: Path, daemon_type: type[Daemon] = Daemon, *, days: int = DAYS) -> Year:
+    """Live through the year of a seed or its first days, with its journal in a file that is not there yet."""
+    return History(seed, file, daemon_type).live(days)
