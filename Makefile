@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: install demo test lint soak bench clean
+.PHONY: install demo test lint soak soak-key bench clean
 
 install: $(STAMP)
 
@@ -32,6 +32,11 @@ lint: $(STAMP)
 SEEDS ?= 2000
 soak: $(STAMP)
 	@$(BIN)/python -m tests.simulation.soak $(SEEDS)
+
+# Years of the terminal's key: make soak-key SEEDS=1000. To see what led to a violation: make soak-key SEED=17
+soak-key: SEEDS = 1000
+soak-key: $(STAMP)
+	@$(BIN)/python -m tests.simulation.soak_key $(if $(SEED),--seed $(SEED),$(SEEDS))
 
 bench: $(STAMP)
 	@$(BIN)/python -m tests.bench

@@ -127,7 +127,12 @@ class App:
             custody=custody,
             last_seq=journal.last_seq(),
         )
-        self._desk = EngineDesk(self._engine, device_id=device_id, code_pattern=config.sale.payment_code)
+        self._desk = EngineDesk(
+            self._engine,
+            device_id=device_id,
+            code_pattern=config.sale.payment_code,
+            request_s=gateway_settings(config).deadline_s,
+        )
         self._api = ApiServer(self._desk, sale_defaults(config), clock.now, terminald.__version__)
         self._clock_watch = ClockWatch(self._engine, take_step=clock.take_step)
         self._jitter = jitter

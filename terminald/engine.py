@@ -19,8 +19,9 @@ from terminald.adapters.ports import (
 from terminald.core import book as books
 from terminald.core import ledger, stimuli
 from terminald.core.book import Book
+from terminald.core.commands import GatewayCommand
 from terminald.core.custody_table import Custody
-from terminald.core.events import Event, PowerReturned, Recovered, ShutdownRequested
+from terminald.core.events import Answer, Event, PowerReturned, Recovered, ShutdownRequested
 from terminald.core.ids import ClientSn
 from terminald.core.readiness import Condition, Reason, reasons
 from terminald.core.sale_table import SaleState
@@ -88,7 +89,7 @@ class Engine:
         self.link = LinkMonitor(self.keeper, world.clock, jitter=world.jitter, on_change=self._note_link)
         self._performer = Performer(
             world,
-            ask=self.keeper.perform,
+            ask=self._ask_gateway,
             link=self.link,
             spawn=self._tasks.create_task,
             complete=self._complete,
@@ -101,9 +102,10 @@ class Engine:
         """Recover what was open, then serve until cancelled. A bug in a step ends it, and with it the process."""
         event: Event = PowerReturned() if is_new_boot else Recovered()
         async with self._tasks:
+            # First: after a power cut only the first start that puts something on record is told of it.
+            await self._surely(lambda: self.keeper.apply(event))
             for stimulus in stimuli.recovery(self.book, event):
                 await self._apply_surely(stimulus)
-            await self._surely(lambda: self.keeper.apply(event))
             self.recovered.set()
             self._set_alarm()
             self._tasks.create_task(self.link.run())
@@ -260,6 +262,9 @@ class Engine:
         """Return when the log has an event with a greater sequence number."""
         while self.last_seq <= seq:
             await self._news.wait()
+
+    async def _ask_gateway(self, command: GatewayCommand) -> Answer:
+        return await self.keeper.perform(command, is_wanted=lambda: books.is_wanted(self.book, command))
 
     def _complete(self, completion: Stimulus) -> None:
         self._inbox.put_nowait(lambda: self._apply_surely(completion))

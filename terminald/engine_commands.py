@@ -59,6 +59,7 @@ class Performer:
         """Begin to perform one command."""
         match command:
             case GatewayCommand():
+                self.asked += 1
                 self._spawn(self._ask_gateway(command))
             case SendJob():
                 self._spawn(self._send_job(command))
@@ -73,7 +74,6 @@ class Performer:
                 raise TypeError(f"nobody performs {type(command).__name__}")
 
     async def _ask_gateway(self, command: GatewayCommand) -> None:
-        self.asked += 1
         try:
             answer = await self._ask(command)
         finally:

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 from terminald.adapters.api_views import key_attention_event, key_event
 from terminald.adapters.gateway_http import Credentials
-from terminald.adapters.ports import Batch, Clock, Entry, KeyAttention, KeyGateway, KeyStatus, LinkReport
+from terminald.adapters.ports import HELD_BACK, Batch, Clock, Entry, KeyAttention, KeyGateway, KeyStatus, LinkReport
 from terminald.core import custody as keys
 from terminald.core import stimuli
-from terminald.core.commands import Command, GatewayCommand
+from terminald.core.commands import Command, GatewayCommand, OfferOrder, SubmitPayment
 from terminald.core.custody_events import (
     CheckIn,
     CheckinNotSent,
@@ -26,7 +26,7 @@ from terminald.core.custody_events import (
     RenewalDue,
 )
 from terminald.core.custody_table import TABLE, Custody, CustodyState
-from terminald.core.events import Answer, Event
+from terminald.core.events import Answer, Event, Fault, RequestNotSent
 from terminald.core.ids import WallTime
 from terminald.core.schedule import Now, Rules
 from terminald.core.stimuli import Record
@@ -34,9 +34,15 @@ from terminald.core.tables import Wakeup
 
 log = logging.getLogger(__name__)
 
-#: How long the first sale after a start waits for a renewal that is due: long enough for a proof, a check-in and a
-#: proof on any link that can sell, and short enough for a customer not to notice. After it the sale goes first.
+#: How long the first sale after a start waits for a renewal that is due, and any sale where the key has become old:
+#: long enough for a proof, a check-in and a proof on any link that can sell, and short enough for a customer not to
+#: notice. After it the sale goes first.
 FIRST_SALE_WAIT_S = 5.0
+#: How long a sale waits for a check-in that may make our key invalid: as long as a request takes by default. No payment
+#: should begin beside one.
+RECHECK_WAIT_S = 30.0
+#: How long a request waits for it that was under way before, or came all the same: less than a customer's patience.
+REQUEST_WAIT_S = 15.0
 
 _SHOWN = {
     CustodyState.UNPROVEN: "fresh",
@@ -49,6 +55,8 @@ _SHOWN = {
     CustodyState.EXPIRED: "expired",
     CustodyState.LOCKED_OUT: "locked_out",
 }
+_HELD_BACK = Fault(code=HELD_BACK, message="the terminal's key is being renewed; nothing was sent")
+_GIVEN_UP = Fault(code=HELD_BACK, message="it was given up before it was sent")
 #: What comes of a check-in, in public words.
 _OUTCOMES: dict[type[CustodyAnswer], str] = {
     KeyRenewed: "renewed",
@@ -94,31 +102,37 @@ class CustodyKeeper:
         self.checkins = dict.fromkeys(_OUTCOMES.values(), 0)
         self._settled = asyncio.Event()
         self._settled.set()
-        #: Set while the gateway can not be about to drop the key that we hold.
-        self._is_sure = asyncio.Event()
-        self._look_at_state()
 
     # --- requests of others ------------------------------------------------------------------------------------------
 
-    async def perform(self, command: GatewayCommand) -> Answer:
+    async def perform(self, command: GatewayCommand, is_wanted: Callable[[], bool] = lambda: True) -> Answer:
         """Have the gateway carry out a request, signed with a key that no check-in under way can make invalid.
 
-        Only a check-in after a lost answer can: then the request waits for what comes of it, which is as long as one
-        request may take, and a commit. A payment is not refused because of a renewal.
+        Only a check-in after a lost answer can. Sales are held back while one is under way (:meth:`go_first`), so that
+        a request that waits for it is a rare one; it waits REQUEST_WAIT_S. After that a submit is not sent, and
+        anything else is, as it can be repeated. Nor is a submit sent that is not wanted any more when its turn comes.
         """
-        await self._is_sure.wait()
+        await self._wait_while(self._is_rechecking, REQUEST_WAIT_S)
+        if not is_wanted():
+            return RequestNotSent(fault=_GIVEN_UP)
+        if isinstance(command, SubmitPayment | OfferOrder) and self._is_rechecking():
+            return RequestNotSent(fault=_HELD_BACK)
         return await self._gateway.perform(command)
 
     async def probe(self) -> LinkReport:
         """Prove the link, in the same way."""
-        await self._is_sure.wait()
+        await self._wait_while(self._is_rechecking, REQUEST_WAIT_S)
         return await self._gateway.probe()
 
-    def _look_at_state(self) -> None:
-        if self.custody is not None and self.custody.state is CustodyState.RECHECKING:
-            self._is_sure.clear()
-        else:
-            self._is_sure.set()
+    def _is_rechecking(self) -> bool:
+        return self.custody is not None and self.custody.state is CustodyState.RECHECKING
+
+    async def _wait_while(self, holds: Callable[[], bool], seconds: float) -> None:
+        """Return when a condition that the steps of the key decide does not hold, and after so many seconds anyhow."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while holds():
+                    await self._stepped.wait()
 
     # --- event → step → commit → perform -----------------------------------------------------------------------------
 
@@ -154,7 +168,6 @@ class CustodyKeeper:
         )
         await self._hands.commit(Batch(now=now, custody=after, entries=_entries(record, before, after, now)))
         self.custody = after
-        self._look_at_state()
         log.info("%s: %s → %s on %s", record.subject, record.before, record.after, record.cause)
         for command in commands:
             self._under_way += 1
@@ -176,10 +189,10 @@ class CustodyKeeper:
     # --- when --------------------------------------------------------------------------------------------------------
 
     def next_wakeup(self) -> Wakeup | None:
-        """Return the next moment at which the key wants an event; None while somebody is being served."""
-        if self.custody is None or not self._hands.is_quiet():
+        """Return the next moment at which the key wants an event. While somebody is served it only calls a person."""
+        if self.custody is None:
             return None
-        return keys.next_wakeup(self.custody)
+        return keys.next_wakeup(self.custody) if self._hands.is_quiet() else keys.overdue_wakeup(self.custody)
 
     def note_time(self) -> None:
         """Tell the machine, once, that the time of day is known."""
@@ -204,16 +217,18 @@ class CustodyKeeper:
     async def go_first(self) -> None:
         """Return when nothing about the key wants to be settled before a sale is begun.
 
-        Waits only before the first sale of this process, and all in all no longer than FIRST_SALE_WAIT_S: so a renewal
-        that is due after a long time without power comes before that sale, and not into it.
+        Before the first sale of this process, and all in all no longer than FIRST_SALE_WAIT_S: so a renewal that is due
+        after a long time without power comes before that sale, and not into it. The same before each sale once the key
+        is so old that it was not renewed for want of a quiet moment. A check-in that may make our key invalid is waited
+        for in any case, RECHECK_WAIT_S at most.
         """
-        loop = asyncio.get_running_loop()
+        now = asyncio.get_running_loop().time()
         if self._first_sale_until is None:
-            self._first_sale_until = loop.time() + FIRST_SALE_WAIT_S
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout_at(self._first_sale_until):
-                while self._wants_turn():
-                    await self._stepped.wait()
+            self._first_sale_until = now + FIRST_SALE_WAIT_S
+        is_urgent = self.custody is not None and keys.is_urgent(self.custody, self._clock.now())
+        until = now + FIRST_SALE_WAIT_S if is_urgent else self._first_sale_until
+        await self._wait_while(self._wants_turn, until - now)
+        await self._wait_while(self._is_rechecking, RECHECK_WAIT_S)
 
     def _wants_turn(self) -> bool:
         if self.custody is None or not self._hands.is_quiet():

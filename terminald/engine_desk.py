@@ -40,8 +40,12 @@ from terminald.wire.barcode import NotPaymentCode, classify
 
 log = logging.getLogger(__name__)
 
-#: A proof and a check-in, each with up to 30 s, and some more.
-CHECKIN_PATIENCE_S = 70.0
+#: A check-in has a proof before it and after it, of up to two requests each: so many requests in turn.
+CHECKIN_REQUESTS = 5
+#: How long one may take with the default timeouts of the configuration.
+REQUEST_S = 30.0
+#: Whoever asked for a check-in is answered after this in any case: the command line waits for 180 s.
+MOST_PATIENCE_S = 170.0
 #: Receipts of one sale that may wait for the printer: a person who sees nothing come out asks again and again.
 MAX_WAITING_RECEIPTS = 3
 #: States in which an answer to a query that nobody waits for can be used: no other request is under way.
@@ -63,8 +67,14 @@ _NOT_CLOSED = (OrderPaid, OrderPending, OrderErrored, OrderPartlyReturned)
 class EngineDesk:
     """Implements :class:`terminald.adapters.ports.Desk` on an engine."""
 
-    def __init__(self, engine: Engine, *, device_id: str, code_pattern: re.Pattern[str]) -> None:
-        """Device_id is the terminal's fingerprint; what does not match code_pattern is no payment code."""
+    def __init__(
+        self, engine: Engine, *, device_id: str, code_pattern: re.Pattern[str], request_s: float = REQUEST_S
+    ) -> None:
+        """Device_id is the terminal's fingerprint; what does not match code_pattern is no payment code.
+
+        Request_s is how long a request to the gateway may take.
+        """
+        self._patience_s = min(MOST_PATIENCE_S, CHECKIN_REQUESTS * request_s)
         self._engine = engine
         self._world = engine.world
         self._device_id = device_id
@@ -293,11 +303,11 @@ class EngineDesk:
     # --- status and events -------------------------------------------------------------------------------------------
 
     async def check_in(self) -> KeyStatus:
-        """Have the key renewed, and return what it is then: renewed or not, within CHECKIN_PATIENCE_S."""
+        """Have the key renewed, and return what it is then: renewed or not, within MOST_PATIENCE_S."""
         keeper = self._engine.keeper
         await self._engine.request(self._request_checkin)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CHECKIN_PATIENCE_S):
+            async with asyncio.timeout(self._patience_s):
                 await keeper.settle()
         status = keeper.status()
         if status is None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from terminald.adapters.ports import CLOCK_FAULT, Clock, Gateway, LinkReport, LinkState
+from terminald.adapters.ports import CLOCK_FAULT, HELD_BACK, Clock, Gateway, LinkReport, LinkState
 from terminald.core.events import (
     Answer,
     AnswerMismatched,
@@ -33,7 +33,7 @@ class LinkMonitor:
     def __init__(
         self, gateway: Gateway, clock: Clock, *, jitter: Callable[[], float], on_change: Callable[[], None]
     ) -> None:
-        """On_change is called after each change of what the properties say."""
+        """On_change is called after each change of what the properties say, and after each refusal of the key."""
         self._gateway = gateway
         self._clock = clock
         self._jitter = jitter
@@ -74,6 +74,8 @@ class LinkMonitor:
 
     def note(self, answer: Answer) -> None:
         """Learn from an exchange that was made anyway."""
+        if answer.fault is not None and answer.fault.code == HELD_BACK:
+            return  # nobody was asked
         if isinstance(answer, RequestNotSent):
             self._take(LinkReport(state=LinkState.DOWN, fault=answer.fault))
             self._wanted.set()
@@ -105,6 +107,8 @@ class LinkMonitor:
             said = f"{report.fault.code}: {report.fault.message}" if report.fault else ""
             level = logging.INFO if report.state is LinkState.PROVEN else logging.WARNING
             log.log(level, "gateway link: %s → %s %s", before.state.value, report.state.value, said)
+            self._on_change()
+        elif self.is_key_refused:
             self._on_change()
 
 

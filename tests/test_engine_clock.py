@@ -98,7 +98,8 @@ def test_a_clock_that_is_set_by_months_fires_nothing(
         kernel = FakeKernel(true_wall())
         kernel.is_synchronized = is_synchronized
         async with powered(path, gateway, "a", kernel=kernel) as board:
-            await asyncio.sleep(0.5 * HOUR_S)
+            await until(LEAST_WAIT / 1000 + 0.5 * HOUR_S)
+            assert len(gateway.checked_in) == 1
             await board.open("polled")
             await board.desk.present_code("polled", CODE)
             await asyncio.sleep(0.001)

@@ -119,3 +119,23 @@ def test_exchanges_that_are_made_anyway_tell_as_well() -> None:
     assert gateway.asked_at[:2] == [0, 1]
     gateway = ScriptedGateway(LinkState.DOWN)
     assert watch(gateway, 1.5, lambda monitor: monitor.note(OrderPending())).is_reachable
+
+
+def test_every_refusal_of_the_key_is_told() -> None:
+    """I6: the question that it gives rise to may be lost, and would be the last one."""
+    gateway, told = ScriptedGateway(LinkState.PROVEN, LinkState.KEY_REFUSED), list[float]()
+
+    async def run() -> None:
+        monitor = LinkMonitor(
+            gateway,
+            StillClock(),
+            jitter=lambda: 0.0,
+            on_change=lambda: told.append(asyncio.get_running_loop().time()),
+        )
+        task = asyncio.create_task(monitor.run())
+        await asyncio.sleep(IDLE_S + 60)
+        task.cancel()
+
+    run_virtually(run())
+    assert told == gateway.asked_at
+    assert len(told) > 4

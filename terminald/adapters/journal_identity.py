@@ -37,7 +37,8 @@ class Boot:
     """How one boot's time becomes the terminal's own: ``CLOCK_BOOTTIME + offset`` is the instant, in milliseconds."""
 
     offset: int
-    #: Whether this is the first start of the boot: whoever stood before the terminal may be gone.
+    #: Whether this is the first start of the boot, or those before it died before they put an event on record: whoever
+    #: stood before the terminal may be gone.
     is_new: bool
 
 
@@ -170,7 +171,7 @@ def load_activations(connection: sqlite3.Connection) -> tuple[ActivationIntent, 
 
 
 def put_custody(connection: sqlite3.Connection, custody: Custody) -> bool:
-    """Write a snapshot with its keys, within a transaction of the caller; return whether a key was replaced.
+    """Write a snapshot with its keys, within a transaction of the caller; return whether a key left the file.
 
     Raises:
         JournalError: it is of another terminal than the one that was activated.
@@ -185,7 +186,7 @@ def put_custody(connection: sqlite3.Connection, custody: Custody) -> bool:
         " ON CONFLICT (row) DO UPDATE SET terminal_sn = excluded.terminal_sn, snapshot = excluded.snapshot",
         (custody.terminal.terminal_sn, ROTATIONS.encode(custody.rotation)),
     )
-    return stored.current_key != custody.terminal.current_key
+    return (stored.current_key, stored.previous_key) != (custody.terminal.current_key, custody.terminal.previous_key)
 
 
 def load_custody(connection: sqlite3.Connection) -> Custody | None:
@@ -206,13 +207,15 @@ def open_boot(connection: sqlite3.Connection, boot_id: str, boottime_ms: int) ->
     A new boot goes on one millisecond after the last moment on record. How long the power was off nobody knows: a
     deadline is late by so much, and never early.
     """
-    row: tuple[str, int] | None = connection.execute(
-        "SELECT boot_id, offset_ms FROM boots ORDER BY number DESC LIMIT 1"
+    row: tuple[str, int, int] | None = connection.execute(
+        "SELECT boot_id, offset_ms, opened_at FROM boots ORDER BY number DESC LIMIT 1"
     ).fetchone()
-    last = _last_moment(connection)
-    is_new = row is None or row[0] != boot_id
-    if row and not is_new and boottime_ms + row[1] >= last:
-        return Boot(offset=row[1], is_new=False)
+    event = _last_event(connection)
+    last = _last_moment(connection, event)
+    is_same = row is not None and row[0] == boot_id
+    is_new = row is None or not is_same or event < row[2]
+    if row and is_same and boottime_ms + row[1] >= last:
+        return Boot(offset=row[1], is_new=is_new)
     offset = last + 1 - boottime_ms
     connection.execute(
         "INSERT INTO boots (boot_id, offset_ms, opened_at) VALUES (?, ?, ?)", (boot_id, offset, boottime_ms + offset)
@@ -247,11 +250,16 @@ def keep_floor(connection: sqlite3.Connection, now: Now, *, is_renewed: bool) ->
     put_setting(connection, _FLOOR, FLOORS.encode(Floor(instant=now.instant, wall=now.wall)))
 
 
-def _last_moment(connection: sqlite3.Connection) -> int:
-    (last,) = connection.execute(
-        "SELECT max(ifnull((SELECT max(at) FROM (SELECT at FROM events ORDER BY seq DESC LIMIT ?)), 0),"
-        " ifnull((SELECT opened_at FROM boots ORDER BY number DESC LIMIT 1), 0))",
-        (_RECENT_EVENTS,),
+def _last_moment(connection: sqlite3.Connection, event: int) -> int:
+    (opened,) = connection.execute(
+        "SELECT ifnull((SELECT opened_at FROM boots ORDER BY number DESC LIMIT 1), 0)"
     ).fetchone()
     floor = load_floor(connection)
-    return max(int(last), floor.instant if floor else 0)
+    return max(event, int(opened), floor.instant if floor else 0)
+
+
+def _last_event(connection: sqlite3.Connection) -> int:
+    (last,) = connection.execute(
+        "SELECT ifnull(max(at), 0) FROM (SELECT at FROM events ORDER BY seq DESC LIMIT ?)", (_RECENT_EVENTS,)
+    ).fetchone()
+    return int(last)

@@ -57,6 +57,9 @@ class SqliteJournal:
         """
         self._file = file
         self._connection = open_file(file)
+        # Whoever was killed between a commit and what follows it still owes this.
+        self._owes_truncation = True
+        self._forget_old_pages()
 
     def close(self) -> None:
         """Let go of the file; harmless when repeated. Nothing is lost without it."""
@@ -80,8 +83,8 @@ class SqliteJournal:
             is_renewed = custody is not None and journal_identity.put_custody(connection, custody)
             journal_identity.keep_floor(connection, batch.now, is_renewed=is_renewed)
             seq = journal_rows.last_seq(connection)
-        if is_renewed:
-            self._forget_old_pages()
+        self._owes_truncation |= is_renewed
+        self._forget_old_pages()
         return seq
 
     def find_sale(self, name: str) -> SaleView | None:
@@ -214,8 +217,8 @@ class SqliteJournal:
             journal_identity.close_activation(connection, number, outcome, terminal)
             if terminal is not None and board is not None:
                 journal_identity.settle(connection, terminal.device_id, board)
-        if terminal is not None:
-            self._forget_old_pages()
+        self._owes_truncation |= terminal is not None
+        self._forget_old_pages()
 
     def activations(self) -> tuple[ActivationIntent, ...]:
         """Return the activations that were tried, oldest first; the last MAX_ACTIVATIONS."""
@@ -251,9 +254,12 @@ class SqliteJournal:
             yield self._connection
 
     def _forget_old_pages(self) -> None:
-        """Empty the write-ahead file, where replaced keys stay; where that fails the next checkpoint does it."""
+        """Empty the write-ahead file, where replaced keys stay. Where a foreign reader is in the way it stays owed."""
+        if not self._owes_truncation:
+            return
         with suppress(sqlite3.Error):
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            ((is_busy, *_),) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._owes_truncation = bool(is_busy)
 
 
 class JournalThread:

@@ -127,6 +127,8 @@ class LinkState(Enum):
 #: The code of a fault of this machine's clock: a certificate is not valid at the time that it shows, and nobody knows
 #: that it is right. Nothing was sent.
 CLOCK_FAULT: Final = "clock"
+#: The code of a fault of ours: a request was held back for the sake of the key. Nothing was sent.
+HELD_BACK: Final = "held_back"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from terminald.core.attempt_table import Attempt, AttemptState
+from terminald.core.commands import GatewayCommand, OfferOrder, SubmitPayment
 from terminald.core.ids import ClientSn, Instant, JobId, PaymentCode, RefundId, SaleId
 from terminald.core.money import Fen
 from terminald.core.refund_table import Refund
@@ -56,6 +57,10 @@ class SaleView:
             return Fen(0)
         open_ = sum(one.amount for one in self.refunds if not one.state.is_final)
         return Fen(max(0, self.sale.paid - self.sale.returned - open_))
+
+
+#: The answer to the one submit is awaited, and the sale still wants it.
+_SUBMITTED = frozenset({AttemptState.SUBMITTING, AttemptState.OFFERING})
 
 
 def prune(book: Book, instant: Instant) -> Book:
@@ -123,3 +128,11 @@ def sale_with_customer(book: Book) -> Sale | None:
 def views(book: Book) -> tuple[SaleView, ...]:
     """Return every sale of the book."""
     return tuple(found for sale_id in book.sales if (found := view(book, sale_id)) is not None)
+
+
+def is_wanted(book: Book, command: GatewayCommand) -> bool:
+    """Whether a request that has not left yet may still leave: a submit only while nobody has given it up."""
+    if not isinstance(command, SubmitPayment | OfferOrder):
+        return True
+    attempt = book.attempts.get(command.client_sn)
+    return attempt is not None and attempt.state in _SUBMITTED and attempt.token == command.token

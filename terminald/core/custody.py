@@ -8,23 +8,25 @@ from terminald.core.custody_events import (
     CheckinNotSent,
     CheckinRefused,
     CheckinRequested,
-    CheckinUnanswered,
     ClockTrusted,
     CustodyAnswer,
     KeyAccepted,
     KeyLifeEnded,
-    KeyRenewed,
+    KeyUnanswered,
     LastCheckinFailed,
     LastKeyAccepted,
     PreviousKeyAccepted,
+    PreviousKeyHolds,
     ProofDue,
     RenewalClear,
     RenewalDue,
+    RenewalOverdue,
 )
+from terminald.core.custody_learning import ASKING, LOST, MOST_UNANSWERED, learn
 from terminald.core.custody_table import TABLE, Custody, CustodyState, Rotation
 from terminald.core.events import Event, PowerReturned, Recovered
 from terminald.core.ids import Duration, Instant, WallTime
-from terminald.core.schedule import DAY, HOUR, MINUTE, TIME_MARGIN, Now, Rules, later
+from terminald.core.schedule import DAY, HOUR, MINUTE, Now, Rules, later
 from terminald.core.tables import Attention, Wakeup, find_row
 from terminald.core.terminal import Terminal
 
@@ -32,8 +34,6 @@ from terminald.core.terminal import Terminal
 KEY_LIFE: Final = Duration(2 * DAY)
 #: "At least once a day" (same).
 RENEW_AFTER: Final = DAY
-#: After so many check-ins in a row without an answer no further one is sent unless a person asks.
-MOST_UNANSWERED: Final = 2
 #: No check-in follows another sooner, unless a person asks: one that was held up in the network is then long gone.
 LEAST_WAIT: Final = Duration(6 * HOUR)
 #: Not even a person gets one sooner: a check-in that arrives after its successor would make our key the gateway's last.
@@ -51,9 +51,21 @@ PROOF_LONGEST: Final = Duration(30 * MINUTE)
 #: its link by then, and the first answer tells the time of day; then the age is known, or the key is due at once.
 BOOT_GRACE: Final = Duration(10 * MINUTE)
 
+#: A current key that is refused, while the previous one is accepted, is given up after so many proofs…
+REFUSALS: Final = 5
+#: …and not before so long after the first: a gateway whose machines do not agree yet does by then.
+REFUSAL_LASTS: Final = PROOF_LONGEST
+#: A key of this age goes before any sale, for some seconds: on a busy terminal no moment may be quiet for long enough.
+URGENT_AFTER: Final = Duration(30 * HOUR)
+#: A person is called for a key of this age: twelve hours are left, and the trouble has lasted for as long.
+OVERDUE_AFTER: Final = Duration(36 * HOUR)
+#: …but not within this after the power came back, or the key became due: it may be renewed at once.
+OVERDUE_GRACE: Final = HOUR
+
 _S = CustodyState
-_ASKING: Final = frozenset({_S.CHECKING_IN, _S.RECHECKING})
 _RENEWED: Final = frozenset({_S.UNPROVEN, _S.FRESH})
+#: Calls that a lost answer does not take back.
+_LASTING: Final = frozenset({"key_unproven", "checkin_overdue"})
 _ATTENTION: Final = {
     _S.STOPPED: "checkin_stopped",
     _S.EXPIRED: "key_expired",
@@ -100,7 +112,10 @@ def step(custody: Custody, event: Event, *, now: Now, rules: Rules) -> tuple[Cus
     event = _annotated(custody, event, now)
     before = custody.state
     row = find_row(TABLE, before, event)
-    terminal, rotation = _learn(custody, event, now)
+    terminal, rotation = learn(custody, event, now)
+    if isinstance(event, CheckinRequested):
+        settled = now.instant if rotation.asked is None else later(rotation.asked, SETTLE)
+        rotation = replace(rotation, not_before=max(now.instant, settled))
     rotation = replace(rotation, state=row.to, token=rotation.token + bool(row.ask))
     rotation = _enter(before, rotation, event, now, rules)
     rotation = replace(rotation, retry=None if row.ask else _next_proof(before, rotation, event, now))
@@ -115,7 +130,7 @@ def is_stale(custody: Custody, token: int | None) -> bool:
 
 def is_asking(custody: Custody) -> bool:
     """Whether a check-in is under way."""
-    return custody.state in _ASKING
+    return custody.state in ASKING
 
 
 def may_ask(custody: Custody, now: Now) -> bool:
@@ -134,71 +149,18 @@ def _annotated(custody: Custody, event: Event, now: Now) -> Event:
             return LastKeyAccepted()
         if isinstance(event, CheckinNotSent | CheckinRefused):
             return LastCheckinFailed(fault=event.fault)
+    if isinstance(event, PreviousKeyAccepted) and _gives_way(custody, now):
+        return PreviousKeyHolds(fault=event.fault)
     return event
 
 
-def _learn(custody: Custody, event: Event, now: Now) -> tuple[Terminal, Rotation]:
-    """Keep what the event says beside its type."""
-    terminal, rotation = custody.terminal, custody.rotation
-    if isinstance(event, CustodyAnswer):
-        rotation = replace(rotation, fault=event.fault, tries=rotation.tries + 1)
-    if isinstance(event, PowerReturned) and rotation.power_back is None:
-        rotation = replace(rotation, power_back=now.instant)
-    if now.is_trusted and not isinstance(event, KeyRenewed):
-        rotation = _with_lost_time(rotation, terminal, now)
-    match event:
-        case KeyRenewed():
-            terminal = replace(terminal, current_key=event.key, previous_key=terminal.current_key, rotated_at=now.wall)
-            rotation = replace(
-                rotation,
-                version=max(rotation.version, rotation.previous_version or 0) + 1,
-                previous_version=rotation.version,
-                rotated=now.instant if rotation.asked is None else rotation.asked,
-                is_rotated_at_trusted=now.is_trusted,
-                unanswered=0,
-                proven=None,
-                power_back=None,
-            )
-        case PreviousKeyAccepted() if terminal.previous_key is not None:
-            terminal = replace(terminal, current_key=terminal.previous_key, previous_key=terminal.current_key)
-            rotation = replace(
-                rotation,
-                version=rotation.previous_version or 0,
-                previous_version=rotation.version,
-                proven=now.instant,
-            )
-        case CheckinUnanswered() | Recovered() | PowerReturned() if custody.state in _ASKING:
-            rotation = replace(rotation, unanswered=min(rotation.unanswered + 1, MOST_UNANSWERED))
-        case KeyAccepted() | RenewalClear() | LastKeyAccepted():
-            rotation = replace(rotation, proven=now.instant)
-        case CheckinRequested():
-            settled = now.instant if rotation.asked is None else later(rotation.asked, SETTLE)
-            rotation = replace(rotation, not_before=max(now.instant, settled))
-    return terminal, rotation
-
-
-def _with_lost_time(rotation: Rotation, terminal: Terminal, now: Now) -> Rotation:
-    """Move what was before an outage back by its length, as two trusted times of day tell it.
-
-    Without an outage there is nothing to tell, whatever became of the clock: within one boot time is counted (I10).
-    A time that was not trusted and agrees with a trusted one was right. Where the two contradict each other the length
-    stays unknown, and where the first is not to be trusted.
-    """
-    lost = (now.wall - terminal.rotated_at) - (now.instant - rotation.rotated)
-    if abs(lost) <= TIME_MARGIN:
-        rotation = replace(rotation, is_rotated_at_trusted=True)
-    power_back = rotation.power_back
-    if power_back is None or lost < -TIME_MARGIN or not rotation.is_rotated_at_trusted:
-        return rotation
-    lost, asked, not_before = max(0, lost), rotation.asked, rotation.not_before
-    rotation = replace(rotation, rotated=later(rotation.rotated, -lost), power_back=None)
-    if asked is not None and asked >= power_back:
-        return rotation
-    return replace(
-        rotation,
-        asked=None if asked is None else later(asked, -lost),
-        not_before=None if not_before is None else later(not_before, -lost),
-    )
+def _gives_way(custody: Custody, now: Now) -> bool:
+    """Whether the current key, refused once more, gives way to the previous one, with which renewal may go on."""
+    rotation = custody.rotation
+    if custody.state in LOST:
+        return rotation.unanswered < MOST_UNANSWERED
+    since = rotation.refused_since
+    return since is not None and rotation.refusals + 1 >= REFUSALS and now.instant - since >= REFUSAL_LASTS
 
 
 def _enter(before: CustodyState, rotation: Rotation, event: Event, now: Now, rules: Rules) -> Rotation:
@@ -207,12 +169,21 @@ def _enter(before: CustodyState, rotation: Rotation, event: Event, now: Now, rul
     if isinstance(event, ClockTrusted) or (state in _RENEWED and state is not before):
         rotation = replace(rotation, due=_due(rotation, event, now, rules))
     if isinstance(event, PowerReturned):
-        rotation = replace(rotation, due=min(rotation.due, _due(rotation, event, now, rules)))
+        due = min(rotation.due, _due(rotation, event, now, rules)) if state in _RENEWED else now.instant
+        rotation = replace(rotation, due=due)
+    if isinstance(event, RenewalOverdue | PreviousKeyHolds):
+        rotation = replace(rotation, attention=_attention(rotation, event, now))
     if state is before:
         return rotation
-    asked = now.instant if state in _ASKING else rotation.asked
-    attention = _attention(rotation, event, now)
-    rotation = replace(rotation, asked=asked, attention=attention, tries=0)
+    if state in ASKING:
+        rotation = replace(
+            rotation,
+            asked_before=rotation.asked,
+            asked_before_at=rotation.asked_at,
+            asked=now.instant,
+            asked_at=now.wall if now.is_trusted else None,
+        )
+    rotation = replace(rotation, attention=_attention(rotation, event, now), tries=0)
     return replace(rotation, not_before=_not_before(rotation, event, now))
 
 
@@ -221,21 +192,26 @@ def _attention(rotation: Rotation, event: Event, now: Now) -> Attention | None:
     known, code = rotation.attention, _ATTENTION.get(rotation.state)
     if isinstance(event, CheckinRefused):
         return Attention(code="checkin_refused", since=now.instant)
-    if isinstance(event, PreviousKeyAccepted):
+    if isinstance(event, PreviousKeyAccepted | PreviousKeyHolds):
         return Attention(code="key_unproven", since=now.instant)
+    if isinstance(event, RenewalOverdue):
+        return Attention(code="checkin_overdue", since=now.instant)
     if code is not None:
         return Attention(code=code, since=known.since if known else now.instant)
-    return None if rotation.state in (CustodyState.FRESH, CustodyState.DOUBTFUL) else known
+    is_over = rotation.state is CustodyState.DOUBTFUL and known is not None and known.code not in _LASTING
+    return None if is_over or rotation.state is CustodyState.FRESH else known
 
 
 def _not_before(rotation: Rotation, event: Event, now: Now) -> Instant | None:
     """Return before when no check-in is sent, from the state that is entered."""
     state, is_stopped = rotation.state, rotation.unanswered >= MOST_UNANSWERED
-    if state in _ASKING or state is CustodyState.STOPPED or (state in _ATTENTION and is_stopped):
+    if state in ASKING or state is CustodyState.STOPPED or (state in _ATTENTION and is_stopped):
         return None
     if state is CustodyState.DUE and not isinstance(event, CheckinRefused | CheckinNotSent):
         return rotation.not_before
-    if rotation.asked is None or isinstance(event, CheckinNotSent):
+    if isinstance(event, CheckinNotSent):
+        return later(now.instant, _back_off(rotation.unsent - 1))
+    if rotation.asked is None:
         return now.instant
     return max(now.instant, later(rotation.asked, LEAST_WAIT))
 
@@ -243,18 +219,26 @@ def _not_before(rotation: Rotation, event: Event, now: Now) -> Instant | None:
 def _next_proof(before: CustodyState, rotation: Rotation, event: Event, now: Now) -> Instant | None:
     """Return when the key is proven next, by itself."""
     state, not_before = rotation.state, rotation.not_before
-    if state in _ASKING or state is CustodyState.FRESH or (state is CustodyState.STOPPED and not_before is None):
+    if state in ASKING:
         return None
-    if state is before and not isinstance(event, CustodyAnswer) and rotation.retry is not None:
-        proof = rotation.retry
-    elif isinstance(event, CustodyAnswer):
-        delay = min(PROOF_LONGEST, PROOF_FIRST << min(rotation.tries, 8))
-        proof = later(now.instant, _spread(Duration(delay), now))
+    is_open = isinstance(event, KeyUnanswered | PreviousKeyAccepted)
+    if state is CustodyState.FRESH and not is_open:
+        return None if isinstance(event, CustodyAnswer) else rotation.retry
+    if isinstance(event, CustodyAnswer):
+        is_idle = state is CustodyState.STOPPED and not_before is None and not is_open
+        proof = later(now.instant, _spread(PROOF_LONGEST if is_idle else _back_off(rotation.tries), now))
     else:
         proof = now.instant
-    if state in (CustodyState.DUE, CustodyState.DOUBTFUL) and not_before is not None:
-        return max(proof, not_before)
+    is_open = is_open or isinstance(event, Recovered | PowerReturned)
+    if state in (CustodyState.DUE, CustodyState.DOUBTFUL) and not_before is not None and not is_open:
+        proof = max(proof, not_before)
+    if state is before and rotation.retry is not None and not isinstance(event, CustodyAnswer):
+        return rotation.retry
     return proof
+
+
+def _back_off(tries: int) -> Duration:
+    return Duration(min(PROOF_LONGEST, PROOF_FIRST << min(tries, 8)))
 
 
 def _spread(delay: Duration, now: Now) -> int:
@@ -262,8 +246,14 @@ def _spread(delay: Duration, now: Now) -> int:
 
 
 def _due(rotation: Rotation, event: Event, now: Now, rules: Rules) -> Instant:
-    """Return when the current key is renewed: at once where its age is unknown, and no answer can be waited for."""
+    """Return when the current key is renewed: at once where its age is unknown, and no answer can be waited for.
+
+    After an outage it is renewed as soon as it may be: the power may be gone again before the day is over, for longer
+    than the rest of the key's life.
+    """
     due = _next_renewal(rotation.rotated, now, rules)
+    if rotation.has_been_off:
+        due = min(due, max(now.instant, later(rotation.rotated, LEAST_WAIT)))
     if rotation.power_back is None:
         return due
     is_answered = now.is_trusted or isinstance(event, CustodyAnswer)
@@ -296,7 +286,23 @@ def next_wakeup(custody: Custody) -> Wakeup | None:
         times.append(Wakeup(at=life_end(rotation), event=KeyLifeEnded()))
     if rotation.retry is not None:
         times.append(Wakeup(at=rotation.retry, event=ProofDue()))
+    if (overdue := overdue_wakeup(custody)) is not None:
+        times.append(overdue)
     return min(times, key=lambda wakeup: wakeup.at, default=None)
+
+
+def overdue_wakeup(custody: Custody) -> Wakeup | None:
+    """Return when a person is called for a key that is not renewed, once; None while one is called already."""
+    rotation = custody.rotation
+    if RenewalOverdue not in TABLE[rotation.state] or rotation.attention is not None:
+        return None
+    at = max(later(rotation.rotated, OVERDUE_AFTER), later(rotation.due, OVERDUE_GRACE))
+    return Wakeup(at=at, event=RenewalOverdue())
+
+
+def is_urgent(custody: Custody, now: Now) -> bool:
+    """Whether the key is so old that its renewal goes before any sale, for some seconds."""
+    return now.instant - custody.rotation.rotated >= URGENT_AFTER
 
 
 def wants_turn(custody: Custody, now: Now) -> bool:

@@ -39,6 +39,10 @@ class KeyLifeEnded(Event):
     """The key is older than the gateway allows."""
 
 
+class RenewalOverdue(Event):
+    """The key is far older than it should be: a person should know before it is too old."""
+
+
 class CheckinRequested(Event):
     """A person asks for a renewal now."""
 
@@ -73,7 +77,11 @@ class LastKeyAccepted(CustodyAnswer):
 
 
 class PreviousKeyAccepted(CustodyAnswer):
-    """The gateway refuses the current key, and accepts the previous one."""
+    """The gateway refuses the current key, and accepts the previous one. It may be a fault of the moment."""
+
+
+class PreviousKeyHolds(CustodyAnswer):
+    """The same, for so long or in such a state that the previous key takes the current one's place."""
 
 
 class KeyRefused(CustodyAnswer):

@@ -11,6 +11,13 @@ key. Rules that the table obeys:
   until a person asks.
 - A new key is on disk before it is used, and the previous one beside it. Nothing is renewed again before a signed query
   has proven the new key.
+- A new key that is refused while the one before is accepted may be a fault of the moment: both are kept, requests are
+  signed with the one and then with the other, and it is proven again. Only when the refusal lasts the two change
+  places, and renewal goes on as after one lost answer (``doubtful``): the key that is used is the gateway's current or
+  its last one. Where the refused key is the gateway's current one all the same, no check-in can cost both of ours in
+  one go; where the used key is the last one beside a key that nobody knows, it can, and so the next check-in is sent as
+  ``rechecking``. The exhaustive search shows that no key is lost before that one. After two lost answers the places
+  change as well, and renewal stays stopped.
 - A check-in is asked for in one place: on ``RenewalClear``, which is a proof of the link and of the key in a quiet
   moment. No timer sends one, and no start.
 
@@ -36,13 +43,15 @@ from terminald.core.custody_events import (
     LastCheckinFailed,
     LastKeyAccepted,
     PreviousKeyAccepted,
+    PreviousKeyHolds,
     ProofDue,
     ProveKey,
     RenewalClear,
     RenewalDue,
+    RenewalOverdue,
 )
 from terminald.core.events import Fault, PowerReturned, Recovered
-from terminald.core.ids import Instant
+from terminald.core.ids import Instant, WallTime
 from terminald.core.tables import Attention, Row, Table
 from terminald.core.terminal import Terminal
 
@@ -54,9 +63,9 @@ class CustodyState(Enum):
     FRESH = "fresh"  # the current one, proven, and no renewal is due
     DUE = "due"  # the current one; a renewal waits for a proven link and a quiet moment
     CHECKING_IN = "checking_in"  # the current one, or the last: a check-in is under way
-    DOUBTFUL = "doubtful"  # the current one, or the last: one answer was lost
+    DOUBTFUL = "doubtful"  # the current one, or the last: one answer was lost, or the key before is used again
     RECHECKING = "rechecking"  # the current one, the last, or none: a check-in is under way after a lost answer
-    STOPPED = "stopped"  # the same, and nobody knows: two answers were lost. No renewal until a person asks
+    STOPPED = "stopped"  # the same, and nobody knows: answers were lost. No renewal until a person asks
     EXPIRED = "expired"  # most likely none: 48 hours have passed without a renewal
     LOCKED_OUT = "locked_out"  # none: it refuses them all
 
@@ -86,12 +95,26 @@ class Rotation:
     not_before: Instant | None
     #: When to prove the key; None while a completion is awaited, or where nothing needs a proof.
     retry: Instant | None
-    #: Waits since the last change of state: what the back-off grows with.
+    #: Answers since the last change of state or accepted proof: what the back-off grows with.
     tries: int
     attention: Attention | None
     fault: Fault | None
     #: When the power came back, as long as nobody knows how long it was off: what was before is longer ago than told.
     power_back: Instant | None = None
+    #: The trusted time of day at which the last check-in was sent.
+    asked_at: WallTime | None = None
+    #: The same of the check-in before it, while one is under way: it may turn out that it was not sent.
+    asked_before: Instant | None = None
+    asked_before_at: WallTime | None = None
+    #: Check-ins in a row that could not be sent: what their back-off grows with.
+    unsent: int = 0
+    #: When the previous key was asked for.
+    previous_rotated: Instant | None = None
+    #: Since when, and how often in a row, the current key was refused while the previous one was accepted.
+    refused_since: Instant | None = None
+    refusals: int = 0
+    #: Whether the power was off since the key was asked for. It may go again for long.
+    has_been_off: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,9 +148,11 @@ _S = CustodyState
 TABLE: Table[CustodyState, Custody] = {
     _S.UNPROVEN: {
         KeyAccepted: Row(_S.FRESH),
-        PreviousKeyAccepted: Row(_S.STOPPED),
+        PreviousKeyAccepted: Row(_S.UNPROVEN),
+        PreviousKeyHolds: Row(_S.DOUBTFUL),
         KeyRefused: Row(_S.LOCKED_OUT),
         KeyUnanswered: Row(_S.UNPROVEN),
+        RenewalOverdue: Row(_S.UNPROVEN),
         KeyLifeEnded: Row(_S.EXPIRED),
         ProofDue: Row(_S.UNPROVEN, (_prove,)),
         CheckinRequested: Row(_S.UNPROVEN, (_prove,)),
@@ -138,7 +163,8 @@ TABLE: Table[CustodyState, Custody] = {
     _S.FRESH: {
         RenewalDue: Row(_S.DUE, (_prove,)),
         KeyAccepted: Row(_S.FRESH),
-        PreviousKeyAccepted: Row(_S.STOPPED),
+        PreviousKeyAccepted: Row(_S.FRESH),
+        PreviousKeyHolds: Row(_S.DOUBTFUL),
         KeyRefused: Row(_S.LOCKED_OUT),
         KeyUnanswered: Row(_S.FRESH),
         KeyLifeEnded: Row(_S.EXPIRED),
@@ -151,9 +177,11 @@ TABLE: Table[CustodyState, Custody] = {
     _S.DUE: {
         RenewalClear: Row(_S.CHECKING_IN, (_check_in,)),
         KeyAccepted: Row(_S.DUE),
-        PreviousKeyAccepted: Row(_S.STOPPED),
+        PreviousKeyAccepted: Row(_S.DUE),
+        PreviousKeyHolds: Row(_S.DOUBTFUL),
         KeyRefused: Row(_S.LOCKED_OUT),
         KeyUnanswered: Row(_S.DUE),
+        RenewalOverdue: Row(_S.DUE),
         KeyLifeEnded: Row(_S.EXPIRED),
         ProofDue: Row(_S.DUE, (_prove,)),
         CheckinRequested: Row(_S.DUE, (_prove,)),
@@ -174,9 +202,11 @@ TABLE: Table[CustodyState, Custody] = {
     _S.DOUBTFUL: {
         RenewalClear: Row(_S.RECHECKING, (_check_in,)),
         KeyAccepted: Row(_S.DOUBTFUL),
-        PreviousKeyAccepted: Row(_S.STOPPED),
+        PreviousKeyAccepted: Row(_S.DOUBTFUL),
+        PreviousKeyHolds: Row(_S.DOUBTFUL),
         KeyRefused: Row(_S.LOCKED_OUT),
         KeyUnanswered: Row(_S.DOUBTFUL),
+        RenewalOverdue: Row(_S.DOUBTFUL),
         KeyLifeEnded: Row(_S.EXPIRED),
         ProofDue: Row(_S.DOUBTFUL, (_prove,)),
         CheckinRequested: Row(_S.DOUBTFUL, (_prove,)),
@@ -199,6 +229,7 @@ TABLE: Table[CustodyState, Custody] = {
         RenewalClear: Row(_S.RECHECKING, (_check_in,)),
         KeyAccepted: Row(_S.STOPPED),
         PreviousKeyAccepted: Row(_S.STOPPED),
+        PreviousKeyHolds: Row(_S.STOPPED),
         KeyRefused: Row(_S.LOCKED_OUT),
         KeyUnanswered: Row(_S.STOPPED),
         KeyLifeEnded: Row(_S.EXPIRED),
@@ -208,12 +239,13 @@ TABLE: Table[CustodyState, Custody] = {
         Recovered: Row(_S.STOPPED),
         PowerReturned: Row(_S.STOPPED),
     },
-    # What the arithmetic says is overruled by a proof.
+    # What the arithmetic says is overruled by a proof; where two answers were lost renewal stays stopped.
     _S.EXPIRED: {
         RenewalClear: Row(_S.RECHECKING, (_check_in,)),
         KeyAccepted: Row(_S.DOUBTFUL),
         LastKeyAccepted: Row(_S.STOPPED),
         PreviousKeyAccepted: Row(_S.STOPPED),
+        PreviousKeyHolds: Row(_S.DOUBTFUL),
         KeyRefused: Row(_S.LOCKED_OUT),
         KeyUnanswered: Row(_S.EXPIRED),
         ProofDue: Row(_S.EXPIRED, (_prove,)),
@@ -226,6 +258,7 @@ TABLE: Table[CustodyState, Custody] = {
         KeyAccepted: Row(_S.DOUBTFUL),
         LastKeyAccepted: Row(_S.STOPPED),
         PreviousKeyAccepted: Row(_S.STOPPED),
+        PreviousKeyHolds: Row(_S.DOUBTFUL),
         KeyRefused: Row(_S.LOCKED_OUT),
         KeyUnanswered: Row(_S.LOCKED_OUT),
         ProofDue: Row(_S.LOCKED_OUT, (_prove,)),

@@ -48,13 +48,17 @@ ATTENTION_ADVICE: Mapping[str, str] = {
         "go on with the present key, and terminald asks again after some hours."
     ),
     "checkin_stopped": (
-        "Two renewals of the terminal's key in a row had no answer: a third could lock the terminal out. Sales go on "
+        "The last renewals of the terminal's key had no answer: one more could lock the terminal out. Sales go on "
         "while the key works. Check the network; when the link is good, run: terminald checkin. Have an activation "
         "code ready."
     ),
+    "checkin_overdue": (
+        "The terminal's key could not be renewed for 36 hours; at 48 hours sales stop. Check the network and the log. "
+        "terminald goes on trying; a key that is renewed by hand is as good: terminald checkin."
+    ),
     "key_unproven": (
-        "The gateway does not accept the key that it gave last; the one before works. Ask the gateway's operator; when "
-        "they say so, run: terminald checkin."
+        "For half an hour the gateway has not accepted the key that it gave last; the one before works, is used, and "
+        "is renewed. Ask the gateway's operator when it comes again."
     ),
     "answer_mismatch": (
         "The gateway spoke of another terminal, order or amount. Hand nothing over on the strength of it; compare the "

@@ -124,6 +124,17 @@ def test_every_start_within_a_boot_has_the_same_offset(file: Path) -> None:
         assert (again.offset, again.is_new) == (boot.offset, False)
 
 
+def test_a_start_that_died_before_it_wrote_anything_is_none(journal: SqliteJournal) -> None:
+    """Otherwise nobody would ever be told that the power was off."""
+    boot = journal.open_boot("a", 5_000)
+    again = journal.open_boot("a", 6_000)
+    assert (again.offset, again.is_new) == (boot.offset, True)
+    log(journal, 6_500 + boot.offset)
+    assert not journal.open_boot("a", 7_000).is_new
+    assert journal.open_boot("b", 0).is_new
+    assert journal.open_boot("b", 1_000).is_new
+
+
 def test_a_new_boot_goes_on_after_the_last_moment(journal: SqliteJournal) -> None:
     log(journal, 50_000 + journal.open_boot("a", 0).offset)
     last = 50_000 + journal.open_boot("a", 60_000).offset
@@ -151,13 +162,16 @@ def test_a_boot_without_events_counts_too(journal: SqliteJournal) -> None:
 def test_instants_never_run_backwards(starts: list[tuple[str, int, list[int]]]) -> None:
     """I10: across restarts, reboots, and a kernel that counts from somewhere else."""
     with TemporaryDirectory() as directory:
-        last, before = 0, ""
+        last, before, offset, has_event = 0, "", 0, True
         for boot_id, boottime, waits in starts:
             with closing(SqliteJournal(Path(directory) / "journal.db")) as journal:
                 boot = journal.open_boot(boot_id, boottime)
-                assert boot.is_new == (boot_id != before)
-                assert boottime + boot.offset >= last + boot.is_new
-                last, before = boottime + boot.offset if boot.is_new else last, boot_id
+                is_other = boot_id != before
+                assert boot.is_new == (is_other or not has_event)
+                assert boottime + boot.offset >= last + is_other
+                is_anew = is_other or boot.offset != offset
+                last, before, offset = max(last, boottime + boot.offset if is_anew else 0), boot_id, boot.offset
+                has_event = (has_event and not is_anew) or bool(waits)
                 instant = boottime + boot.offset
                 for wait in waits:
                     instant += wait

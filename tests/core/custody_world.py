@@ -1,7 +1,13 @@
 """A terminal and its gateway as one small state, and everything that can happen next to the two of them.
 
-Times are left out: a timer may fire whenever its row exists, and a check-in may be sent after every proof that allows
-one at all. So whatever the real times allow is among what is explored here.
+Times are left out: a timer may fire whenever its row exists, a refusal may last from the first proof on, and a check-in
+may be sent after every proof that allows one at all. So whatever the real times allow is among what is explored here.
+
+One thing is excluded by times: a check-in that is held up in the network for so long that it arrives after its
+successor was sent. SETTLE and LEAST_WAIT see to that, and ``test_custody`` holds them against the longest request.
+
+The gateway may refuse any signature for no reason (a replica that lags behind), and the two queries of a proof are two
+requests: anything may happen between them.
 """
 
 from collections.abc import Iterator
@@ -22,9 +28,12 @@ from terminald.core.custody_events import (
     KeyRenewed,
     KeyUnanswered,
     PreviousKeyAccepted,
+    PreviousKeyHolds,
     ProofDue,
     RenewalDue,
+    RenewalOverdue,
 )
+from terminald.core.custody_learning import LOST
 from terminald.core.custody_table import TABLE, Custody, CustodyState
 from terminald.core.events import Event, PowerReturned, Recovered
 from terminald.core.ids import Instant, Secret, WallTime
@@ -32,7 +41,9 @@ from terminald.core.terminal import Terminal
 from tests.core.machine_builders import NOON, RULES
 
 #: What comes from inside or from a person, at any time and any number of times.
-SPONTANEOUS: tuple[Event, ...] = (RenewalDue(), ProofDue(), KeyLifeEnded(), CheckinRequested(), ClockTrusted())
+SPONTANEOUS: tuple[Event, ...] = (
+    RenewalDue(), ProofDue(), KeyLifeEnded(), RenewalOverdue(), CheckinRequested(), ClockTrusted(),
+)  # fmt: skip
 RESTARTS: tuple[Event, ...] = (Recovered(), PowerReturned())
 
 
@@ -40,7 +51,7 @@ RESTARTS: tuple[Event, ...] = (Recovered(), PowerReturned())
 class Request:
     """One request on its way. Orphans are those whose sender gave up or died: they may still arrive."""
 
-    kind: str  # "prove" | "check in"
+    kind: str  # "prove" | "prove the previous" | "check in"
     token: int
     current: str
     previous: str | None
@@ -58,7 +69,7 @@ class Pair:
     requests: tuple[Request, ...]
     #: The current one first; at most two.
     gateway: tuple[str, ...]
-    #: Whether the gateway has let keys die by age.
+    #: Whether the last accepted key that the terminal held died of age.
     has_aged: bool = False
 
 
@@ -104,7 +115,8 @@ def _happenings(pair: Pair, *, ages: bool) -> Iterator[tuple[str, Pair]]:
     for request in pair.requests:
         yield from _travel(pair, request)
     if ages and pair.gateway:
-        yield "the last key dies of age", replace(pair, gateway=pair.gateway[:-1], has_aged=True)
+        after = replace(pair, gateway=pair.gateway[:-1])
+        yield "the last key dies of age", replace(after, has_aged=pair.has_aged or not is_served(after))
 
 
 def _travel(pair: Pair, request: Request) -> Iterator[tuple[str, Pair]]:
@@ -114,16 +126,22 @@ def _travel(pair: Pair, request: Request) -> Iterator[tuple[str, Pair]]:
         yield f"{name}: an orphan is lost", others
         yield f"{name}: an orphan arrives", replace(others, gateway=_arrive(pair, request)[0])
         return
-    unanswered = KeyUnanswered() if request.kind == "prove" else CheckinUnanswered()
+    unanswered = CheckinUnanswered() if request.kind == "check in" else KeyUnanswered()
     if request.answer is not None:
         yield from _told(others, request.answer, request.token)
         yield from _told(others, unanswered, request.token)
         return
     gateway, answer = _arrive(pair, request)
-    yield (
-        f"{name}: arrives",
-        replace(others, gateway=gateway, requests=(*others.requests, replace(request, answer=answer))),
-    )
+    after = replace(others, gateway=gateway)
+    if answer is not None:
+        yield f"{name}: arrives", _with(after, replace(request, answer=answer))
+    if request.kind == "prove":
+        # For a reason or for none; then the same is asked with the previous key.
+        second = replace(request, kind="prove the previous")
+        refused = second if request.previous is not None else replace(request, answer=KeyRefused())
+        yield f"{name}: is refused", _with(others, refused)
+    elif request.kind == "prove the previous":
+        yield f"{name}: is refused", _with(others, replace(request, answer=KeyRefused()))
     yield from _told(others, unanswered, request.token)
     if request.kind == "check in":
         late = replace(others, requests=(*others.requests, replace(request, is_orphan=True)))
@@ -132,12 +150,16 @@ def _travel(pair: Pair, request: Request) -> Iterator[tuple[str, Pair]]:
         yield from _told(others, CheckinRefused(), request.token)
 
 
-def _arrive(pair: Pair, request: Request) -> tuple[tuple[str, ...], CustodyAnswer]:
-    """The gateway's side: it keeps exactly the current and the last key."""
+def _with(pair: Pair, request: Request) -> Pair:
+    return replace(pair, requests=(*pair.requests, request))
+
+
+def _arrive(pair: Pair, request: Request) -> tuple[tuple[str, ...], CustodyAnswer | None]:
+    """The gateway's side: it keeps exactly the current and the last key. None where a proof is refused."""
     if request.kind == "prove":
-        if request.current in pair.gateway:
-            return pair.gateway, KeyAccepted(is_quiet=True)
-        return pair.gateway, PreviousKeyAccepted() if request.previous in pair.gateway else KeyRefused()
+        return pair.gateway, KeyAccepted(is_quiet=True) if request.current in pair.gateway else None
+    if request.kind == "prove the previous":
+        return pair.gateway, PreviousKeyAccepted() if request.previous in pair.gateway else None
     if request.current not in pair.gateway:
         return pair.gateway, CheckinRefused()
     fresh = "new"
@@ -154,6 +176,8 @@ def _told(pair: Pair, event: Event, token: int | None) -> Iterator[tuple[str, Pa
     variants = [event]
     if isinstance(event, KeyAccepted):
         variants.append(KeyAccepted(is_quiet=False))
+    if isinstance(event, PreviousKeyAccepted) and pair.custody.state not in LOST:
+        variants.append(PreviousKeyHolds())
     for told in variants:
         name = type(told).__name__
         custody, commands = keys.step(_open(pair.custody), told, now=NOON, rules=RULES)
@@ -219,17 +243,26 @@ def _canonical(pair: Pair) -> Pair:
                 rotated=NOON.instant,
                 is_rotated_at_trusted=False,
                 asked=None,
+                asked_at=None,
                 proven=None,
                 due=NOON.instant,
                 not_before=None if rotation.not_before is None else Instant(0),
                 retry=None,
                 tries=0,
                 power_back=None,
+                asked_before=None,
+                asked_before_at=None,
+                unsent=0,
+                previous_rotated=None,
+                refused_since=None,
+                refusals=0,
+                has_been_off=False,
                 attention=None if rotation.attention is None else replace(rotation.attention, since=Instant(0)),
             ),
         ),
         requests=tuple(sorted({_renamed(one, names) for one in requests}, key=repr)),
         gateway=tuple(names[key] for key in pair.gateway),
+        has_aged=pair.has_aged and not is_served(pair),
     )
 
 
@@ -246,5 +279,10 @@ def _renamed(request: Request, names: dict[str, str]) -> Request:
     return replace(request, token=0, current=names[request.current], previous=previous, answer=answer)
 
 
-#: States in which the terminal says that its key may be lost, or is just finding out.
-SAYS_SO = frozenset({CustodyState.STOPPED, CustodyState.EXPIRED, CustodyState.LOCKED_OUT, CustodyState.RECHECKING})
+#: States in which the terminal says that its key may be lost.
+SAYS_SO = frozenset({CustodyState.STOPPED, CustodyState.EXPIRED, CustodyState.LOCKED_OUT})
+
+
+def is_finding_out(pair: Pair) -> bool:
+    """Whether a check-in after a lost answer is under way, and nothing else is sent until its outcome is on disk."""
+    return pair.custody.state is CustodyState.RECHECKING and all(one.kind == "check in" for one in pair.requests)

@@ -7,9 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from terminald.adapters.gateway_line import GatewaySettings
 from terminald.core import custody as keys
 from terminald.core.commands import Command
-from terminald.core.custody import KEY_LIFE, LEAST_WAIT, PROOF_HOLDS, RENEW_AFTER, SETTLE, begin, next_wakeup, step
+from terminald.core.custody import (
+    KEY_LIFE,
+    LEAST_WAIT,
+    OVERDUE_AFTER,
+    OVERDUE_GRACE,
+    PROOF_HOLDS,
+    PROOF_LONGEST,
+    REFUSALS,
+    RENEW_AFTER,
+    SETTLE,
+    begin,
+    next_wakeup,
+    step,
+)
 from terminald.core.custody_events import (
     CheckIn,
     CheckinNotSent,
@@ -26,15 +40,18 @@ from terminald.core.custody_events import (
     LastCheckinFailed,
     LastKeyAccepted,
     PreviousKeyAccepted,
+    PreviousKeyHolds,
     ProofDue,
     ProveKey,
     RenewalClear,
     RenewalDue,
+    RenewalOverdue,
 )
 from terminald.core.custody_table import TABLE, Custody, CustodyState
-from terminald.core.events import Event, PowerReturned, Recovered
+from terminald.core.events import Event, Fault, PowerReturned, Recovered
 from terminald.core.ids import Duration, Secret, WallTime
 from terminald.core.schedule import DAY, HOUR, MINUTE, Now, later
+from terminald.core.tables import Wakeup
 from terminald.core.terminal import Terminal
 from terminald.errors import IllegalTransition
 from tests.core.machine_builders import NOON, RULES, after
@@ -43,7 +60,8 @@ S = CustodyState
 QUIET = KeyAccepted(is_quiet=True)
 EVENTS: tuple[Event, ...] = (
     RenewalDue(), ProofDue(), KeyLifeEnded(), CheckinRequested(), ClockTrusted(), KeyAccepted(), QUIET, RenewalClear(),
-    LastKeyAccepted(), PreviousKeyAccepted(), KeyRefused(), KeyUnanswered(), KeyRenewed(key=Secret("new")),
+    LastKeyAccepted(), PreviousKeyAccepted(), PreviousKeyHolds(), RenewalOverdue(),
+    KeyRefused(), KeyUnanswered(), KeyRenewed(key=Secret("new")),
     CheckinRefused(), CheckinNotSent(), LastCheckinFailed(), CheckinUnanswered(), Recovered(), PowerReturned(),
 )  # fmt: skip
 #: Local noon is at 04:00 UTC of the rules' offset; the configured time is three in the afternoon.
@@ -161,7 +179,10 @@ def test_nothing_is_asked_while_a_check_in_is_under_way() -> None:
 def test_every_state_and_event(state: CustodyState, event: Event) -> None:
     keeper = REACHED[state]()
     before = keeper.custody
-    annotated = {KeyAccepted, RenewalClear, LastKeyAccepted, CheckinNotSent, CheckinRefused, LastCheckinFailed}
+    annotated = {
+        KeyAccepted, RenewalClear, LastKeyAccepted, PreviousKeyAccepted,
+        CheckinNotSent, CheckinRefused, LastCheckinFailed,
+    }  # fmt: skip
     if type(event) not in TABLE[state]:
         with pytest.raises(IllegalTransition):
             keeper.tell(event)
@@ -274,6 +295,37 @@ def test_what_was_not_sent_is_no_lost_answer() -> None:
     assert keeper.tell(QUIET).state is S.CHECKING_IN
 
 
+def test_what_can_not_be_sent_is_tried_less_and_less_often() -> None:
+    keeper, waits = checking_in(), []
+    sent = keeper.now.instant
+    for _ in range(8):
+        keeper.tell(CheckinNotSent())
+        assert keeper.custody.rotation.asked is None
+        # A link that comes and goes shortens no wait.
+        assert keeper.tell(ProofDue(), QUIET).state is S.DUE
+        before = keeper.now.instant
+        assert isinstance(keeper.wake(), ProofDue)
+        waits.append((keeper.now.instant - before) / MINUTE)
+        assert keeper.tell(QUIET).state is S.CHECKING_IN
+    assert waits[0] <= 2
+    assert waits[-1] >= PROOF_LONGEST / MINUTE
+    assert keeper.custody.rotation.asked == keeper.now.instant > sent
+
+
+def test_what_was_not_sent_does_not_count_against_the_one_before() -> None:
+    keeper = doubtful()
+    lost = keeper.now.instant
+    keeper.wake()
+    keeper.tell(QUIET, CheckinNotSent())
+    assert keeper.custody.rotation.asked == lost
+    for refused in (CheckinRefused(), CheckinUnanswered()):
+        assert keeper.custody.rotation.unsent == 1
+        again = Keeper()
+        again.custody, again.now = keeper.custody, keeper.now
+        again.wait(HOUR).tell(ProofDue(), QUIET, refused)
+        assert again.custody.rotation.unsent == 0
+
+
 def test_a_refusal_calls_a_person_and_is_tried_much_later() -> None:
     keeper = checking_in().tell(CheckinRefused())
     assert (keeper.state, keeper.attention) == (S.DUE, "checkin_refused")
@@ -304,15 +356,91 @@ def test_after_two_lost_answers_a_key_that_is_accepted_again_changes_nothing() -
     assert keeper.tell(ProofDue(), QUIET).state is S.STOPPED
 
 
-def test_a_new_key_that_is_not_accepted_gives_way_to_the_one_before() -> None:
+def refused_lastingly(keeper: Keeper) -> Keeper:
+    """The current key is refused, and the previous one accepted, at every proof until something changes."""
+    held = keeper.held
+    while keeper.held == held:
+        keeper.tell(PreviousKeyAccepted())
+        if keeper.held == held:
+            assert isinstance(keeper.wake(), ProofDue)
+    return keeper
+
+
+@pytest.mark.parametrize("state", [S.UNPROVEN, S.FRESH, S.DUE, S.DOUBTFUL, S.STOPPED])
+def test_one_refusal_of_the_current_key_changes_nothing_but_that_it_is_proven_again(state: CustodyState) -> None:
+    """I6: a gateway whose machines do not agree for a moment ends no renewal."""
+    keeper = REACHED[state]().tell(ProofDue(), PreviousKeyAccepted())
+    assert (keeper.state, keeper.held[0]) == (state, "k1")
+    before = keeper.now.instant
+    assert isinstance(keeper.wake(), ProofDue)
+    assert keeper.now.instant - before <= 3 * MINUTE
+    keeper.tell(KeyAccepted())
+    assert keeper.custody.rotation.refused_since is None
+
+
+def test_a_new_key_that_is_refused_at_its_first_proof_alone_is_kept() -> None:
     keeper = checking_in().tell(KeyRenewed(key=Secret("k2")), PreviousKeyAccepted())
-    assert (keeper.state, keeper.held, keeper.attention) == (S.STOPPED, ("k1", "k2"), "key_unproven")
-    assert keeper.custody.rotation.version == 1
+    assert (keeper.state, keeper.held, keeper.attention) == (S.UNPROVEN, ("k2", "k1"), "")
+    keeper.wake()
+    assert keeper.tell(KeyAccepted()).state is S.FRESH
+
+
+def test_a_new_key_that_is_lastingly_refused_gives_way_to_the_one_before_and_its_age() -> None:
+    keeper = checking_in().wait(1000).tell(KeyRenewed(key=Secret("k2")))
+    began, born, wall = keeper.now.instant, keeper.now.instant - RENEW_AFTER - 1000, keeper.custody.terminal.rotated_at
+    refused_lastingly(keeper)
+    assert (keeper.state, keeper.held, keeper.attention) == (S.DOUBTFUL, ("k1", "k2"), "key_unproven")
+    rotation = keeper.custody.rotation
+    assert (rotation.version, rotation.unanswered, rotation.rotated) == (1, 1, born)
+    assert wall - keeper.custody.terminal.rotated_at == RENEW_AFTER
+    assert PROOF_LONGEST <= keeper.now.instant - began <= 2 * PROOF_LONGEST
+    assert isinstance(keeper.wake(), ProofDue)
+    assert keeper.now.instant - began == LEAST_WAIT - 1000
+    assert keeper.tell(QUIET).state is S.RECHECKING
+    assert keeper.tell(CheckinNotSent()).attention == "key_unproven"
+    keeper.wake()
+    keeper.tell(QUIET, KeyRenewed(key=Secret("k3")), KeyAccepted())
+    assert (keeper.state, keeper.held, keeper.attention) == (S.FRESH, ("k3", "k1"), "")
+
+
+def test_refusals_with_an_accepted_proof_in_between_do_not_last() -> None:
+    keeper = checking_in().tell(KeyRenewed(key=Secret("k2")))
+    for _ in range(3 * REFUSALS):
+        keeper.tell(ProofDue(), PreviousKeyAccepted(), ProofDue(), KeyAccepted()).wait(PROOF_LONGEST)
+    assert keeper.held == ("k2", "k1")
+    for _ in range(REFUSALS + 1):
+        keeper.tell(ProofDue(), PreviousKeyAccepted()).wait(1000)
+    assert keeper.held == ("k2", "k1")
+
+
+def test_the_two_keys_can_change_places_again() -> None:
+    keeper = refused_lastingly(refused_lastingly(checking_in().tell(KeyRenewed(key=Secret("k2")))).tell(ProofDue()))
+    assert keeper.held == ("k2", "k1")
+    assert keeper.custody.rotation.rotated - NOON.instant == RENEW_AFTER
+
+
+def test_after_two_lost_answers_the_keys_change_places_and_renewal_stays_stopped() -> None:
+    keeper = doubtful()
+    keeper.custody = replace(keeper.custody, terminal=replace(keeper.custody.terminal, previous_key=Secret("k0")))
+    keeper.wake()
+    keeper.tell(QUIET, CheckinUnanswered(), ProofDue())
+    assert (refused_lastingly(keeper).held, keeper.state) == (("k0", "k1"), S.STOPPED)
+    # Nobody noted the age of a key that an older release left behind.
+    assert keeper.custody.rotation.rotated == NOON.instant - DAY
+
+
+@pytest.mark.parametrize("lost", [KeyRefused(), KeyLifeEnded()])
+@pytest.mark.parametrize(("unanswered", "becomes"), [(0, S.DOUBTFUL), (1, S.DOUBTFUL), (2, S.STOPPED)])
+def test_a_previous_key_that_is_accepted_ends_a_lock_out(lost: Event, unanswered: int, becomes: CustodyState) -> None:
+    keeper = checking_in().tell(KeyRenewed(key=Secret("k2")), KeyAccepted(), lost)
+    keeper.custody = replace(keeper.custody, rotation=replace(keeper.custody.rotation, unanswered=unanswered))
+    keeper.tell(ProofDue(), PreviousKeyAccepted())
+    assert (keeper.state, keeper.held, keeper.attention) == (becomes, ("k1", "k2"), "key_unproven")
 
 
 def test_no_two_keys_have_the_same_number() -> None:
     """The log names a key by it."""
-    keeper = checking_in().tell(KeyRenewed(key=Secret("k2")), PreviousKeyAccepted())
+    keeper = refused_lastingly(checking_in().tell(KeyRenewed(key=Secret("k2"))))
     keeper.wait(SETTLE).tell(CheckinRequested(), QUIET, KeyRenewed(key=Secret("k3")))
     rotation = keeper.custody.rotation
     assert (keeper.held, rotation.version, rotation.previous_version) == (("k3", "k1"), 3, 1)
@@ -329,6 +457,97 @@ def test_a_key_expires_two_days_after_it_was_asked_for_and_a_proof_overrules_tha
     assert isinstance(keeper.wake(), ProofDue)
     assert keeper.tell(KeyAccepted()).state is S.DOUBTFUL
     assert keys.life_end(keeper.custody.rotation) == later(keeper.now.instant, PROOF_HOLDS)
+
+
+@pytest.mark.parametrize("state", [one for one in S if one not in (S.CHECKING_IN, S.RECHECKING)])
+def test_a_question_that_was_not_answered_is_asked_again_within_minutes(state: CustodyState) -> None:
+    """I5: the link tells changes alone, and a dead key is one."""
+    keeper = REACHED[state]()
+    if state is not S.UNPROVEN:
+        keeper.tell(ProofDue(), KeyAccepted()) if state in (S.FRESH, S.STOPPED) else keeper.tell(ProofDue())
+    asked = keeper.tell(ProofDue(), KeyUnanswered()).now.instant
+    assert keeper.state is state
+    assert isinstance(keeper.tell(ClockTrusted()).wake(), ProofDue)
+    assert keeper.now.instant - asked <= 4 * MINUTE
+
+
+def test_a_stopped_renewal_goes_on_looking_at_the_key() -> None:
+    keeper = rechecking().tell(CheckinUnanswered())
+    for _ in range(4):
+        keeper.wake()
+        asked = keeper.tell(KeyAccepted()).now.instant
+        assert next_wakeup(keeper.custody) == Wakeup(at=later(asked, PROOF_LONGEST), event=ProofDue())
+    keeper.wake()
+    assert keeper.tell(KeyRefused()).state is S.LOCKED_OUT
+
+
+def test_a_start_within_a_check_in_has_the_key_proven_at_once() -> None:
+    for event in (Recovered(), PowerReturned()):
+        for state, becomes in ((S.CHECKING_IN, S.DOUBTFUL), (S.RECHECKING, S.STOPPED)):
+            keeper = REACHED[state]().wait(1).tell(event)
+            assert (keeper.state, isinstance(keeper.wake(), ProofDue)) == (becomes, True)
+            assert keeper.tell(QUIET).state is becomes
+
+
+def test_a_key_that_expired_after_two_lost_answers_is_not_renewed_by_a_proof() -> None:
+    keeper = rechecking().tell(CheckinUnanswered())
+    since = keeper.custody.rotation.attention
+    assert keeper.wait(DAY).tell(KeyLifeEnded()).attention == "key_expired"
+    assert since is not None
+    assert keeper.custody.rotation.attention is not None
+    assert keeper.custody.rotation.attention.since == since.since
+    keeper.tell(ProofDue(), QUIET)
+    assert (keeper.state, keeper.asked) == (S.STOPPED, [])
+
+
+def test_one_lost_answer_after_the_key_expired_stops_renewal_as_one_more_could_lock_out() -> None:
+    keeper = fresh().tell(KeyLifeEnded(), ProofDue(), QUIET, CheckinUnanswered())
+    assert (keeper.state, keeper.attention, keeper.custody.rotation.unanswered) == (S.STOPPED, "checkin_stopped", 1)
+
+
+def overdue(keeper: Keeper, answer: Event) -> Keeper:
+    """Every proof ends like that, until a person is called."""
+    while not keeper.attention:
+        if any(isinstance(one, ProveKey) for one in keeper.asked):
+            keeper.tell(answer)
+        keeper.wake()
+    return keeper
+
+
+@pytest.mark.parametrize("answer", [KeyUnanswered(), KeyAccepted()])
+def test_a_person_is_called_for_a_key_that_is_not_renewed_long_before_it_expires(answer: Event) -> None:
+    keeper = fresh()
+    rotated = keeper.custody.rotation.rotated
+    keeper.wake()
+    overdue(keeper, answer)
+    assert (keeper.state, keeper.attention) == (S.DUE, "checkin_overdue")
+    assert keeper.now.instant - rotated == OVERDUE_AFTER
+    assert keys.overdue_wakeup(keeper.custody) is None
+    keeper.tell(ProofDue(), QUIET, CheckinUnanswered())
+    assert (keeper.state, keeper.attention) == (S.DOUBTFUL, "checkin_overdue")
+    keeper.wait(LEAST_WAIT).tell(ProofDue(), QUIET, KeyRenewed(key=Secret("k2")), KeyAccepted())
+    assert keeper.attention == ""
+
+
+def test_nobody_is_called_at_once_for_a_key_that_became_old_without_power() -> None:
+    keeper = fresh().tell(RenewalDue(), KeyUnanswered()).wait(OVERDUE_AFTER).tell(PowerReturned())
+    assert isinstance(keeper.wake(), ProofDue)
+    back = keeper.now.instant
+    overdue(keeper, KeyUnanswered())
+    assert keeper.now.instant - back == OVERDUE_GRACE
+
+
+def test_a_key_that_the_gateway_quotes_is_not_kept() -> None:
+    """I7."""
+    fault = Fault(code="k1", message="signed with k0? no, k1!")
+    keeper = Keeper(previous="k0").tell(KeyRefused(fault=fault))
+    assert keeper.custody.rotation.fault == Fault(code="[key]", message="signed with [key]? no, [key]!")
+
+
+def test_no_request_lasts_as_long_as_a_check_in_needs_to_settle() -> None:
+    """I6: one that was given up has arrived by then, or never will; the search relies on that."""
+    longest = GatewaySettings(url="https://x", connect_timeout_s=60.0, read_timeout_s=120.0).deadline_s
+    assert 2 * longest * 1000 <= SETTLE <= LEAST_WAIT
 
 
 # --- when ------------------------------------------------------------------------------------------------------------

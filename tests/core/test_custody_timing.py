@@ -24,12 +24,26 @@ from terminald.core.custody_events import (
 from terminald.core.custody_table import CustodyState
 from terminald.core.events import Event, PowerReturned, Recovered
 from terminald.core.ids import Duration, Secret, WallTime
-from terminald.core.schedule import DAY, HOUR, MINUTE, TIME_MARGIN
+from terminald.core.schedule import DAY, HOUR, MINUTE, TIME_MARGIN, Rules
 from tests.core.machine_builders import NOON, RULES
 from tests.core.test_custody import QUIET, Keeper, checking_in, doubtful, fresh
 
 S = CustodyState
 TIMED = replace(RULES, checkin_at=Duration(15 * HOUR))
+
+
+class Timed(Keeper):
+    """The same with other rules: a configured time of day."""
+
+    def __init__(self, rules: Rules = TIMED) -> None:
+        super().__init__()
+        self.rules = rules
+
+    def tell(self, *events: Event) -> "Timed":
+        for event in events:
+            self.custody, asked = step(self.custody, event, now=self.now, rules=self.rules)
+            self.asked = list(asked)
+        return self
 
 
 def renewed(*, is_trusted: bool = True) -> Keeper:
@@ -63,7 +77,7 @@ def test_an_outage_counts_in_full_and_once(*, is_told_at_once: bool) -> None:
     keeper = lose_power(renewed().wait(HOUR), 10, is_trusted=is_told_at_once)
     trust(trust(keeper).wait(HOUR).tell(Recovered()))
     assert keeper.now.instant - keeper.custody.rotation.rotated == 12 * HOUR + 1
-    assert due_in(keeper) == 12 * HOUR - 1
+    assert due_in(keeper) == 0
 
 
 def test_a_key_that_became_a_day_old_without_power_is_due_at_once() -> None:
@@ -76,10 +90,10 @@ def test_a_key_that_became_a_day_old_without_power_is_due_at_once() -> None:
 
 def test_a_key_of_unknown_age_is_due_at_once_when_the_time_of_day_is_known() -> None:
     """It was renewed by a clock that nobody trusted: how long the power was off can never be told."""
-    keeper = lose_power(renewed(is_trusted=False).wait(7 * HOUR), 1, is_trusted=False)
+    keeper = lose_power(renewed(is_trusted=False).wait(5 * HOUR), 1, is_trusted=False)
     assert due_in(keeper) == BOOT_GRACE
     assert due_in(trust(keeper)) == 0
-    keeper.wake()
+    keeper.wait(HOUR).wake()
     keeper.tell(QUIET, KeyRenewed(key=Secret("k3")), KeyAccepted())
     assert (keeper.state, keeper.custody.rotation.power_back) == (S.FRESH, None)
     assert due_in(keeper) == DAY
@@ -89,8 +103,9 @@ def test_a_clock_that_is_found_to_have_been_right_tells_the_age_all_the_same() -
     """As after an activation: its clock is not known to be right, and then agrees with the gateway's."""
     keeper = Keeper().wait(MINUTE).tell(PowerReturned(), KeyAccepted())
     assert keeper.custody.rotation.power_back is None
-    assert due_in(trust(keeper)) == DAY - MINUTE
-    assert due_in(trust(lose_power(keeper, 10, is_trusted=False))) == 14 * HOUR - MINUTE - 1
+    assert due_in(trust(keeper)) == LEAST_WAIT - MINUTE
+    trust(lose_power(keeper, 10, is_trusted=False))
+    assert keeper.now.instant - keeper.custody.rotation.rotated == 10 * HOUR + MINUTE + 1
 
 
 def test_two_trusted_times_that_contradict_each_other_tell_no_age() -> None:
@@ -105,7 +120,32 @@ def test_clocks_that_differ_by_seconds_do_not_contradict_each_other() -> None:
     keeper.now = replace(keeper.now, wall=WallTime(keeper.now.wall - TIME_MARGIN))
     keeper.wait(1).tell(PowerReturned())
     assert trust(keeper).custody.rotation.power_back is None
-    assert due_in(keeper) == DAY - HOUR - 1
+    assert due_in(keeper) == LEAST_WAIT - HOUR - 1
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+@pytest.mark.parametrize("rules", [RULES, TIMED])
+def test_after_an_outage_the_key_is_renewed_as_soon_as_it_may_be(*, rules: Rules, is_trusted: bool) -> None:
+    """I6: the power may go again within the hour, and stay away for two days."""
+    keeper = Timed(rules).tell(Recovered(), KeyAccepted())
+    keeper.custody = replace(
+        keeper.custody, rotation=replace(keeper.custody.rotation, is_rotated_at_trusted=True, asked=None)
+    )
+    if is_trusted:
+        lose_power(keeper.wait(HOUR), 9, is_trusted=True)
+    else:
+        lose_power(keeper.wait(LEAST_WAIT), 1, is_trusted=False)
+    assert due_in(keeper) == 0
+    assert due_in(trust(keeper)) == 0
+    keeper.wake()
+    assert keeper.tell(QUIET).state is S.CHECKING_IN
+    keeper.tell(KeyRenewed(key=Secret("k2")), KeyAccepted(), ClockTrusted())
+    assert due_in(keeper) > LEAST_WAIT
+
+
+def test_a_key_that_is_too_young_after_an_outage_is_renewed_when_it_is_not() -> None:
+    keeper = lose_power(renewed().wait(HOUR), 1, is_trusted=True)
+    assert due_in(keeper) == LEAST_WAIT - 2 * HOUR - 1
 
 
 def test_without_the_time_of_day_the_key_is_due_soon_after_a_boot_and_no_boot_postpones_it() -> None:
@@ -176,16 +216,6 @@ def test_a_clock_that_is_set_within_a_boot_is_no_outage() -> None:
             before.not_before,
         )
         assert LEAST_WAIT <= keeper.custody.rotation.due - before.rotated <= RENEW_AFTER
-
-
-class Timed(Keeper):
-    """The same with a configured time of day."""
-
-    def tell(self, *events: Event) -> "Timed":
-        for event in events:
-            self.custody, asked = step(self.custody, event, now=self.now, rules=TIMED)
-            self.asked = list(asked)
-        return self
 
 
 #: By how much the clock is set, whether it is believed, how a proof and a check-in end, and whether there is a restart.
