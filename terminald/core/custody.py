@@ -24,7 +24,7 @@ from terminald.core.custody_events import (
 )
 from terminald.core.custody_learning import ASKING, LOST, MOST_UNANSWERED, learn
 from terminald.core.custody_table import TABLE, Custody, CustodyState, Rotation
-from terminald.core.events import Event, PowerReturned, Recovered
+from terminald.core.events import Event, PowerReturned
 from terminald.core.ids import Duration, Instant, WallTime
 from terminald.core.schedule import DAY, HOUR, MINUTE, Now, Rules, later
 from terminald.core.tables import Attention, Wakeup, find_row
@@ -217,24 +217,28 @@ def _not_before(rotation: Rotation, event: Event, now: Now) -> Instant | None:
 
 
 def _next_proof(before: CustodyState, rotation: Rotation, event: Event, now: Now) -> Instant | None:
-    """Return when the key is proven next, by itself."""
-    state, not_before = rotation.state, rotation.not_before
+    """Return when the key is proven next, by itself.
+
+    Before a check-in may be sent there is no need to, but where a proof was not answered, the current key was refused,
+    or a start has found a check-in that was under way.
+    """
+    state, retry, not_before = rotation.state, rotation.retry, rotation.not_before
     if state in ASKING:
         return None
     is_open = isinstance(event, KeyUnanswered | PreviousKeyAccepted)
     if state is CustodyState.FRESH and not is_open:
-        return None if isinstance(event, CustodyAnswer) else rotation.retry
+        return None if isinstance(event, CustodyAnswer) else retry
     if isinstance(event, CustodyAnswer):
         is_idle = state is CustodyState.STOPPED and not_before is None and not is_open
         proof = later(now.instant, _spread(PROOF_LONGEST if is_idle else _back_off(rotation.tries), now))
+    elif state is before and retry is not None and not isinstance(event, PowerReturned | ClockTrusted):
+        return retry
     else:
+        is_open = before in ASKING or (retry is not None and not_before is not None and retry < not_before)
         proof = now.instant
-    is_open = is_open or isinstance(event, Recovered | PowerReturned)
-    if state in (CustodyState.DUE, CustodyState.DOUBTFUL) and not_before is not None and not is_open:
-        proof = max(proof, not_before)
-    if state is before and rotation.retry is not None and not isinstance(event, CustodyAnswer):
-        return rotation.retry
-    return proof
+    if state not in (CustodyState.DUE, CustodyState.DOUBTFUL) or not_before is None or is_open:
+        return proof
+    return max(proof, not_before)
 
 
 def _back_off(tries: int) -> Duration:

@@ -41,7 +41,7 @@ def learn(custody: Custody, event: Event, now: Now) -> tuple[Terminal, Rotation]
     if isinstance(event, CustodyAnswer):
         rotation = replace(rotation, fault=_redacted(event.fault, terminal), tries=rotation.tries + 1)
     if _is_turn(rotation, event, now):
-        rotation = replace(rotation, retry=now.instant, tries=0)
+        rotation = replace(rotation, tries=0)
     if isinstance(event, PowerReturned):
         rotation = replace(rotation, power_back=now.instant, has_been_off=True)
     if now.is_trusted and not isinstance(event, KeyRenewed):
@@ -59,9 +59,9 @@ def learn(custody: Custody, event: Event, now: Now) -> tuple[Terminal, Rotation]
 
 def _is_turn(rotation: Rotation, event: Event, now: Now) -> bool:
     """Whether something gives reason to ask before the time, such as a link that is back: the waits begin anew."""
-    if not isinstance(event, ProofDue | PowerReturned | ClockTrusted):
-        return False
-    return rotation.retry is not None and rotation.retry > now.instant
+    if isinstance(event, ProofDue):
+        return rotation.retry is not None and rotation.retry > now.instant
+    return isinstance(event, PowerReturned | ClockTrusted)
 
 
 def _noted(state: CustodyState, rotation: Rotation, event: Event, now: Now) -> Rotation:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from terminald.core.custody import LEAST_WAIT, next_wakeup
+from terminald.core.custody import LEAST_WAIT
 from terminald.core.custody_events import CheckIn, CheckinUnanswered, KeyUnanswered, ProofDue, ProveKey, RenewalDue
 from terminald.core.custody_table import CustodyState
 from terminald.core.events import Recovered
@@ -23,10 +23,9 @@ def lost_answer(keeper: Keeper) -> Keeper:
 
 
 def next_proof_in(keeper: Keeper) -> int:
-    wakeup = next_wakeup(keeper.custody)
-    assert wakeup is not None
-    assert isinstance(wakeup.event, ProofDue)
-    return wakeup.at - keeper.now.instant
+    """How long until the key is proven by itself."""
+    assert keeper.custody.rotation.retry is not None
+    return keeper.custody.rotation.retry - keeper.now.instant
 
 
 def test_a_proof_that_waits_for_the_next_check_in_waits_no_longer_than_that() -> None:
