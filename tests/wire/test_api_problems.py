@@ -67,7 +67,7 @@ def test_there_is_advice_for_all_that_needs_a_person() -> None:
         *refunds._ATTENTION.values(),
         *held_up,
         *keys._ATTENTION.values(),
-        *("checkin_refused", "key_unproven"),
+        *("checkin_refused", "checkin_overdue", "key_unproven"),
         *("delivery_overdue", "delivered_and_returned"),
     }
     assert raised == ATTENTION_ADVICE.keys()
