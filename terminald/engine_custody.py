@@ -189,10 +189,10 @@ class CustodyKeeper:
     # --- when --------------------------------------------------------------------------------------------------------
 
     def next_wakeup(self) -> Wakeup | None:
-        """Return the next moment at which the key wants an event. While somebody is served it only calls a person."""
-        if self.custody is None:
+        """Return the next moment at which the key wants an event; None while somebody is being served."""
+        if self.custody is None or not self._hands.is_quiet():
             return None
-        return keys.next_wakeup(self.custody) if self._hands.is_quiet() else keys.overdue_wakeup(self.custody)
+        return keys.next_wakeup(self.custody)
 
     def note_time(self) -> None:
         """Tell the machine, once, that the time of day is known."""
