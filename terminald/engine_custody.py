@@ -189,10 +189,10 @@ class CustodyKeeper:
     # --- when --------------------------------------------------------------------------------------------------------
 
     def next_wakeup(self) -> Wakeup | None:
-        """Return the next moment at which the key wants an event. While somebody is served it only calls a person."""
-        if self.custody is None:
+        """Return the next moment at which the key wants an event; None while somebody is being served."""
+        if self.custody is None or not self._hands.is_quiet():
             return None
-        return keys.next_wakeup(self.custody) if self._hands.is_quiet() else keys.overdue_wakeup(self.custody)
+        return keys.next_wakeup(self.custody)
 
     def note_time(self) -> None:
         """Tell the machine, once, that the time of day is known."""
@@ -222,13 +222,14 @@ class CustodyKeeper:
         is so old that it was not renewed for want of a quiet moment. A check-in that may make our key invalid is waited
         for in any case, RECHECK_WAIT_S at most.
         """
-        now = asyncio.get_running_loop().time()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         if self._first_sale_until is None:
             self._first_sale_until = now + FIRST_SALE_WAIT_S
         is_urgent = self.custody is not None and keys.is_urgent(self.custody, self._clock.now())
         until = now + FIRST_SALE_WAIT_S if is_urgent else self._first_sale_until
         await self._wait_while(self._wants_turn, until - now)
-        await self._wait_while(self._is_rechecking, RECHECK_WAIT_S)
+        await self._wait_while(self._is_rechecking, now + RECHECK_WAIT_S - loop.time())
 
     def _wants_turn(self) -> bool:
         if self.custody is None or not self._hands.is_quiet():

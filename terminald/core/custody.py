@@ -290,12 +290,12 @@ def next_wakeup(custody: Custody) -> Wakeup | None:
         times.append(Wakeup(at=life_end(rotation), event=KeyLifeEnded()))
     if rotation.retry is not None:
         times.append(Wakeup(at=rotation.retry, event=ProofDue()))
-    if (overdue := overdue_wakeup(custody)) is not None:
+    if (overdue := _overdue_wakeup(custody)) is not None:
         times.append(overdue)
     return min(times, key=lambda wakeup: wakeup.at, default=None)
 
 
-def overdue_wakeup(custody: Custody) -> Wakeup | None:
+def _overdue_wakeup(custody: Custody) -> Wakeup | None:
     """Return when a person is called for a key that is not renewed, once; None while one is called already."""
     rotation = custody.rotation
     if RenewalOverdue not in TABLE[rotation.state] or rotation.attention is not None:
