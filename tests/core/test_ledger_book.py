@@ -6,9 +6,10 @@ import pytest
 
 from terminald.core import book as books
 from terminald.core import stimuli
-from terminald.core.book import Book, is_code_used, prune
+from terminald.core.book import Book, is_code_used, is_wanted, prune
 from terminald.core.commands import (
     QueryOrder,
+    SubmitPayment,
 )
 from terminald.core.events import (
     CancelRequested,
@@ -56,6 +57,19 @@ def test_a_code_whose_order_is_open_is_used_for_as_long_as_it_is() -> None:
 def test_a_code_that_never_left_the_device_may_be_presented_again() -> None:
     till = selling((RequestNotSent(), 1))
     assert not is_code_used(till.book, "d1", till.now.instant)
+
+
+def test_a_submit_that_has_not_left_yet_may_leave_while_the_sale_wants_it() -> None:
+    """A payment that is held up is not sent for a sale that was canceled meanwhile (I3)."""
+    till = Till()
+    till.open()
+    (submit,) = (one for one in till.scan().commands if isinstance(one, SubmitPayment))
+    assert is_wanted(till.book, submit)
+    assert not is_wanted(Book(), submit)
+    assert not is_wanted(till.book, replace(submit, token=submit.token + 1))
+    till.sale(CancelRequested())
+    assert not is_wanted(till.book, submit)
+    assert is_wanted(till.book, QueryOrder(client_sn=CLIENT_SN, token=0, amount=AMOUNT))
 
 
 def test_a_digest_is_that_of_the_code() -> None:
