@@ -18,6 +18,7 @@ from terminald.adapters.ports import (
 )
 from terminald.core import book as books
 from terminald.core import ledger, stimuli
+from terminald.core.attempt_table import AttemptState
 from terminald.core.book import Book
 from terminald.core.commands import GatewayCommand
 from terminald.core.custody_table import Custody
@@ -142,9 +143,12 @@ class Engine:
 
     def _is_serving(self) -> bool:
         """Whether a customer is being served, or what is open can be put right at once: a QR must not outlive us."""
+        unwanted = (one for one in self.book.attempts.values() if one.state is AttemptState.ABANDONING)
         undoing = (one for one in self.book.attempts.values() if one.undoing_since is not None)
         returning = (one for one in self.book.refunds.values() if one.state.is_asking)
-        can_end = any(not one.is_unanswered for one in undoing) or any(not one.tries for one in returning)
+        can_end = (
+            any(unwanted) or any(not one.is_unanswered for one in undoing) or any(not one.tries for one in returning)
+        )
         return can_end or books.sale_with_customer(self.book) is not None
 
     def _is_printing(self) -> bool:

@@ -5,6 +5,7 @@ import contextlib
 import logging
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from terminald.adapters.ports import KeyStatus, LoggedEvent, OrderLook, SaleFilter, Status
 from terminald.core import book as books
@@ -96,7 +97,8 @@ class EngineDesk:
 
     async def _open_sale(self, order: SaleOrder) -> tuple[SaleView, bool]:
         for known in await self._world.journal.list_sales(SaleFilter(reference=order.reference, limit=1)):
-            if known.sale.order != order:
+            # Whether returns are proven on paper is the terminal's own choice, and no part of what the host asked for.
+            if replace(known.sale.order, prints_refunds=order.prints_refunds) != order:
                 raise ApiError("reference_conflict", f"sale {known.sale.id} has this reference and other content")
             return self._newest(known), False
         if order.wants_receipt and self._world.receipts is None:
@@ -185,7 +187,7 @@ class EngineDesk:
 
     async def _judge_frame(self, scanner: str, text: str) -> None:
         sale = books.sale_with_customer(self._engine.book)
-        if sale is None or sale.state is not SaleState.AWAITING_PAYMENT:
+        if sale is None or sale.state is not SaleState.AWAITING_PAYMENT or not sale.order.takes_codes:
             return
         judged = classify(text, self._code_pattern)
         if isinstance(judged, NotPaymentCode):

@@ -6,15 +6,13 @@ from terminald.core.ids import RefundId
 from terminald.core.ledger import paid_order
 from terminald.core.money import Fen
 from terminald.core.refund import Asked, may_revoke
-from terminald.core.refund_table import TABLE as REFUND_TABLE
 from terminald.core.refund_table import RefundKind, RefundState
-from terminald.core.return_events import ClosedByHand, Delivered, PartUndelivered, Undelivered
+from terminald.core.return_events import Delivered, PartUndelivered, Undelivered
 from terminald.core.sale_table import DeliveryState, SaleState
 from terminald.core.stimuli import AskRefund, CloseAttention, ToSale
 from terminald.engine import Engine
 from terminald.errors import ApiError, IllegalTransition
 
-_GOING_BACK = frozenset({SaleState.RETURNING, SaleState.RETURNED})
 _VOID = frozenset({RefundState.REFUSED, RefundState.CLOSED})
 
 
@@ -45,9 +43,9 @@ class Returns:
         if _is_known(found, amount):
             return
         _expect_report(found, "Undelivered")
-        if amount is not None and amount > found.returnable:
+        if amount is not None and amount > max(found.returnable, found.sale.paid - found.sale.returned):
             raise _too_much(found)
-        is_part = amount is not None and amount < found.returnable
+        is_part = found.sale.state is SaleState.PAID and amount is not None and amount < found.returnable
         event: Event = PartUndelivered(amount=amount) if amount is not None and is_part else Undelivered()
         await self._tell(found, event)
 
@@ -91,13 +89,9 @@ class Returns:
 
         Raises:
             ApiError: no_attention.
-            IllegalTransition: a request about this money is under way; it is not known yet what to close.
         """
         if found.attention is None:
             raise ApiError("no_attention", f"nothing about sale {found.sale.id} waits for a person")
-        for one in found.refunds:
-            if one.attention is not None and ClosedByHand not in REFUND_TABLE[one.state]:
-                raise IllegalTransition(one.state.value, "ClosedByHand")
         self._engine.book = with_view(self._engine.book, found)
         await self._engine.apply(CloseAttention(sale_id=found.sale.id, reason=reason))
 
@@ -114,15 +108,16 @@ class Returns:
 def _is_known(found: SaleView, amount: Fen | None) -> bool:
     """Whether this has been reported already, or all of the money goes back anyway."""
     sale = found.sale
-    if sale.state in _GOING_BACK and sale.order.reports_delivery and amount in (None, sale.paid):
+    if sale.state is SaleState.RETURNED and sale.order.reports_delivery:
         return True
-    is_reported = sale.delivery is DeliveryState.UNDELIVERED
-    return is_reported and any(one.is_owed and one.amount == amount for one in found.refunds)
+    if sale.delivery is not DeliveryState.UNDELIVERED:
+        return False
+    return sale.state is SaleState.RETURNING or any(one.is_owed and one.amount == amount for one in found.refunds)
 
 
 def _expect_report(found: SaleView, report: str) -> None:
     sale = found.sale
-    is_late = sale.state in _GOING_BACK and report == "Delivered"
+    is_late = sale.state is SaleState.RETURNING or (sale.state is SaleState.RETURNED and report == "Delivered")
     if not sale.order.reports_delivery or (sale.state is not SaleState.PAID and not is_late):
         raise IllegalTransition(sale.state.shown, report)
 

@@ -129,7 +129,7 @@ def step(attempt: Attempt, event: Event, *, now: Now, rules: Rules) -> tuple[Att
     Raises:
         IllegalTransition: the table has no such row; nothing was changed.
     """
-    row = find_row(TABLE, attempt.state, _judged(attempt, event))
+    row = find_row(TABLE, attempt.state, _judged(attempt, event, now))
     asks_gateway = not GATEWAY_ASKS.isdisjoint(row.ask)
     after = _learn(attempt, event, now, rules)
     after = replace(after, state=row.to, token=after.token + asks_gateway)
@@ -138,11 +138,14 @@ def step(attempt: Attempt, event: Event, *, now: Now, rules: Rules) -> tuple[Att
     return after, tuple(ask(after) for ask in row.ask)
 
 
-def _judged(attempt: Attempt, event: Event) -> Event:
+def _judged(attempt: Attempt, event: Event, now: Now) -> Event:
     """Tell apart what the same event means for a QR order that a presented code waits for: it is not polled on.
 
-    One that is not with the customer yet, or is being undone already, can not have been paid for the sale.
+    One that is not with the customer yet, or is being undone already, can not have been paid for the sale. A way that
+    is cleared too late (the journal could not be written) is none: whoever presented the code may be gone.
     """
+    if isinstance(event, WayCleared) and now.instant >= attempt.window_ends:
+        return HoldEnded()
     is_yielding = _is_yielding(attempt)
     if isinstance(event, YieldRequested) and attempt.state is not AttemptState.OFFERED and not is_yielding:
         return AbandonRequested()
@@ -174,12 +177,12 @@ def _learn(attempt: Attempt, event: Event, now: Now, rules: Rules) -> Attempt:
         )
     if isinstance(event, QrOffered):
         attempt = replace(attempt, qr_content=event.content)
-    if isinstance(event, WayCleared):
+    if isinstance(event, WayCleared) and now.instant < attempt.window_ends:
         attempt = replace(attempt, window_ends=later(now.instant, rules.poll_window))
     if isinstance(event, Recovered | PowerReturned):
         attempt = replace(attempt, is_unanswered=True)
     code = _ATTENTION.get(type(event))
-    if code and not attempt.attention and code != attempt.attention_closed:
+    if code and not attempt.attention and code not in attempt.attention_closed:
         attempt = replace(attempt, attention=Attention(code=code, since=now.instant))
     return attempt
 
@@ -237,7 +240,8 @@ def next_wakeup(attempt: Attempt) -> Wakeup | None:
     if state is AttemptState.WATCHING and attempt.looks:
         look: Event = LookDue() if len(attempt.looks) > 1 else LastLookDue()
         times.append(Wakeup(at=attempt.looks[0], event=look))
-    if attempt.undoing_since is not None and not attempt.attention and attempt.attention_closed != OPEN_TOO_LONG:
+    is_told = attempt.attention is not None or OPEN_TOO_LONG in attempt.attention_closed
+    if attempt.undoing_since is not None and not is_told:
         times.append(Wakeup(at=later(attempt.undoing_since, REVERSAL_ATTENTION_AFTER), event=AttentionDue()))
     return min(times, key=lambda wakeup: wakeup.at, default=None)
 

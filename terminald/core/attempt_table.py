@@ -141,8 +141,8 @@ class Attempt:
     attention: Attention | None
     #: What the customer scans; empty but in a QR order that was offered.
     qr_content: str = ""
-    #: The code of an attention that a person has closed: it is not raised again.
-    attention_closed: str = ""
+    #: The codes of what a person has closed: they are not raised again.
+    attention_closed: tuple[str, ...] = ()
 
 
 # --- what rows ask for -----------------------------------------------------------------------------------------------

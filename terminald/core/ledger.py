@@ -311,12 +311,20 @@ class _Draft:
         for refund_id in (one.id for one in seen.refunds):
             # As it is now: the end of the one before may have been its turn.
             refund = self._refund(refund_id)
-            if refund.attention is not None and ClosedByHand in REFUND_TABLE[refund.state]:
+            if refund.attention is None:
+                continue
+            if refund.attention == seen.attention and ClosedByHand in REFUND_TABLE[refund.state]:
                 self._note_closed("refund", refund_id, closing, refund.attention)
                 self._tell_refund(refund_id, ClosedByHand())
+            elif ClosedByHand not in REFUND_TABLE[refund.state]:
+                # Nobody knows yet what has moved: it goes on, and is not told again.
+                self._note_closed("refund", refund_id, closing, refund.attention)
+                closed = (*refund.attention_closed, refund.attention.code)
+                self._refunds[refund_id] = replace(refund, attention=None, attention_closed=closed)
         for one in seen.attempts:
             if one.attention is not None:
-                self._attempts[one.client_sn] = replace(one, attention=None, attention_closed=one.attention.code)
+                closed = (*one.attention_closed, one.attention.code)
+                self._attempts[one.client_sn] = replace(one, attention=None, attention_closed=closed)
                 self._note_closed("attempt", one.client_sn, closing, one.attention)
         if seen.sale.attention is not None:
             self._sales[closing.sale_id] = replace(self._sale(closing.sale_id), attention=None)

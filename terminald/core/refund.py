@@ -17,9 +17,11 @@ from terminald.core.events import (
     OutcomeUnknown,
     PowerReturned,
     Recovered,
+    RefundPending,
     RefundRefused,
     RequestRefused,
     RetryDue,
+    ReversalPending,
     ReversalRefused,
 )
 from terminald.core.ids import ClientSn, RefundId, SaleId, WallTime
@@ -64,7 +66,15 @@ _ATTENTION: dict[type[Event], str] = {
 }
 _REFUSALS = (RefundRefused, RevokeRefused, RequestRefused)
 #: After these nobody knows whether the request that was under way is still to arrive.
-_UNCLEAR = (OutcomeUnknown, AnswerMismatched, Recovered, PowerReturned)
+_UNCLEAR = (
+    OutcomeUnknown,
+    AnswerMismatched,
+    OrderAbsent,
+    RefundPending,
+    ReversalPending,
+    Recovered,
+    PowerReturned,
+)
 _UNDER_WAY = frozenset({RefundState.REFUNDING, RefundState.REVOKING})
 
 
@@ -228,7 +238,8 @@ def _accounts_for(event: Answer, refund: Refund) -> bool:
         return True
     # Another refund that is named has taken as much by chance: ours is repeated, and carried out once in any case.
     is_another = named.startswith(f"{refund.client_sn}-")
-    return not is_another and event.facts.net_amount == refund.left - refund.amount
+    may_have_run = refund.unclear is not None and not is_another
+    return may_have_run and event.facts.net_amount == refund.left - refund.amount
 
 
 def _asks_too_much(event: Answer, refund: Refund) -> bool:
@@ -262,7 +273,7 @@ def _learn(refund: Refund, event: Event, now: Now) -> Refund:
     code = _ATTENTION.get(type(event))
     if isinstance(event, RefundHeldUp):
         code = _held_up_by(refund.refusal)
-    if code and not refund.attention and code != refund.attention_closed:
+    if code and not refund.attention and code not in refund.attention_closed:
         refund = replace(refund, attention=Attention(code=code, since=now.instant))
     return refund
 
@@ -301,5 +312,5 @@ def next_wakeup(refund: Refund) -> Wakeup | None:
 
 
 def _may_alarm(refund: Refund) -> bool:
-    is_told = refund.attention is not None or refund.attention_closed == OPEN_TOO_LONG
+    is_told = refund.attention is not None or OPEN_TOO_LONG in refund.attention_closed
     return AttentionDue in TABLE[refund.state] and not is_told

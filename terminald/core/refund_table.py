@@ -126,7 +126,8 @@ class Refund:
     retry: Instant | None
     tries: int
     attention: Attention | None
-    attention_closed: str = ""
+    #: The codes of what a person has closed: they are not raised again.
+    attention_closed: tuple[str, ...] = ()
     #: When a request that moves money was last left without a clear answer.
     unclear: Instant | None = None
 
@@ -211,7 +212,6 @@ TABLE: Table[RefundState, Refund] = {
         OrderAbsent: Row(_S.CHECKING),
         AnswerMismatched: Row(_S.CHECKING),
         QueryFailed: Row(_S.CHECKING),
-        ClosedByHand: Row(_S.CLOSED, (_failed,)),
         AttentionDue: Row(_S.CHECKING),
         Recovered: Row(_S.CHECKING, (_query,)),
         PowerReturned: Row(_S.CHECKING, (_query,)),
@@ -242,7 +242,6 @@ TABLE: Table[RefundState, Refund] = {
         OrderAbsent: Row(_S.PROVING),
         AnswerMismatched: Row(_S.PROVING),
         QueryFailed: Row(_S.PROVING),
-        ClosedByHand: Row(_S.CLOSED, (_failed,)),
         AttentionDue: Row(_S.PROVING),
         Recovered: Row(_S.PROVING, (_query,)),
         PowerReturned: Row(_S.PROVING, (_query,)),

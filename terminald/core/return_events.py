@@ -75,6 +75,10 @@ class ReturnFailed(RefundEvent):
     """The same, of the return of all that is left."""
 
 
+class ReturnStillOwed(ReturnFailed):
+    """The same, and nothing had come out: it is owed, whatever the host's own refund has come to."""
+
+
 class ReturnDropped(ReturnFailed):
     """The same, and the host has still to report the goods."""
 

@@ -7,6 +7,7 @@ from terminald.core.events import (
     AttemptEvent,
     AttemptOffered,
     AttemptPaid,
+    AttemptRefused,
     AttemptReversing,
     AttemptUnpaid,
     CancelRequested,
@@ -39,6 +40,7 @@ from terminald.core.return_events import (
     ReturnBegun,
     ReturnDropped,
     ReturnFailed,
+    ReturnStillOwed,
     Undelivered,
 )
 from terminald.core.sale_table import TABLE, DeliveryState, Sale, SaleOrder, SaleState
@@ -134,6 +136,9 @@ def _beside_offer(sale: Sale, event: Event, now: Now) -> Event:
         return CodeBesideOffer(client_sn=event.client_sn, code=event.code, digest=event.digest)
     if isinstance(event, AttemptReversing) and is_waiting and _takes_codes_still(sale, now):
         return OfferClosing(client_sn=event.client_sn, reason=event.reason)
+    if isinstance(event, AttemptRefused) and is_waiting and sale.order.takes_codes:
+        # What the gateway has against a QR (its payway, for one) is nothing against a code.
+        return OfferEnded(client_sn=event.client_sn, reason=event.reason)
     if isinstance(event, _WITHDRAWALS) and is_waiting:
         return OfferWithdrawn()
     return event
@@ -147,6 +152,8 @@ def _returned(sale: Sale, event: RefundEvent) -> Event:
     if isinstance(event, RefundDone) and sale.returned + event.amount >= sale.paid:
         return AllReturned(refund_id=event.refund_id, amount=event.amount)
     if isinstance(event, RefundFailed) and event.refund_id == sale.whole:
+        if sale.is_return_owed:
+            return ReturnStillOwed(refund_id=event.refund_id, amount=event.amount)
         kind = ReturnDropped if _is_awaited(sale) else ReturnFailed
         return kind(refund_id=event.refund_id, amount=event.amount)
     return event
@@ -223,7 +230,9 @@ def _learn(sale: Sale, event: Event, now: Now) -> Sale:  # noqa: C901 - a line o
             alarm = Attention(code="delivered_and_returned", since=now.instant) if was_returned else None
             sale = replace(sale, delivery=DeliveryState.DELIVERED, delivery_ends=None, attention=alarm)
         case Undelivered() | PartUndelivered():
+            is_beside_return = sale.state is SaleState.RETURNING and sale.delivery is DeliveryState.PENDING
             sale = replace(sale, delivery=DeliveryState.UNDELIVERED, delivery_ends=None, attention=None)
+            sale = replace(sale, is_return_owed=is_beside_return)
         case DeliveryOverdue():
             alarm = Attention(code="delivery_overdue", since=now.instant)
             sale = replace(sale, delivery=DeliveryState.OVERDUE, delivery_ends=None, attention=alarm)
@@ -236,7 +245,7 @@ def _learn(sale: Sale, event: Event, now: Now) -> Sale:  # noqa: C901 - a line o
         case RefundDone():
             sale = replace(sale, returned=Fen(sale.returned + event.amount))
         case ReturnFailed():
-            sale = replace(sale, whole=None)
+            sale = replace(sale, whole=None, is_return_owed=False)
     return sale
 
 

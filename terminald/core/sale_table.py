@@ -61,6 +61,7 @@ from terminald.core.return_events import (
     ReturnBegun,
     ReturnDropped,
     ReturnFailed,
+    ReturnStillOwed,
     Undelivered,
 )
 from terminald.core.tables import Attention, Row, Table
@@ -167,6 +168,8 @@ class Sale:
     delivery: DeliveryState = DeliveryState.NONE
     delivery_ends: Instant | None = None
     attention: Attention | None = None
+    #: Whether the host has reported nothing as delivered while a return of its own was under way.
+    is_return_owed: bool = False
 
 
 # --- what rows ask for -----------------------------------------------------------------------------------------------
@@ -290,8 +293,10 @@ TABLE: Table[SaleState, Sale] = {
         ReturnFailed: Row(_S.COMPLETED),
         ReturnDropped: Row(_S.PAID),
         AllReturned: Row(_S.RETURNED),
+        ReturnStillOwed: Row(_S.RETURNING, (_return,)),
         # Too late to keep the money: a person should know that the goods came out.
         Delivered: Row(_S.RETURNING),
+        Undelivered: Row(_S.RETURNING),
         Recovered: Row(_S.RETURNING),
         PowerReturned: Row(_S.RETURNING),
     },

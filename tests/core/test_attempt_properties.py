@@ -226,7 +226,7 @@ def test_no_cycle_of_answers_asks_the_gateway_without_a_wait() -> None:
 @given(snapshot=snapshots, now=moments)
 def test_every_state_takes_or_refuses_every_event(snapshot: Attempt, now: Now) -> None:
     for kind in EVENT_TYPES:
-        judged = judged_kind(snapshot, kind)
+        judged = judged_kind(snapshot, kind, now)
         row = TABLE[snapshot.state].get(judged)
         copy = Attempt(**{name: getattr(snapshot, name) for name in Attempt.__slots__})
         if row is None:
@@ -249,8 +249,10 @@ def test_every_state_takes_or_refuses_every_event(snapshot: Attempt, now: Now) -
         assert snapshot == copy, "a step changes nothing in place"
 
 
-def judged_kind(snapshot: Attempt, kind: type[Event]) -> type[Event]:
+def judged_kind(snapshot: Attempt, kind: type[Event], now: Now) -> type[Event]:
     """A presented code is another matter to a QR order that is with the customer than to any other."""
+    if kind is events.WayCleared and now.instant >= snapshot.window_ends:
+        return events.HoldEnded
     is_yielding = snapshot.state is S.POLLING and snapshot.kind == "qr"
     if kind is events.YieldRequested and snapshot.state is not S.OFFERED and not is_yielding:
         return events.AbandonRequested

@@ -11,12 +11,14 @@ from terminald.core.commands import GatewayCommand
 from terminald.core.events import (
     AttentionDue,
     CancelRequested,
+    Fault,
     OrderPaid,
     OutcomeUnknown,
     PayConfirmed,
     PowerReturned,
     RefundConfirmed,
     RefundPending,
+    RefundRefused,
     RetryDue,
     ReversalConfirmed,
     ReversalPending,
@@ -134,18 +136,33 @@ def test_closing_what_waits_for_a_person_is_recorded_with_its_reason() -> None:
     )
 
 
-def test_closing_one_refund_gives_its_turn_to_the_next_and_leaves_that_alone() -> None:
+def test_what_may_have_moved_is_not_given_up_by_closing_its_alarm() -> None:
+    """What goes on by itself goes on: its end is not known yet."""
     till = sold()
     till.ask(100)
-    till.ask(50)
     till.refund(RefundPending(), 1)
-    for number in (1, 2):
-        till.refund(AttentionDue(), number=number, later=REVERSAL_ATTENTION_AFTER)
-    done = till.close()
-    assert done.commands == (refund(1, 50, 2),)
-    assert till.refund_states() == [R.CLOSED, R.REFUNDING]
+    till.refund(AttentionDue(), later=REVERSAL_ATTENTION_AFTER)
+    assert till.close().commands == ()
+    (kept,) = till.book.refunds.values()
+    assert (kept.state, kept.attention, kept.attention_closed) == (R.PROVING, None, ("refund_open",))
+    assert till.close().records == ()
     with pytest.raises(IllegalTransition):
-        till.refund(ClosedByHand(), number=2)
+        till.refund(ClosedByHand())
+
+
+def test_only_the_alarm_that_is_shown_is_closed() -> None:
+    """A person who answers one alarm has said nothing about money that is held up behind it."""
+    till = sold(delivery=True)
+    till.ask(100, is_owed=True)
+    till.refund(RefundRefused(fault=Fault(code="ACCOUNT_BALANCE_NOT_ENOUGH", message="")), 1)
+    till.refund(OrderPaid(), 2)
+    assert till.refund_states() == [R.BLOCKED]
+    till.wake()
+    while till.book.sales[SALE_ID].attention is None:
+        till.wake()
+    till.close()
+    assert till.book.sales[SALE_ID].attention is None
+    assert R.CLOSED not in till.refund_states()
 
 
 def test_closing_an_overdue_delivery_leaves_the_report_awaited() -> None:
@@ -167,7 +184,7 @@ def test_closing_what_an_attempt_waits_with_lets_it_go_on() -> None:
     done = till.close()
     assert [(record.kind, record.before) for record in done.records] == [("attention", "reversal_open")]
     (attempt,) = done.attempts
-    assert (attempt.attention, attempt.attention_closed) == (None, "reversal_open")
+    assert (attempt.attention, attempt.attention_closed) == (None, ("reversal_open",))
     assert attempt.retry is not None
 
 

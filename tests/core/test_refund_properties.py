@@ -67,7 +67,7 @@ snapshots = st.builds(
     tries=st.integers(0, 100),
     unclear=st.none() | instants,
     attention=st.none() | st.just(Attention(code="order_errored", since=NOON.instant)),
-    attention_closed=st.sampled_from(["", "refund_open"]),
+    attention_closed=st.sampled_from([(), ("refund_open",)]),
 )
 
 

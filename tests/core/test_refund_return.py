@@ -75,7 +75,7 @@ def test_a_revoke_that_is_refused_is_refused() -> None:
 
 
 def test_a_revoke_beside_a_refund_is_refused() -> None:
-    life = RefundLife(REVOKE_ASKED, REVOKE_TURN, ReversalPending(), RetryDue())
+    life = RefundLife(REVOKE_ASKED, REVOKE_TURN, RequestNotSent(), RetryDue())
     assert life.tell(REST) == (told(RefundFailed, AMOUNT),)
 
 

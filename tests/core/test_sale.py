@@ -47,6 +47,7 @@ from terminald.core.return_events import (
     ReturnBegun,
     ReturnDropped,
     ReturnFailed,
+    ReturnStillOwed,
 )
 from terminald.core.sale_table import TABLE, DeliveryState, Sale, SaleState
 from terminald.core.schedule import HOUR
@@ -293,8 +294,10 @@ MEANINGS: dict[type[Event], set[type[Event]]] = {
     AttemptUnpaid: {OfferEnded, LastOfferEnded, ChargeEnded},
     AttemptReversing: {OfferClosing},
     RefundDone: {AllReturned},
-    RefundFailed: {ReturnFailed, ReturnDropped},
-    ReturnFailed: {ReturnDropped},
+    RefundFailed: {ReturnFailed, ReturnDropped, ReturnStillOwed},
+    ReturnFailed: {ReturnDropped, ReturnStillOwed},
+    ReturnDropped: {ReturnStillOwed},
+    AttemptRefused: {OfferEnded},
 }
 #: Asked for of the QR order that is open: told only where there is one.
 OF_AN_OFFER = (AttemptOffered, CodeBesideOffer, OfferWithdrawn)

@@ -57,7 +57,7 @@ DERIVED = {
         "LastOfferEnded",
         "ChargeEnded",
     ),
-    *("OfferClosing", "DeliveryOverdue", "DeliveryLapsed", "ReturnFailed", "ReturnDropped"),
+    *("OfferClosing", "DeliveryOverdue", "DeliveryLapsed", "ReturnFailed", "ReturnDropped", "ReturnStillOwed"),
 }
 
 
