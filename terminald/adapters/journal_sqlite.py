@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 from terminald.adapters import journal_identity, journal_records, journal_report, journal_rows
 from terminald.adapters.journal_faults import transaction, translated
-from terminald.adapters.journal_file import open_file
+from terminald.adapters.journal_file import BUSY_TIMEOUT_S, open_file
 from terminald.adapters.journal_identity import Boot
 from terminald.adapters.ports import Batch, LoggedEvent, LoggedRecord, SaleFilter
 from terminald.adapters.ports_report import CreatedAfter, CreatedPage, RefundPage
@@ -254,12 +254,19 @@ class SqliteJournal:
             yield self._connection
 
     def _forget_old_pages(self) -> None:
-        """Empty the write-ahead file, where replaced keys stay. Where a foreign reader is in the way it stays owed."""
+        """Empty the write-ahead file, where replaced keys stay. Where a foreign reader is in the way it stays owed.
+
+        Nobody waits for that reader: the next commit tries again.
+        """
         if not self._owes_truncation:
             return
         with suppress(sqlite3.Error):
-            ((is_busy, *_),) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-            self._owes_truncation = bool(is_busy)
+            self._connection.execute("PRAGMA busy_timeout=0").fetchall()
+            try:
+                ((is_busy, *_),) = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+                self._owes_truncation = bool(is_busy)
+            finally:
+                self._connection.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}").fetchall()
 
 
 class JournalThread:
