@@ -7,6 +7,7 @@ import pytest
 from terminald.core import ledger
 from terminald.core.commands import (
     QueryOrder,
+    SubmitPayment,
 )
 from terminald.core.events import (
     CancelRequested,
@@ -62,6 +63,19 @@ def test_a_code_whose_order_is_open_is_used_for_as_long_as_it_is() -> None:
 def test_a_code_that_never_left_the_device_may_be_presented_again() -> None:
     till = selling((RequestNotSent(), 1))
     assert not is_code_used(till.book, "d1", till.now.instant)
+
+
+def test_a_submit_is_wanted_until_it_is_given_up_and_a_question_always() -> None:
+    till = Till()
+    till.open()
+    [submit] = [one for one in till.scan().commands if isinstance(one, SubmitPayment)]
+    question = QueryOrder(client_sn=SECOND_SN, token=0, amount=AMOUNT)
+    assert ledger.is_wanted(till.book, submit)
+    assert not ledger.is_wanted(till.book, replace(submit, token=submit.token + 1))
+    assert not ledger.is_wanted(till.book, replace(submit, client_sn=SECOND_SN))
+    till.sale(CancelRequested())
+    assert not ledger.is_wanted(till.book, submit)
+    assert ledger.is_wanted(till.book, question)
 
 
 def test_a_digest_is_that_of_the_code() -> None:
