@@ -118,6 +118,8 @@ def _is_known(found: SaleView, amount: Fen | None) -> bool:
 def _expect_report(found: SaleView, report: str) -> None:
     sale = found.sale
     is_late = sale.state is SaleState.RETURNING or (sale.state is SaleState.RETURNED and report == "Delivered")
+    if report == "Undelivered" and sale.delivery is DeliveryState.DELIVERED:
+        raise IllegalTransition(sale.state.shown, report)
     if not sale.order.reports_delivery or (sale.state is not SaleState.PAID and not is_late):
         raise IllegalTransition(sale.state.shown, report)
 

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from terminald.core.custody_events import (
     ProofDue,
     RenewalDue,
 )
+from terminald.core.custody_learning import MOST_UNANSWERED
 from terminald.core.custody_table import CustodyState
 from terminald.core.events import Event, OrderAbsent, OutcomePending
 from terminald.core.ids import ClientSn
@@ -165,7 +167,7 @@ def test_a_renewal_that_is_due_waits_for_what_is_under_way(hindrance: str, tmp_p
         bench.engine.is_draining = hindrance == "a stop"
         slow.may_answer.set()
         await asyncio.sleep(10)
-        assert (state(bench), checkins(bench)) == (CustodyState.DUE, 0)
+        assert (state(bench), checkins(bench), bench.engine.is_quiet()) == (CustodyState.DUE, 0, False)
 
     play(tmp_path, scene)
 
@@ -193,6 +195,22 @@ def test_the_link_gives_reason_to_prove_the_key(
         bench.engine.keeper.note_link(is_proven=is_proven, is_key_refused=is_key_refused)
         await settle()
         assert bench.gateway.asked_for_key[: len(asked) + 1] == [*asked, "prove"]
+
+    play(tmp_path, scene)
+
+
+def test_a_link_that_is_back_has_an_expired_key_proven_where_nobody_may_renew_it(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        await settle()
+        keeper = bench.engine.keeper
+        assert keeper.custody is not None
+        keeper.custody = replace(keeper.custody, rotation=replace(keeper.custody.rotation, unanswered=MOST_UNANSWERED))
+        bench.gateway.proofs = [KeyUnanswered()]
+        await tell(bench, KeyLifeEnded())
+        assert state(bench) is CustodyState.EXPIRED
+        keeper.note_link(is_proven=True, is_key_refused=False)
+        await settle()
+        assert state(bench) is CustodyState.STOPPED
 
     play(tmp_path, scene)
 

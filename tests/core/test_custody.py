@@ -20,6 +20,7 @@ from terminald.core.custody import (
     REFUSALS,
     RENEW_AFTER,
     SETTLE,
+    URGENT_AFTER,
     begin,
     next_wakeup,
     step,
@@ -413,6 +414,13 @@ def test_refusals_with_an_accepted_proof_in_between_do_not_last() -> None:
     assert keeper.held == ("k2", "k1")
 
 
+def test_two_refusals_far_apart_do_not_last() -> None:
+    """A terminal that was off in between, or without a link: nobody knows what was in the hours between them."""
+    keeper = checking_in().tell(KeyRenewed(key=Secret("k2")), PreviousKeyAccepted())
+    keeper.wait(2 * PROOF_LONGEST).tell(ProofDue(), PreviousKeyAccepted())
+    assert keeper.held == ("k2", "k1")
+
+
 def test_the_two_keys_can_change_places_again() -> None:
     keeper = refused_lastingly(refused_lastingly(checking_in().tell(KeyRenewed(key=Secret("k2")))).tell(ProofDue()))
     assert keeper.held == ("k2", "k1")
@@ -530,6 +538,13 @@ def test_a_person_is_called_for_a_key_that_is_not_renewed_long_before_it_expires
     assert keeper.attention == ""
 
 
+def test_an_old_key_goes_before_any_sale() -> None:
+    keeper = fresh()
+    assert not keys.is_urgent(keeper.custody, keeper.wait(URGENT_AFTER - 1).now)
+    assert keys.is_urgent(keeper.custody, keeper.wait(1).now)
+    assert RENEW_AFTER < URGENT_AFTER < OVERDUE_AFTER < KEY_LIFE
+
+
 def test_nobody_is_called_at_once_for_a_key_that_became_old_without_power() -> None:
     keeper = fresh().tell(RenewalDue(), KeyUnanswered()).wait(OVERDUE_AFTER).tell(PowerReturned())
     assert isinstance(keeper.wake(), ProofDue)
@@ -541,6 +556,7 @@ def test_nobody_is_called_at_once_for_a_key_that_became_old_without_power() -> N
 def test_a_key_that_the_gateway_quotes_is_not_kept() -> None:
     """I7."""
     fault = Fault(code="k1", message="signed with k0? no, k1!")
+    assert fresh().tell(ProofDue(), KeyUnanswered(fault=fault)).custody.rotation.fault != fault
     keeper = Keeper(previous="k0").tell(KeyRefused(fault=fault))
     assert keeper.custody.rotation.fault == Fault(code="[key]", message="signed with [key]? no, [key]!")
 

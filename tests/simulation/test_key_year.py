@@ -153,7 +153,7 @@ CALM, ORDINARY, NIGHTS, WEEKS = 0, 1, 3, 5
         (WriteBehindDaemon, CALM, 3, "I6"),
         (SleepyDaemon, CALM, 4, "I6"),
         (SleepyDaemon, CALM, 2, "daily"),
-        (StubbornDaemon, CALM, 2, "rest"),
+        (StubbornDaemon, CALM, 1, "rest"),
         (SilentDaemon, WEEKS, 30, "announced"),
         (LeakyDaemon, CALM, 1, "I7"),
     ],
