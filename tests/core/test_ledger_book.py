@@ -59,7 +59,6 @@ def test_a_code_that_never_left_the_device_may_be_presented_again() -> None:
     assert not is_code_used(till.book, "d1", till.now.instant)
 
 
-<<<<<<< HEAD
 def test_a_submit_that_has_not_left_yet_may_leave_while_the_sale_wants_it() -> None:
     """A payment that is held up is not sent for a sale that was canceled meanwhile (I3)."""
     till = Till()
@@ -71,19 +70,6 @@ def test_a_submit_that_has_not_left_yet_may_leave_while_the_sale_wants_it() -> N
     till.sale(CancelRequested())
     assert not is_wanted(till.book, submit)
     assert is_wanted(till.book, QueryOrder(client_sn=CLIENT_SN, token=0, amount=AMOUNT))
-=======
-def test_a_submit_is_wanted_until_it_is_given_up_and_a_question_always() -> None:
-    till = Till()
-    till.open()
-    [submit] = [one for one in till.scan().commands if isinstance(one, SubmitPayment)]
-    question = QueryOrder(client_sn=SECOND_SN, token=0, amount=AMOUNT)
-    assert ledger.is_wanted(till.book, submit)
-    assert not ledger.is_wanted(till.book, replace(submit, token=submit.token + 1))
-    assert not ledger.is_wanted(till.book, replace(submit, client_sn=SECOND_SN))
-    till.sale(CancelRequested())
-    assert not ledger.is_wanted(till.book, submit)
-    assert ledger.is_wanted(till.book, question)
->>>>>>> custodyfix
 
 
 def test_a_digest_is_that_of_the_code() -> None:
