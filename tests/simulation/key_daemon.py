@@ -116,8 +116,11 @@ class Daemon:
                 run_at_once(self.keeper.apply(event, token))
             except JournalUnavailable:
                 self._is_writable = False
-                return
-            self._is_writable = True
+                if not isinstance(event, CheckinRequested):
+                    return
+                # A person is told that nothing was done; all else is tried until it can be written.
+            else:
+                self._is_writable = True
             self._inbox.popleft()
             while self._fresh:
                 self._tasks.start(self._fresh.pop(0))
@@ -144,13 +147,11 @@ class Daemon:
 
     def free_disk(self) -> None:
         """The disk has room again."""
-        self.is_disk_full = False
-        if not self._is_writable:
-            event, token = self._inbox.popleft()
-            rest = list(self._inbox)
-            self._inbox.clear()
-            for one, its in ((event, token), *rest):
-                self.take(one, its)
+        self.is_disk_full, self._is_writable = False, True
+        waiting = list(self._inbox)
+        self._inbox.clear()
+        for event, token in waiting:
+            self.take(event, token)
 
     def is_quiet(self) -> bool:
         """Whether nobody is being served."""

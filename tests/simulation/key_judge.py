@@ -47,6 +47,7 @@ NIGHT = 12 * HOUR
 STORY = 60
 
 ASKING = frozenset({S.CHECKING_IN, S.RECHECKING})
+_ASKING_WORDS = frozenset(state.value for state in ASKING)
 LOST = frozenset({S.EXPIRED, S.LOCKED_OUT})
 HALTED = frozenset({S.STOPPED, S.EXPIRED, S.LOCKED_OUT})
 #: Together with advice; a person's check-in does not take that back.
@@ -197,9 +198,6 @@ class Judge:
             renewals.unanswered = max(0, renewals.unanswered - 1)
             if record.cause == "CheckinNotSent":
                 renewals.meant = renewals.meant_before
-            if after.state is S.STOPPED:
-                # What a person asked for was tried once, and failed before that person's eyes.
-                renewals.asked_for = -DAY
         elif record.cause == "CheckinRequested" and self.is_person_asking:
             self.note("a person asks for a check-in")
             renewals.asked_for = now
@@ -210,6 +208,10 @@ class Judge:
             self.least_left = min(self.least_left, left)
             if self.reach.longest_gap() <= NIGHT:
                 self.least_left_ordinary = min(self.least_left_ordinary, left)
+        is_open = record.cause == "CheckinNotSent" and after.state is not S.STOPPED
+        if record.before in _ASKING_WORDS and after.state not in ASKING and not is_open:
+            # Whatever a person asked for has been tried, and came to an end before that person's eyes.
+            renewals.asked_for = -DAY
         held = tuple(one.reveal() for one in (terminal.current_key, terminal.previous_key) if one is not None)
         if held != self._held:
             self._held = held
