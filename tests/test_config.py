@@ -305,7 +305,6 @@ REFUSED = {
     "scanner.trigger_off": 'scanner = [{name = "a", device = "/dev/a", trigger_off = "16550d"}]',
     "printer.device": 'printer.driver = "usb"\nprinter.device = "04b8:0202"',
     "printer.encoding": 'printer.encoding = "raster"',
-    "printer.qr": 'printer.qr = "raster"',
     "kiosk.mode": 'kiosk.mode = "catalogue"',
     "kiosk.product": '[[kiosk.product]]\nbarcode = "1"\nname = "x"\nprice = 1',
     "vending": '[[vending]]\ndevice = "/dev/a"',
