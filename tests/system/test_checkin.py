@@ -3,10 +3,12 @@
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from terminald.engine_custody import FIRST_SALE_WAIT_S
 from tests.system.rig import PATIENCE_S, bench
 
 
@@ -71,6 +73,11 @@ def test_a_sale_beside_a_check_in_is_paid(tmp_path: Path) -> None:
     with bench(tmp_path) as shop:
         shop.start()
         shop.wait_ready()
+        opened = time.monotonic()
+        shop.open_sale("before")
+        shop.scanner.scan("130000000000000901")
+        shop.wait_state("before", "completed")
+        shop.wait(lambda: time.monotonic() - opened > FIRST_SALE_WAIT_S, "the end of what the first sale waits")
         shop.fault(kind="slow", path="checkin", seconds=15)
         asked = subprocess.Popen(
             [sys.executable, "-m", "terminald", "--config", str(shop.config), "checkin"], stdout=subprocess.PIPE
