@@ -52,12 +52,16 @@ def test_the_demo_ends_with_books_that_agree(short_path: "tempfile.TemporaryDire
         with demo(root, "--out", str(root / "out")) as process:
             said, _ = process.communicate(timeout=PATIENCE_S)
         assert process.returncode == 0, said
-        assert "The books agree: 4 sales, 4 charges, 51.20 yuan on both sides" in said
-        assert [int(number) for number in re.findall(r"^(\d)\. ", said, re.MULTILINE)] == list(range(1, 9))
+        assert "The books agree: 7 sales, 7 charges, 71.20 yuan on both sides" in said
+        assert [int(number) for number in re.findall(r"^(\d+)\. ", said, re.MULTILINE)] == list(range(1, 14))
         assert "Declined: INSUFFICIENT_FUND" in said
-        assert said.count(" pay ") == 1
-        pictures = re.findall(r"^   Receipt printed: (.+)$", said, re.MULTILINE)
-        assert pictures == [str(root / "out" / f"receipt-000{number}.png") for number in (1, 2, 3, 4)]
+        assert len(re.findall(r"^ +\S+ pay \S+ \d+ fen", said, re.MULTILINE)) == 2, "one for each story of the gateway"
+        assert re.search(r"cancel \S+ → CANCEL_SUCCESS CANCELED +\(the QR\)\n.* pay .*\(the code\)", said), "I1"
+        assert "the same again: it is the same refund, done." in said, "I9"
+        assert "Paid 6.00 yuan, and all of it has gone back." in said
+        assert "What the customer should see" in said
+        pictures = re.findall(r"^   (?:Receipt|QR|Slip) printed: (.+)$", said, re.MULTILINE)
+        assert pictures == [str(root / "out" / f"receipt-{number:04}.png") for number in range(1, 12)]
         for picture in pictures:
             with Image.open(picture) as image:
                 assert image.width == 384
