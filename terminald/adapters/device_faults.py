@@ -33,6 +33,8 @@ _REMEDIES: Final = {
     "usb": "it is a print queue of CUPS: remove the queue, or choose another printer",
     "cupsd": "remove the print queue from CUPS, or choose another printer",
 }
+#: Those that try lines on their own and hold them without a lock; the others are named when they are seen only.
+_SUSPECTS: Final = frozenset({"ModemManager", "brltty", "gpsd"})
 _OTHERWISE: Final = "stop that program, or choose another device"
 
 
@@ -70,7 +72,7 @@ def opening_fault(device: str, exc: Exception, *, group: str) -> str:
     if number in _FORBIDDEN:
         return _refusal(device, number, group)
     if number in _HELD:
-        return held_words(device, holder_of(device))
+        return held_words(device, holder_of(device, suspects=_SUSPECTS))
     if isinstance(exc, ValueError):
         return f"{device} can not be set to the configured speed"
     if number is None or number in _UNFIT:
@@ -86,7 +88,8 @@ def held_words(device: str, holder: Holder | None) -> str:
         return f"{device} is held by terminald itself: two devices are configured with it, or it is still being closed"
     remedy = _REMEDIES.get(holder.name, _OTHERWISE).format(node=Path(os.path.realpath(device)).name)
     who = f"{holder.name}, process {holder.pid}" if holder.name else f"number {holder.pid}"
-    return f"{device} is held by another process ({who}): {remedy}"
+    doubt = "" if holder.is_certain else "most likely "
+    return f"{device} is held by another process ({doubt}{who}): {remedy}"
 
 
 def access_words(device: str, access: Access, *, usual: str, is_policy: bool) -> str:

@@ -222,6 +222,42 @@ def test_the_table_of_locks_is_read_with_care(tmp_path: Path) -> None:
     assert holder_of(str(device), proc=tmp_path) == Holder(pid=12, name="\\x1b[2Jx")
 
 
+def test_a_login_on_a_line_is_found_by_its_terminal(line: str, tmp_path: Path) -> None:
+    """The number as the kernel writes it: the pseudo terminals' major is 136."""
+    minor = int(Path(line).name)
+    for pid, terminal in ((10, 0), (11, 136 << 8 | minor + 1), (12, 136 << 8 | minor)):
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "comm").write_text("agetty\n")
+        (tmp_path / str(pid) / "stat").write_text(f"{pid} (a) b) S 1 {pid} {pid} {terminal} {pid} 4194304 0")
+    (tmp_path / "13").mkdir()
+    assert holder_of(line, proc=tmp_path) == Holder(pid=12, name="agetty")
+
+
+def test_the_terminal_of_a_real_session_is_told_as_we_read_it() -> None:
+    """So that the place of the field and the way it is written are the kernel's."""
+    source = """
+import fcntl, os, termios
+from terminald.adapters.device_holder import _residents
+from pathlib import Path
+far, near = os.openpty()
+os.setsid()
+fcntl.ioctl(near, termios.TIOCSCTTY, 0)
+print(list(_residents(os.ttyname(near), Path("/proc"))) == [os.getpid()])
+"""
+    assert subprocess.check_output([sys.executable, "-c", source], text=True) == "True\n"
+
+
+def test_a_running_suspect_is_named_where_nobody_is_to_be_seen(line: str, tmp_path: Path) -> None:
+    """ModemManager runs as root and holds lines without a lock: the service's user does not see it there."""
+    for pid, name in ((20, "bash"), (21, "ModemManager")):
+        (tmp_path / str(pid)).mkdir()
+        (tmp_path / str(pid) / "comm").write_text(f"{name}\n")
+    assert holder_of(line, proc=tmp_path) is None
+    holder = holder_of(line, suspects={"ModemManager"}, proc=tmp_path)
+    assert holder == Holder(pid=21, name="ModemManager", is_certain=False)
+    assert "(most likely ModemManager, process 21): remove it" in held_words(line, holder)
+
+
 def test_a_lock_of_ours_beside_one_of_others_is_not_what_is_told(tmp_path: Path) -> None:
     device = tmp_path / "device"
     with device.open("w") as file:

@@ -14,6 +14,7 @@ import pytest
 from terminald.adapters.device_watch import DeviceWatch
 from terminald.adapters.inotify import Inotify
 from terminald.adapters.ports import Device, DeviceReport, DeviceState
+from terminald.adapters.printer_usb import NodePrinter, by_usb_id
 from terminald.adapters.scanner_serial import SerialScanner
 from terminald.adapters.supervisor import BACKOFF, Backoff, supervise
 from terminald.errors import DeviceAbsent, DeviceMissing
@@ -198,6 +199,45 @@ def test_a_device_is_looked_for_by_time_when_the_kernel_does_not_tell(link: Path
 
     asyncio.run(scene())
     assert BACKOFF.longest_absent_s <= PROMISE_S
+
+
+def plug(root: Path, node: str, product: str) -> None:
+    """Do what the kernel does for a USB printer: its entry in sysfs first, then its node."""
+    interface = root / "devices" / node / "1-1:1.0"
+    entry = root / "class" / node
+    interface.mkdir(parents=True, exist_ok=True)
+    (interface.parent / "idVendor").write_text("04b8\n")
+    (interface.parent / "idProduct").write_text(product + "\n")
+    entry.mkdir(parents=True)
+    (entry / "device").symlink_to(interface)
+    (root / "usb").mkdir(exist_ok=True)
+    (root / "usb" / node).symlink_to(os.devnull)
+
+
+def unplug(root: Path, node: str) -> None:
+    (root / "class" / node / "device").unlink()
+    (root / "class" / node).rmdir()
+    (root / "usb" / node).unlink()
+
+
+def test_a_usb_printer_is_found_by_its_id_as_whatever_it_comes(tmp_path: Path) -> None:
+    async def scene() -> None:
+        desk, loop = Desk(), asyncio.get_running_loop()
+        with contextlib.closing(DeviceWatch()) as watch:
+            place = by_usb_id("04b8", "0202", printers=tmp_path / "class", nodes=tmp_path / "usb")
+            async with in_service(NodePrinter(locate=place, watch=watch), desk):
+                await desk.absent("USB printer 04b8:0202 is not there")
+                plug(tmp_path, "lp0", "0e15")
+                for node in ("lp1", "lp2", "lp1"):
+                    plugged_at = loop.time()
+                    plug(tmp_path, node, "0202")
+                    await desk.ready()
+                    assert loop.time() - plugged_at < PROMISE_S
+                    unplug(tmp_path, node)
+                    await desk.absent("is not there")
+        assert [report.detail[:9] for report in desk.reports[1:4]] == ["", "unplugged", "USB print"]
+
+    asyncio.run(scene())
 
 
 # --- a device of which every look is counted -------------------------------------------------------------------------
