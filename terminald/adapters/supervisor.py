@@ -56,8 +56,8 @@ class Backoff:
 class Flapping:
     """When a device is called flapping, and when no more.
 
-    A technician who tries a plug does not do it as often; a device that stays for less than the window's part each time
-    does. The event log then gets one entry, and at most one pair in each calm time after it.
+    More losses in the window than a technician makes who tries a plug. The event log gets one entry for all that follow;
+    what comes and goes so slowly that it is not flapping makes a pair of them in each calm time at most.
     """
 
     losses: int = 5
