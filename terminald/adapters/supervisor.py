@@ -56,7 +56,7 @@ class Backoff:
 class Flapping:
     """When a device is called flapping, and when no more.
 
-    More losses in the window than a technician makes who tries a plug. The event log gets one entry for all that follow;
+    More losses in the window than a technician makes who tries a plug. The log gets one entry for all that follow;
     what comes and goes so slowly that it is not flapping makes a pair of them in each calm time at most.
     """
 
