@@ -14,6 +14,7 @@ import terminald
 from terminald.adapters import clock as clocks
 from terminald.adapters.api_server import ApiServer
 from terminald.adapters.api_socket import listening
+from terminald.adapters.device_watch import DeviceWatch
 from terminald.adapters.gateway_http import Credentials, HttpGateway
 from terminald.adapters.gateway_line import GatewaySettings
 from terminald.adapters.journal_sqlite import JournalThread, SqliteJournal
@@ -104,7 +105,8 @@ class App:
             is_clock_right=clock.is_system_right,
         )
         self._scanners = [self._scanner(one) for one in config.scanners]
-        self._printer = make_printer(config.printer)
+        self._device_watch = DeviceWatch()
+        self._printer = make_printer(config.printer, self._device_watch)
         world = World(
             journal=self._journal,
             gateway=self._gateway,
@@ -166,6 +168,7 @@ class App:
                 async with asyncio.TaskGroup() as tasks:
                     await self._serve(sock, tasks, stop)
         finally:
+            self._device_watch.close()
             await self._gateway.aclose()
             await self._journal.aclose()
 
@@ -202,7 +205,7 @@ class App:
         return [*self._scanners, *([self._printer] if self._printer else [])]
 
     async def _supervise(self, device: Device) -> None:
-        await supervise(device, self._engine.note_device, jitter=self._jitter)
+        await supervise(device, self._engine.note_device, jitter=self._jitter, watch=self._device_watch)
 
 
 def run(config: Config) -> None:

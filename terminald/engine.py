@@ -7,6 +7,7 @@ only after its commit (write-ahead), each request as a task of its own whose com
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from terminald.adapters.api_views import device_event
@@ -311,7 +312,10 @@ class Engine:
     def note_device(self, report: DeviceReport) -> None:
         """Take a change of a device's state."""
         before = self.devices.get(report.name)
-        self.devices[report.name] = report
+        since = self.world.clock.now().wall
+        if before is not None and before.state is report.state and before.since is not None:
+            since = before.since
+        self.devices[report.name] = report = replace(report, since=since)
         record = Record(
             kind="device",
             subject=report.name,

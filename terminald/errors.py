@@ -51,6 +51,14 @@ class DeviceAbsent(DeviceError):
     """The device is not there, or may not be opened. Nothing was sent to it."""
 
 
+class DeviceMissing(DeviceAbsent):
+    """Nothing is at the device's place: wait until something comes there."""
+
+
+class DeviceHeld(DeviceAbsent):
+    """Another process has it. Nothing tells when it lets go: look again soon."""
+
+
 class DeviceLost(DeviceError):
     """The device went away while it was in use."""
 

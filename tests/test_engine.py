@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from terminald.adapters.ports import DeviceReport, DeviceState
 from terminald.core.commands import QueryOrder, ReverseOrder, SubmitPayment
 from terminald.core.events import (
     Answer,
@@ -368,5 +369,35 @@ def test_stopping_does_not_wait_for_ever(tmp_path: Path) -> None:
         await bench.engine.drain(30)
         assert asyncio.get_running_loop().time() - begun == pytest.approx(30, abs=0.1)
         assert await bench.state() == "processing"
+
+    play(tmp_path, scene)
+
+
+# --- devices ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_device_is_shown_with_its_last_error_and_since_when_it_is_in_its_state(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        shown: list[tuple[str, str, int | None]] = []
+        for state, detail in (
+            (DeviceState.ABSENT, "went away"),
+            (DeviceState.ABSENT, "not there"),
+            (DeviceState.READY, ""),
+            (DeviceState.ABSENT, "held"),
+        ):
+            bench.engine.note_device(DeviceReport(name="front", kind="scanner", state=state, detail=detail))
+            (device,) = bench.desk.status().devices
+            shown.append((device.state.value, device.detail, device.since))
+            await asyncio.sleep(1)
+        first = shown[0][2]
+        assert first is not None
+        assert shown == [
+            ("absent", "went away", first),
+            ("absent", "not there", first),
+            ("ready", "", first + 2_000),
+            ("absent", "held", first + 3_000),
+        ]
+        logged = await bench.desk.events_after(0, 100)
+        assert [event.topic for event in logged].count("device") == 4
 
     play(tmp_path, scene)

@@ -133,4 +133,10 @@ def _key(key: KeyStatus) -> shapes.Key:
 
 
 def _device(report: DeviceReport) -> shapes.Device:
-    return shapes.Device(name=report.name, kind=report.kind, state=report.state.value, detail=report.detail)
+    return shapes.Device(
+        name=report.name,
+        kind=report.kind,
+        state=report.state.value,
+        detail=report.detail,
+        since=rfc3339_or_none(report.since),
+    )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 from typing import Final, Protocol
 
 from terminald.adapters.ports_report import ClosingPrinter, DayJournal, ReportDesk
@@ -38,6 +39,8 @@ class DeviceReport:
     kind: str  # "scanner" | "printer"
     state: DeviceState
     detail: str
+    #: When it came into this state; the engine, which has the clock, sets it.
+    since: WallTime | None = None
 
 
 class Device(Protocol):
@@ -46,11 +49,20 @@ class Device(Protocol):
     name: str
     kind: str
 
+    @property
+    def watched(self) -> tuple[Path, ...]:
+        """The paths whose coming, going or change of attributes makes another opening worth while.
+
+        A directory stands for what is in it, and in the directories in it. Empty: nothing tells, only time does.
+        """
+
     async def open(self) -> None:
         """Open the device.
 
         Raises:
-            DeviceAbsent: it is not there or may not be opened; detail says which and what to do.
+            DeviceAbsent: it may not be opened; detail says why and what to do.
+            DeviceMissing: nothing is at the watched paths that could be opened.
+            DeviceHeld: another process has it.
         """
 
     async def run(self) -> None:

@@ -22,6 +22,11 @@ class FilePrinter:
         self._lost = asyncio.Event()
         self._lost_detail = ""
 
+    @property
+    def watched(self) -> tuple[Path, ...]:
+        """Return nothing: what keeps a file from being written is mostly not told by its path."""
+        return ()
+
     async def open(self) -> None:
         """Prove that the file can be written.
 

@@ -5,6 +5,7 @@ import os
 import socket
 import struct
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Final
 
 from terminald.adapters.fd_writer import GRACE_S, FdWriter, job_deadline_s, kernel_backlog
@@ -37,6 +38,11 @@ class NetworkPrinter:
         self._grace_s = grace_s
         self._lost = asyncio.Event()
         self._lost_detail = ""
+
+    @property
+    def watched(self) -> tuple[Path, ...]:
+        """Return nothing: no file tells that a printer in the network is switched on."""
+        return ()
 
     async def open(self) -> None:
         """Connect once, and let go.

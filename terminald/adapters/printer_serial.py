@@ -1,17 +1,18 @@
 """A printer on a serial line: a UART, or a USB adapter that looks like one."""
 
 import asyncio
-import errno
 import fcntl
 import os
 import termios
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Final, Literal
 
 import serial
 
+from terminald.adapters.device_faults import opening_error
 from terminald.adapters.fd_writer import GRACE_S, FdWriter, job_deadline_s, kernel_backlog
 from terminald.errors import DeviceAbsent, DeviceLost, DeviceTimeout
 
@@ -24,14 +25,8 @@ CLOSE_S: Final = 2.0
 
 _XON, _XOFF = 0x11, 0x13
 _READ_SIZE = 256  # answers of a printer are a few bytes
-
-
-_ADVICE = {
-    errno.ENOENT: "is not there: check the cable, the power and [printer] device",
-    errno.EACCES: "may not be opened: the service user must be in the group of the device, usually dialout",
-    errno.EAGAIN: "is used by another program: stop it, or choose another device",
-    errno.EBUSY: "is used by another program: stop it, or choose another device",
-}
+#: Debian's group of serial lines.
+_GROUP: Final = "dialout"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +60,11 @@ class SerialPrinter:
         self._lost = asyncio.Event()
         self._lost_detail = ""
 
+    @property
+    def watched(self) -> tuple[Path, ...]:
+        """Return the line's path."""
+        return (Path(self._device),)
+
     async def open(self) -> None:
         """Open and configure the line, for us alone.
 
@@ -78,7 +78,7 @@ class SerialPrinter:
             opening.add_done_callback(_close_orphan)
             raise
         except (OSError, ValueError, termios.error) as exc:
-            raise DeviceAbsent(self.name, f"{self._device} {_advice(exc)}") from exc
+            raise await opening_error(self.name, self._device, exc, group=_GROUP) from exc
         fd = port.fileno()
         may_send = partial(_is_set_ready, port) if self._flow == "dsrdtr" else _is_always_ready
         writer = FdWriter(self.name, fd, may_send=may_send, backlog=partial(kernel_backlog, fd))
@@ -172,14 +172,6 @@ def _is_set_ready(port: serial.Serial) -> bool:
 def _discard(fd: int, queue: int) -> None:
     with suppress(OSError, termios.error):
         termios.tcflush(fd, queue)
-
-
-def _advice(exc: OSError | ValueError | termios.error) -> str:
-    """Say in words why a port did not open; pyserial keeps the number of most errors, and none of a bad setting."""
-    number = exc.errno if isinstance(exc, OSError) else None
-    if number is not None and number in _ADVICE:
-        return _ADVICE[number]
-    return f"can not be used as a serial line with these settings: {exc}"
 
 
 def _close_orphan(opening: asyncio.Future[serial.Serial]) -> None:

@@ -1,6 +1,8 @@
 """A printer behind a character device: the kernel's USB printer class (/dev/usb/lpN), or one like it."""
 
 import asyncio
+import contextlib
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -9,16 +11,34 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from terminald.adapters.device_faults import opening_error
+from terminald.adapters.device_watch import DeviceWatch, Lookout
+from terminald.adapters.fd_hangup import heeding_hangup
 from terminald.adapters.fd_writer import GRACE_S, FdWriter, job_deadline_s
-from terminald.errors import DeviceAbsent, DeviceLost
+from terminald.errors import DeviceAbsent, DeviceLost, DeviceMissing
 
 #: Full-speed USB moves far more; a printer takes bytes in this rhythm while paper is not what it waits for.
 BYTES_PER_SECOND: Final = 20_000
-#: How often an idle device is looked for. A job finds the loss at once.
-WATCH_S: Final = 1.0
+#: How often an idle device is looked for where the watch does not see it. A job finds the loss at once.
+LOOK_S: Final = 2.0
+
+#: Debian's group of printers.
+_GROUP: Final = "lp"
 
 _CLASS_PRINTERS = Path("/sys/class/usbmisc")
 _NODES = Path("/dev/usb")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a device is to be found. Find may raise OSError; watched is the node, or the directory it appears in."""
+
+    find: Callable[[], Path]
+    watched: Path
+
+    def __call__(self) -> Path:
+        """Return the device's node as it is now."""
+        return self.find()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +55,8 @@ class NodePrinter:
     """Sends jobs to a character device that is opened once and watched.
 
     The device is never read. A USB printer with nothing to say answers a read with an empty packet, which looks like
-    the end of the device; its unplugging is seen by the node that goes away, and by a write that fails.
+    the end of the device; its unplugging is seen by the node that goes away, by the kernel's hang-up (since 2021), and
+    by a write that fails.
     """
 
     kind: str = "printer"
@@ -43,17 +64,22 @@ class NodePrinter:
     def __init__(
         self,
         *,
-        locate: Callable[[], Path],
+        locate: Place,
+        watch: DeviceWatch | None = None,
         name: str = "printer",
         grace_s: float = GRACE_S,
-        watch_s: float = WATCH_S,
     ) -> None:
         """Locate is asked at each opening, because a printer may come back as another node; it may raise OSError."""
         self.name = name
         self._locate = locate
+        self._watch = watch
         self._grace_s = grace_s
-        self._watch_s = watch_s
         self._node: _Node | None = None
+
+    @property
+    def watched(self) -> tuple[Path, ...]:
+        """Return the node, or the directory in which it may appear under any name."""
+        return (self._locate.watched,)
 
     async def open(self) -> None:
         """Open the device.
@@ -65,7 +91,7 @@ class NodePrinter:
             path = self._locate()
             fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
         except OSError as exc:
-            raise DeviceAbsent(self.name, f"{exc.strerror}: {exc.filename or 'no node'}: {_advice(exc)}") from exc
+            raise await self._refused(exc) from exc
         status = os.fstat(fd)
         if not stat.S_ISCHR(status.st_mode) or os.isatty(fd):
             os.close(fd)
@@ -77,10 +103,10 @@ class NodePrinter:
         """Watch the open device.
 
         Raises:
-            DeviceLost: its node is gone, or is another device's.
+            DeviceLost: it hung up, or its node is gone or another device's.
         """
-        while self._node is not None and _is_in_place(self._node):  # noqa: ASYNC110 - a node goes without an event
-            await asyncio.sleep(self._watch_s)
+        if self._node is not None:
+            await _until_gone(self._node, Lookout(self._watch))
         if self._node is not None:
             self._node.writer.lose("unplugged")
         raise DeviceLost(self.name, "unplugged: check the cable and the power")
@@ -104,17 +130,21 @@ class NodePrinter:
         deadline_s = job_deadline_s(data, bytes_per_second=BYTES_PER_SECOND, grace_s=self._grace_s)
         await self._node.writer.write(data, deadline_s=deadline_s)
 
+    async def _refused(self, exc: OSError) -> DeviceAbsent:
+        error = await opening_error(self.name, str(exc.filename or self._locate.watched), exc, group=_GROUP)
+        if isinstance(error, DeviceMissing):
+            return DeviceMissing(self.name, f"{error.detail}, and that the module usblp is loaded")
+        return error
 
-def at_path(path: Path) -> Callable[[], Path]:
+
+def at_path(path: Path) -> Place:
     """Locate a device that stays at its path."""
-    return lambda: path
+    return Place(find=lambda: path, watched=path)
 
 
-def by_usb_id(
-    vendor: str, product: str, *, printers: Path = _CLASS_PRINTERS, nodes: Path = _NODES
-) -> Callable[[], Path]:
+def by_usb_id(vendor: str, product: str, *, printers: Path = _CLASS_PRINTERS, nodes: Path = _NODES) -> Place:
     """Locate the first printer with these ids (four hex digits each) that the kernel's printer class has taken."""
-    return partial(_find, vendor.lower(), product.lower(), printers, nodes)
+    return Place(find=partial(_find, vendor.lower(), product.lower(), printers, nodes), watched=nodes)
 
 
 def _find(vendor: str, product: str, printers: Path, nodes: Path) -> Path:
@@ -122,7 +152,7 @@ def _find(vendor: str, product: str, printers: Path, nodes: Path) -> Path:
         device = (entry / "device").resolve().parent  # the interface's own directory lies in its device's
         if _read(device / "idVendor") == vendor and _read(device / "idProduct") == product:
             return nodes / entry.name
-    raise FileNotFoundError(2, "No such USB printer", f"{vendor}:{product}")
+    raise FileNotFoundError(errno.ENOENT, "not there", f"USB printer {vendor}:{product}")
 
 
 def _read(path: Path) -> str:
@@ -139,7 +169,20 @@ def _is_in_place(node: _Node) -> bool:
         return False
 
 
-def _advice(exc: OSError) -> str:
-    if isinstance(exc, PermissionError):
-        return "the service user must be in the group of the device, usually lp"
-    return "check the cable, the power, that the module usblp is loaded, and [printer] device"
+async def _until_gone(node: _Node, lookout: Lookout) -> None:
+    """Return when the device hung up, or its node is not in its place any more."""
+    has_hung_up = False
+
+    def hang_up() -> None:
+        nonlocal has_hung_up
+        has_hung_up = True
+        lookout.note()
+
+    with heeding_hangup(node.fd, hang_up), contextlib.closing(lookout):
+        while True:
+            lookout.arm((node.path,))
+            if has_hung_up or not _is_in_place(node):
+                return
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S if lookout.is_blind else None):
+                    await lookout.changed()

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from terminald.adapters.device_watch import DeviceWatch
 from terminald.adapters.ports import Printer
 from terminald.adapters.printer_file import FilePrinter
 from terminald.adapters.printer_network import NetworkPrinter
@@ -16,8 +17,8 @@ _USB_ID = re.compile(r"([0-9A-Fa-f]{4}):([0-9A-Fa-f]{4})")
 _DEVICES = Path("/dev")
 
 
-def make_printer(settings: PrinterConfig) -> Printer | None:
-    """Build the configured printer, not yet open; None without one.
+def make_printer(settings: PrinterConfig, watch: DeviceWatch | None = None) -> Printer | None:
+    """Build the configured printer, not yet open; None without one. The watch tells it of unplugging.
 
     Driver ``file`` with a path below /dev means that device and never creates a file there.
     """
@@ -29,13 +30,15 @@ def make_printer(settings: PrinterConfig) -> Printer | None:
             return SerialPrinter(device=device, baudrate=settings.baudrate, flow=settings.flow)
         case "usb":
             found = _USB_ID.fullmatch(device)
-            return NodePrinter(locate=by_usb_id(found[1], found[2]) if found else at_path(Path(device)))
+            place = by_usb_id(found[1], found[2]) if found else at_path(Path(device))
+            return NodePrinter(locate=place, watch=watch)
         case "network":
             address = settings.address
             return NetworkPrinter(host=address.host, port=address.port)
         case "file":
             path = Path(device)
-            return NodePrinter(locate=at_path(path)) if path.is_relative_to(_DEVICES) else FilePrinter(path=path)
+            is_device = path.is_relative_to(_DEVICES)
+            return NodePrinter(locate=at_path(path), watch=watch) if is_device else FilePrinter(path=path)
 
 
 def make_profile(settings: PrinterConfig) -> Profile:

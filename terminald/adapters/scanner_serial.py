@@ -6,17 +6,18 @@ reading turns a hang-up into text and its writing can spin. While the line is qu
 
 import asyncio
 import contextlib
-import errno
 import fcntl
 import logging
 import os
 import termios
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import serial
 
+from terminald.adapters.device_faults import opening_error
 from terminald.adapters.ports import FrameSink
 from terminald.errors import DeviceAbsent, DeviceLost
 from terminald.wire.barcode import Framer, Suffix
@@ -34,9 +35,8 @@ OPEN_LIMIT_S: Final = 10.0
 #: Closing waits for nothing of value.
 CLOSE_LIMIT_S: Final = 2.0
 
-_ABSENT: Final = frozenset({errno.ENOENT, errno.ENODEV, errno.ENXIO})
-_FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM})
-_HELD: Final = frozenset({errno.EBUSY, errno.EAGAIN})
+#: Debian's group of serial lines.
+_GROUP: Final = "dialout"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +83,11 @@ class SerialScanner:
         self._unarmed = 0
 
     @property
+    def watched(self) -> tuple[Path, ...]:
+        """Return the line's path."""
+        return (Path(self._device),)
+
+    @property
     def counters(self) -> ScannerCounters:
         """Return the counters as they are now."""
         return ScannerCounters(
@@ -109,7 +114,7 @@ class SerialScanner:
                 raise DeviceAbsent(self.name, detail) from exc
             raise
         except (OSError, termios.error, ValueError) as exc:
-            raise DeviceAbsent(self.name, opening_fault(self._device, exc)) from exc
+            raise await opening_error(self.name, self._device, exc, group=_GROUP) from exc
         self._line = line
         self._framer.reset()
         self._wake.clear()
@@ -225,7 +230,7 @@ def open_line(device: str, baudrate: int) -> serial.Serial:
     """Open a line for one owner; blocks. Reading it gives nothing (``b""``) only when it was hung up.
 
     Raises:
-        OSError, termios.error, ValueError: as :func:`opening_fault` explains them.
+        OSError, termios.error, ValueError: as ``device_faults.opening_fault`` explains them.
     """
     # inter_byte_timeout=0 sets VMIN to 1; with pyserial's usual 0 an empty line would read like a hung-up one.
     line = serial.Serial(device, baudrate, timeout=0, write_timeout=0, inter_byte_timeout=0, exclusive=True)
@@ -236,22 +241,6 @@ def open_line(device: str, baudrate: int) -> serial.Serial:
         line.close()
         raise
     return line
-
-
-def opening_fault(device: str, exc: Exception) -> str:
-    """Say for people why a device file could not be opened, and what to do."""
-    number = exc.errno if isinstance(exc, OSError) else None
-    if number in _ABSENT:
-        return f"{device} is not there; check the cable and the configured path"
-    if number in _FORBIDDEN:
-        return f"no permission to open {device}; add the service user to the group dialout"
-    if number in _HELD:
-        return f"{device} is held by another process; stop ModemManager, getty or the other program that uses it"
-    if isinstance(exc, ValueError):
-        return f"{device} can not be set to the configured speed"
-    if isinstance(exc, termios.error) or number is None:
-        return f"{device} is not a serial line, or refuses its settings"
-    return f"{device} can not be opened: {os.strerror(number)}"
 
 
 def _let_go(line: serial.Serial) -> None:

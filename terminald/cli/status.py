@@ -63,8 +63,9 @@ def _facts(shown: shapes.Status) -> Iterator[tuple[str, str]]:
     yield "gateway", f"{reachable}, last answer {since(gateway.last_answer_at)}"
     for device in shown.devices:
         detail = f": {escape(device.detail)}" if device.detail else ""
+        when = f" since {local_time(device.since)}" if device.since and detail else ""
         name = "" if device.name == device.kind else f"{escape(device.name)} "
-        yield escape(device.kind), f"{name}{escape(device.state)}{detail}"
+        yield escape(device.kind), f"{name}{escape(device.state)}{when}{detail}"
     yield "sale", f"{shown.sale} is open (terminald show {shown.sale})" if shown.sale else "none open"
     yield "unresolved", f"{shown.unresolved} orders and refunds are being followed" if shown.unresolved else ""
     of_key = shown.key.attention if shown.key else None

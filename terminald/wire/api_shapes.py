@@ -283,12 +283,16 @@ class GatewayLink(Struct, frozen=True, kw_only=True):
 
 
 class Device(Struct, frozen=True, kw_only=True):
-    """One device; detail says what is wrong and what to do. Also the body of a ``device`` event."""
+    """One device; detail says what is wrong and what to do, since: since when it is in this state.
+
+    Also the body of a ``device`` event.
+    """
 
     name: str
     kind: str
     state: Annotated[str, Meta(extra_json_schema={"enum": ["absent", "ready", "faulty"]})]
     detail: str
+    since: str | None = None
 
 
 class ClockStatus(Struct, frozen=True, kw_only=True):

@@ -44,7 +44,7 @@ STATUS = Status(
     checkins={"renewed": 3, "refused": 0},
     is_gateway_reachable=True,
     last_answer_at=None,
-    devices=(DeviceReport(name="front", kind="scanner", state=DeviceState.ABSENT, detail="plug it in"),),
+    devices=(DeviceReport(name="front", kind="scanner", state=DeviceState.ABSENT, detail="plug it in", since=MORNING),),
     sale=SaleId("01JDSALE"),
     unresolved=1,
     attention=2,

@@ -89,7 +89,15 @@ def test_the_status_has_the_published_shape() -> None:
             "attention": None,
         },
         "gateway": {"reachable": True, "last_answer_at": None},
-        "devices": [{"name": "front", "kind": "scanner", "state": "absent", "detail": "plug it in"}],
+        "devices": [
+            {
+                "name": "front",
+                "kind": "scanner",
+                "state": "absent",
+                "detail": "plug it in",
+                "since": "2025-01-31T08:00:00.000+00:00",
+            }
+        ],
         "sale": "01JDSALE",
         "unresolved": 1,
         "attention": 2,
@@ -132,5 +140,5 @@ def test_what_the_gateway_said_is_told_in_public_words() -> None:
 def test_a_device_event_is_the_device_of_the_status(state: DeviceState) -> None:
     report = DeviceReport(name="front", kind="scanner", state=state, detail="d")
     body = json.loads(device_event(report))
-    assert body == {"name": "front", "kind": "scanner", "state": state.value, "detail": "d"}
+    assert body == {"name": "front", "kind": "scanner", "state": state.value, "detail": "d", "since": None}
     assert schema_faults(body, {"$ref": "#/components/schemas/Device"}, DOCUMENT) == []

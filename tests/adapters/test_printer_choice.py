@@ -31,6 +31,22 @@ def test_each_driver_has_its_transport(settings: PrinterConfig, kind: type[objec
         assert (printer.name, printer.kind) == ("printer", "printer")
 
 
+@pytest.mark.parametrize(
+    ("settings", "watched"),
+    [
+        (PrinterConfig(driver="serial", device="/dev/ttyUSB0"), (Path("/dev/ttyUSB0"),)),
+        (PrinterConfig(driver="usb", device="/dev/usb/lp0"), (Path("/dev/usb/lp0"),)),
+        (PrinterConfig(driver="usb", device="04b8:0202"), (Path("/dev/usb"),)),
+        (PrinterConfig(driver="network", device="printer.local:9100"), ()),
+        (PrinterConfig(driver="file", device="/var/lib/receipts.bin"), ()),
+    ],
+)
+def test_each_transport_names_the_paths_at_which_it_may_come(settings: PrinterConfig, watched: tuple[Path]) -> None:
+    printer = make_printer(settings)
+    assert printer is not None
+    assert printer.watched == watched
+
+
 def test_opening_a_device_by_driver_file_creates_no_file_there() -> None:
     assert not isinstance(make_printer(PrinterConfig(driver="file", device=str(Path("/dev/lp9")))), FilePrinter)
 

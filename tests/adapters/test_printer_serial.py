@@ -171,7 +171,7 @@ def test_a_second_user_is_refused(line: Line) -> None:
     async def scene() -> None:
         first, second = printer_on(line.path), printer_on(line.path)
         await first.open()
-        with pytest.raises(DeviceAbsent, match="used by another program"):
+        with pytest.raises(DeviceAbsent, match="held by terminald itself"):
             await second.open()
         await first.close()
         await second.open()
@@ -182,12 +182,12 @@ def test_a_second_user_is_refused(line: Line) -> None:
 
 def test_what_is_not_there_or_not_a_serial_line_is_absent(line: Line, tmp_path: Path) -> None:
     async def scene() -> None:
-        with pytest.raises(DeviceAbsent, match="is not there: check the cable"):
+        with pytest.raises(DeviceAbsent, match="is not there; check the cable"):
             await printer_on(str(tmp_path / "none")).open()
         (tmp_path / "file").touch()
-        with pytest.raises(DeviceAbsent, match="can not be used as a serial line"):
+        with pytest.raises(DeviceAbsent, match="is not a serial line"):
             await printer_on(str(tmp_path / "file")).open()
-        with pytest.raises(DeviceAbsent, match="can not be used as a serial line"):
+        with pytest.raises(DeviceAbsent, match="is not a serial line"):
             await printer_on(line.path, "dsrdtr").open()
         with pytest.raises(DeviceAbsent, match="0 of 2 bytes sent"):
             await printer_on(line.path).write(b"xx")

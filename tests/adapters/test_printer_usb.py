@@ -1,11 +1,13 @@
 import asyncio
+import contextlib
 import os
 import pty
 from pathlib import Path
 
 import pytest
 
-from terminald.adapters.printer_usb import NodePrinter, at_path, by_usb_id
+from terminald.adapters.device_watch import DeviceWatch
+from terminald.adapters.printer_usb import LOOK_S, NodePrinter, at_path, by_usb_id
 from terminald.errors import DeviceAbsent, DeviceLost
 
 NULL = Path(os.devnull)
@@ -52,13 +54,15 @@ def test_an_unplugged_device_is_noticed_by_its_node(tmp_path: Path) -> None:
     node.symlink_to(NULL)
 
     async def scene() -> None:
-        printer = NodePrinter(locate=at_path(node), watch_s=0.001)
-        await printer.open()
-        watch = asyncio.create_task(printer.run())
-        await asyncio.sleep(0)
-        node.unlink()
-        with pytest.raises(DeviceLost, match="unplugged"):
-            await watch
+        with contextlib.closing(DeviceWatch()) as watch:
+            printer = NodePrinter(locate=at_path(node), watch=watch)
+            await printer.open()
+            running = asyncio.create_task(printer.run())
+            await asyncio.sleep(0)
+            node.unlink()
+            async with asyncio.timeout(LOOK_S * 10):
+                with pytest.raises(DeviceLost, match="unplugged"):
+                    await running
         with pytest.raises(DeviceAbsent, match="unplugged; 0 of 1 "):
             await printer.write(b"x")
         await printer.close()
@@ -71,7 +75,7 @@ def test_another_device_in_its_place_is_not_ours(tmp_path: Path) -> None:
     node.symlink_to(NULL)
 
     async def scene() -> None:
-        printer = NodePrinter(locate=at_path(node), watch_s=0.001)
+        printer = NodePrinter(locate=at_path(node))
         await printer.open()
         node.unlink()
         node.symlink_to("/dev/zero")
@@ -120,7 +124,7 @@ def test_a_printer_is_found_by_its_usb_id(tmp_path: Path) -> None:
 def test_a_usb_id_that_is_not_plugged_is_absent(tmp_path: Path) -> None:
     async def scene() -> None:
         printer = NodePrinter(locate=by_usb_id("04b8", "0202", printers=tmp_path, nodes=tmp_path))
-        with pytest.raises(DeviceAbsent, match="No such USB printer: 04b8:0202: check the cable"):
+        with pytest.raises(DeviceAbsent, match="USB printer 04b8:0202 is not there; check the cable"):
             await printer.open()
 
     asyncio.run(scene())

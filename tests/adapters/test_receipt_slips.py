@@ -63,6 +63,7 @@ class Paper:
     """A transport that keeps what it is given."""
 
     name = kind = "printer"
+    watched: tuple[Path, ...] = ()
 
     def __init__(self) -> None:
         self.data = b""

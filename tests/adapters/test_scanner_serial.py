@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import errno
 import os
 import selectors
-import termios
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
@@ -13,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from terminald.adapters.ports import DeviceReport, DeviceState, Scanner
-from terminald.adapters.scanner_serial import DRAIN_READS, READ_LIMIT, SerialScanner, open_line, opening_fault
+from terminald.adapters.scanner_serial import DRAIN_READS, READ_LIMIT, SerialScanner, open_line
 from terminald.adapters.supervisor import Backoff, supervise
-from terminald.errors import DeviceAbsent, DeviceLost
+from terminald.errors import DeviceAbsent, DeviceHeld, DeviceLost
 from terminald.simulator.scanner import SimulatedScanner
 from terminald.wire.barcode import Suffix
 
@@ -325,7 +323,7 @@ def test_a_line_has_one_owner(simulated: SimulatedScanner) -> None:
     async def scenario() -> None:
         first, second = build(simulated, Sink()), build(simulated, Sink())
         await first.open()
-        with pytest.raises(DeviceAbsent, match="held by another process"):
+        with pytest.raises(DeviceHeld, match="held by terminald itself"):
             await second.open()
         await first.close()
         await first.close()
@@ -346,21 +344,6 @@ def test_an_absent_device_and_a_file_say_what_they_are(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     asyncio.run(scenario(tmp_path / "absent", "is not there"))
     asyncio.run(scenario(tmp_path / "file", "not a serial line"))
-
-
-@pytest.mark.parametrize(
-    ("exc", "said"),
-    [
-        (OSError(errno.ENODEV, "x"), "not there"),
-        (OSError(errno.EACCES, "x"), "group dialout"),
-        (OSError(errno.EBUSY, "x"), "another process"),
-        (OSError(errno.EIO, "x"), "Input/output error"),
-        (termios.error(errno.EINVAL, "x"), "not a serial line"),
-        (ValueError("x"), "speed"),
-    ],
-)
-def test_each_cause_comes_with_what_to_do(exc: Exception, said: str) -> None:
-    assert said in opening_fault("/dev/x", exc)
 
 
 def test_an_opening_that_is_cancelled_does_not_keep_the_line(simulated: SimulatedScanner) -> None:

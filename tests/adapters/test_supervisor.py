@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 
 from terminald.adapters.ports import DeviceReport, DeviceState
-from terminald.adapters.supervisor import BACKOFF, Backoff, supervise
+from terminald.adapters.supervisor import BACKOFF, CAUSES, FLAPPING, Backoff, Flapping, supervise
 from terminald.errors import DeviceAbsent, DeviceLost
 
 LOGGER = "terminald.adapters.supervisor"
@@ -19,6 +20,7 @@ class ScriptedDevice:
 
     kind = "scanner"
     name = "front"
+    watched: tuple[Path, ...] = ()
 
     def __init__(self, script: list[tuple[str, Step]]) -> None:
         self._script = script
@@ -67,6 +69,7 @@ def play(
     backoff: Backoff = BACKOFF,
     jitter: Callable[[], float] = lambda: 1.0,
     sleep: Callable[[float], Awaitable[None]] | None = None,
+    flapping: Flapping = FLAPPING,
 ) -> tuple[ScriptedDevice, list[DeviceReport]]:
     """Supervise until the device's script is over, then cancel."""
 
@@ -74,7 +77,7 @@ def play(
         device = ScriptedDevice(script)
         reports: list[DeviceReport] = []
         task = asyncio.create_task(
-            supervise(device, reports.append, jitter=jitter, backoff=backoff, sleep=sleep or Waits())
+            supervise(device, reports.append, jitter=jitter, backoff=backoff, flapping=flapping, sleep=sleep or Waits())
         )
         await asyncio.wait_for(device.is_waiting.wait(), 20)
         task.cancel()
@@ -181,7 +184,7 @@ def test_a_device_that_was_stable_is_opened_again_soon_and_a_failed_opening_is_n
     flapping: list[tuple[str, Step]] = [("open", None), ("run", lost())] * 3
     waits = Waits()
     play(list(flapping), sleep=waits)
-    assert waits.seconds == [0.5, 1, 2]
+    assert waits.seconds == [0.5, 1, 1]
     waits = Waits()
     play(list(flapping), sleep=waits, backoff=Backoff(stable_s=0))
     assert waits.seconds == [0.5, 0.5, 0.5]
@@ -208,3 +211,92 @@ def test_cancelling_while_waiting_for_an_absent_device_propagates() -> None:
         assert device.calls == ["open", "close"]
 
     asyncio.run(scenario())
+
+
+# --- flapping --------------------------------------------------------------------------------------------------------
+
+
+def flaps(times: int) -> list[tuple[str, Step]]:
+    return [("open", None), ("run", lost())] * times
+
+
+def test_a_device_that_goes_away_again_and_again_is_called_that_once(caplog: pytest.LogCaptureFixture) -> None:
+    """I11: however long it goes on, the event log gets one entry for it."""
+    limit = FLAPPING.losses
+    with caplog.at_level(logging.INFO, LOGGER):
+        device, reports = play(flaps(100))
+    assert device.calls.count("open") == 101
+    assert [r.state for r in reports] == [DeviceState.READY, DeviceState.ABSENT] * limit
+    assert [r.detail for r in reports[1:-1:2]] == ["went away"] * (limit - 1)
+    assert reports[-1].detail == (
+        "went away 5 times within 1 s: check cable, power supply and hub; "
+        "ready again when it has stayed for 60 s (last: went away)"
+    )
+    assert len(caplog.records) == 2 * limit
+
+
+def test_a_flapping_device_is_opened_less_and_less_often() -> None:
+    waits = Waits()
+    play(flaps(9), sleep=waits)
+    assert waits.seconds == [0.5, 1, 1, 1, 8, 10, 10, 10, 10]
+
+
+def test_a_flapping_device_is_ready_again_when_it_has_stayed() -> None:
+    """Nothing is said when it is only there again."""
+
+    async def scene() -> None:
+        device, said = ScriptedDevice(flaps(7)), asyncio.Queue[DeviceReport]()
+        rule = Flapping(calm_s=0.02)
+        task = asyncio.create_task(supervise(device, said.put_nowait, jitter=lambda: 0.0, flapping=rule, sleep=Waits()))
+        async with asyncio.timeout(20):
+            reports = [await said.get() for _ in range(2 * FLAPPING.losses + 1)]
+        assert device.is_waiting.is_set()
+        assert [r.state for r in reports[-3:]] == [DeviceState.READY, DeviceState.ABSENT, DeviceState.READY]
+        assert reports[-2].detail.startswith("went away 5 times")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(scene())
+
+
+def test_a_flapping_device_that_does_not_come_back_is_reported_as_what_it_is_then() -> None:
+    script = [*flaps(5), *[("open", absent())] * 2]
+    _, reports = play(list(script))
+    assert reports[-1].detail.startswith("went away 5 times")
+    _, reports = play(list(script), flapping=Flapping(calm_s=0.0))
+    assert reports[-2].detail == "not there"
+    assert reports[-1].state is DeviceState.READY
+
+
+def test_losses_that_lie_far_apart_are_not_flapping() -> None:
+    _, reports = play(flaps(20), flapping=Flapping(window_s=-1.0))
+    assert len(reports) == 2 * 20 + 1
+    _, reports = play(flaps(20), flapping=Flapping(calm_s=0.0))
+    assert len(reports) == 2 * 20 + 1
+
+
+def test_causes_that_follow_each_other_are_reported_up_to_a_bound() -> None:
+    """I11: another process in each try, and another number for each."""
+    script: list[tuple[str, Step]] = [("open", DeviceAbsent("front", f"held by {number}")) for number in range(100)]
+    _, reports = play(script)
+    assert [r.detail for r in reports] == [*(f"held by {number}" for number in range(CAUSES)), ""]
+
+
+def test_a_fault_in_naming_the_paths_is_the_devices_own() -> None:
+    """I8."""
+
+    class Broken(ScriptedDevice):
+        @property
+        def watched(self) -> tuple[Path, ...]:  # type: ignore[override]  # as a driver may have it
+            raise OSError(5, "x")
+
+    async def scene() -> None:
+        device, said = Broken([]), asyncio.Queue[DeviceReport]()
+        task = asyncio.create_task(supervise(device, said.put_nowait, jitter=lambda: 0.0, sleep=Waits()))
+        assert (await said.get()).detail.startswith("unexpected OSError")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(scene())

@@ -17,7 +17,8 @@ Capture = pytest.CaptureFixture[str]
 STATUS = (
     b'{"ready":%b,"reasons":%b,"terminal":{"sn":null,"device_id":"d","activated_at":null},"key":null,'
     b'"gateway":{"reachable":false,"last_answer_at":null},"devices":[{"name":"front","kind":"scanner",'
-    b'"state":"absent","detail":"plug it in\\u001b[2J"}],"sale":null,"unresolved":2,"attention":1,"print_queue":3,'
+    b'"state":"absent","detail":"plug it in\\u001b[2J","since":"2026-11-23T02:30:04+00:00"}],'
+    b'"sale":null,"unresolved":2,"attention":1,"print_queue":3,'
     b'"clock":{"synchronized":false},"draining":true,"version":"9.9","uptime_s":3700,"from_the_future":1}'
 )
 NO_SALES = b'{"sales":[],"next_cursor":null}'
