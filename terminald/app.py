@@ -20,15 +20,15 @@ from terminald.adapters.gateway_line import GatewaySettings
 from terminald.adapters.journal_sqlite import JournalThread, SqliteJournal
 from terminald.adapters.log_courier import GatewayCourier
 from terminald.adapters.log_store import LogStore
-from terminald.adapters.ports import Device, Printer, Scanner
+from terminald.adapters.ports import Device, Printer
 from terminald.adapters.printers import make_printer, make_profile
 from terminald.adapters.receipt_sender import ReceiptSender, Stationery
-from terminald.adapters.scanner_serial import SerialScanner
+from terminald.adapters.scanners import make_scanner
 from terminald.adapters.state_directory import lock
 from terminald.adapters.supervisor import supervise
 from terminald.adapters.systemd import notify
 from terminald.app_board import settle_device_id
-from terminald.config import Config, ScannerConfig
+from terminald.config import Config
 from terminald.core.custody import begin
 from terminald.core.ids import Duration
 from terminald.core.schedule import MINUTE, Rules
@@ -104,7 +104,7 @@ class App:
             on_time=clock.note_gateway_time,
             is_clock_right=clock.is_system_right,
         )
-        self._scanners = [self._scanner(one) for one in config.scanners]
+        self._scanners = [make_scanner(one, self._take_frame) for one in config.scanners]
         self._device_watch = DeviceWatch()
         self._printer = make_printer(config.printer, self._device_watch)
         world = World(
@@ -138,15 +138,6 @@ class App:
         self._api = ApiServer(self._desk, sale_defaults(config), clock.now, terminald.__version__)
         self._clock_watch = ClockWatch(self._engine, take_step=clock.take_step)
         self._jitter = jitter
-
-    def _scanner(self, settings: ScannerConfig) -> Scanner:
-        return SerialScanner(
-            name=settings.name,
-            device=settings.device,
-            baudrate=settings.baudrate,
-            suffix=settings.suffix,
-            on_frame=self._take_frame,
-        )
 
     def _credentials(self) -> Credentials | None:
         return self._engine.keeper.credentials()

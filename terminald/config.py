@@ -16,6 +16,7 @@ from typing import Literal
 
 from terminald import config_rules as rules
 from terminald.config_decode import Conflict, Section, decode, option, required, table, tables
+from terminald.config_keyboard import KeyboardChoice, parse_keyboard
 from terminald.config_text import Places, read
 from terminald.core.ids import Duration, Secret
 from terminald.core.money import MAX_AMOUNT
@@ -150,12 +151,35 @@ class ScannerConfig(Section):
     trigger_on: bytes = option(rules.hex_bytes, "")
     trigger_off: bytes = option(rules.hex_bytes, "")
 
+    @property
+    def keyboard(self) -> KeyboardChoice:
+        """Return which keyboard the scanner is; only for driver "hid"."""
+        return parse_keyboard(self.device)
+
     def conflicts(self) -> Iterable[Conflict]:
-        """A serial scanner is a path; the printer's name is taken in the list of devices."""
-        if self.driver == "serial" and not self.device.startswith("/"):
+        """What a device is depends on the driver; the printer's name is taken in the list of devices."""
+        if self.driver == "hid":
+            yield from self._keyboard_conflicts()
+        elif not self.device.startswith("/"):
             yield ("device", "driver"), f"{rules.show(self.device)} is not a path; allowed: such as /dev/ttyACM0"
+        elif self.device.startswith("/dev/input/"):
+            yield ("device", "driver"), f'{rules.show(self.device)} is a keyboard; set driver = "hid" for it'
         if self.name == "printer":
             yield ("name",), '"printer" is the name of the printer; allowed: any other name'
+
+    def _keyboard_conflicts(self) -> Iterable[Conflict]:
+        try:
+            parse_keyboard(self.device)
+        except rules.NotAllowed as exc:
+            yield ("device", "driver"), str(exc)
+        if self.suffix in ("lf", "crlf"):
+            what = (
+                f'{rules.show(self.suffix)} is no key; allowed with driver "hid": "auto", "cr" (Enter), "tab", "none"'
+            )
+            yield ("suffix", "driver"), what
+        for key, command in (("trigger_on", self.trigger_on), ("trigger_off", self.trigger_off)):
+            if command:
+                yield (key, "driver"), 'a keyboard takes no commands; leave it empty, or use driver "serial"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,9 +17,6 @@ class NotYet:
 #: To support something is to delete its line.
 NOT_YET = (
     NotYet(key="api.listen", allowed="leave it empty and use api.socket"),
-    NotYet(
-        key="scanner.driver", form="hid", allowed='"serial" (set the scanner to USB serial, also called CDC or VCOM)'
-    ),
     NotYet(key="scanner.trigger_on", allowed="leave it empty (set the scanner to read by itself)"),
     NotYet(key="scanner.trigger_off", allowed="leave it empty (set the scanner to read by itself)"),
     NotYet(

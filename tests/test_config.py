@@ -122,6 +122,9 @@ def test_the_annotated_file_has_every_key_with_an_explanation() -> None:
     assert [line.splitlines()[1] for line in bare] == ['trigger_off = ""', 'footer = ["Thank you"]']
 
 
+HID = '[[scanner]]\nname = "a"\ndriver = "hid"\n'
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
@@ -190,6 +193,19 @@ def test_the_annotated_file_has_every_key_with_an_explanation() -> None:
         ('[[scanner]]\nname = "a"', "t.toml:1: scanner.device: is missing"),
         ('\n[[scanner]]\nname = "a"\ndevice = "COM3"', 't.toml:4: scanner.device: "COM3" is not a path'),
         ('[[scanner]]\nname = "printer"\ndevice = "/dev/a"', "t.toml:2: scanner.name: "),
+        (
+            '[[scanner]]\nname = "a"\ndevice = "/dev/input/by-id/usb-X-event-kbd"',
+            't.toml:3: scanner.device: "/dev/input/by-id/usb-X-event-kbd" is a keyboard; set driver = "hid" for it',
+        ),
+        (f'{HID}device = "/dev/ttyACM0"', 't.toml:4: scanner.device: "/dev/ttyACM0" is a serial line; set driver = "s'),
+        (f'{HID}device = "/dev/serial/by-id/x"', "t.toml:4: scanner.device: "),
+        (f'{HID}device = "/dev/hidraw0"', 't.toml:4: scanner.device: "/dev/hidraw0" gives no keys; allowed: vendor:pr'),
+        (f'{HID}device = "5f9:2206"', 't.toml:4: scanner.device: "5f9:2206" is not vendor:product; allowed: four hexa'),
+        (f'{HID}device = "0x05f9:0x2206"', "t.toml:4: scanner.device: "),
+        (f'{HID}device = "event3"', 't.toml:4: scanner.device: "event3" is not absolute; allowed: '),
+        (f'{HID}device = "by-id/usb-X-event-kbd"', "t.toml:4: scanner.device: "),
+        (f'{HID}device = "05f9:2206"\nsuffix = "lf"', 't.toml:5: scanner.suffix: "lf" is no key; allowed with driver'),
+        (f'{HID}device = "05f9:2206"\nsuffix = "crlf"', "t.toml:5: scanner.suffix: "),
         ('[[scanner]]\nname="a"\ndevice="/dev/a"\nbaudrate = 9601', "t.toml:4: scanner.baudrate: 9601 is not possible"),
         ('[[scanner]]\nname="a"\ndevice="/dev/a"\ntrigger_on = "1"', "t.toml:4: scanner.trigger_on: "),
         ("[[scanner]]\n" * (MAX_SCANNERS + 1), f"t.toml:1: scanner: there are 9; allowed: up to {MAX_SCANNERS}"),
@@ -300,7 +316,6 @@ def test_a_sale_can_offer_both_ways_and_ask_for_a_report(load_text: Loader) -> N
 
 REFUSED = {
     "api.listen": 'api.listen = "127.0.0.1:8765"\napi.token_file = "/nonexistent"',
-    "scanner.driver": 'scanner = [{name = "a", device = "/dev/a", driver = "hid"}]',
     "scanner.trigger_on": 'scanner = [{name = "a", device = "/dev/a", trigger_on = "16 54 0D"}]',
     "scanner.trigger_off": 'scanner = [{name = "a", device = "/dev/a", trigger_off = "16550d"}]',
     "printer.device": 'printer.driver = "usb"\nprinter.device = "04b8:0202"',
@@ -316,6 +331,29 @@ def test_what_this_version_does_not_do_is_refused_in_words(row: object, faults_o
     key = getattr(row, "key", "")
     (fault,) = faults_of(REFUSED[key])
     assert re.fullmatch(rf"t\.toml:\d: {key}: .*is not supported by this version; allowed: .+", fault)
+
+
+@pytest.mark.parametrize(
+    ("device", "by"),
+    [
+        ("/dev/input/by-id/usb-Example_Scanner-event-kbd", "path"),
+        ("/dev/terminald/scanner0", "path"),
+        ("05F9:2206", "id"),
+        ("usb-0000:01:00.0-1.2/input0", "port"),
+        ("usb-3f980000.usb-1.3", "port"),
+        ("isa0060/serio0/input0", "port"),
+        ("Example Barcode Scanner", "name"),
+        ("BC-95", "name"),
+    ],
+)
+def test_a_keyboard_scanner_is_named_in_four_ways(device: str, by: str, load_text: Loader) -> None:
+    (scanner,) = load_text(f'{HID}device = "{device}"\nsuffix = "tab"').scanners
+    assert (scanner.keyboard.by, scanner.keyboard.text) == (by, device.lower() if by == "id" else device)
+
+
+def test_a_keyboard_scanner_takes_no_commands() -> None:
+    scanner = ScannerConfig(name="a", driver="hid", device="05f9:2206", trigger_on=b"1", trigger_off=b"0")
+    assert [key for (key, *_), _ in scanner.conflicts()] == ["trigger_on", "trigger_off"]
 
 
 def test_a_network_printer_may_look_like_a_usb_id(load_text: Loader) -> None:

@@ -19,6 +19,8 @@ _FORBIDDEN: Final = frozenset({errno.EACCES, errno.EPERM})
 _HELD: Final = frozenset({errno.EBUSY, errno.EAGAIN})
 _UNFIT: Final = frozenset({errno.ENOTTY, errno.EINVAL})
 
+_UNFIT_WORDS: Final = {"input": "is no input device; take a path below /dev/input whose name has event in it"}
+
 _READ_WRITE: Final = stat.S_IRGRP | stat.S_IWGRP
 
 _GETTY: Final = "disable --now serial-getty@{node}.service, and take console={node} out of the kernel's command line"
@@ -76,7 +78,7 @@ def opening_fault(device: str, exc: Exception, *, group: str) -> str:
     if isinstance(exc, ValueError):
         return f"{device} can not be set to the configured speed"
     if number is None or number in _UNFIT:
-        return f"{device} is not a serial line, or refuses its settings"
+        return f"{device} {_UNFIT_WORDS.get(group, 'is not a serial line, or refuses its settings')}"
     return f"{device} can not be opened: {os.strerror(number)}; plug it in again"
 
 

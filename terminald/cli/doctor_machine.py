@@ -11,11 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from terminald.adapters import journal_schema
+from terminald.adapters.device_faults import opening_fault
+from terminald.adapters.input_nodes import NoSuchKeyboard, open_keyboard
 from terminald.adapters.journal_faults import EVIDENCE
 from terminald.adapters.journal_look import JournalLook
 from terminald.adapters.state_directory import sync_directory
 from terminald.cli.doctor_findings import Finding, fail, ok, warn
-from terminald.config import Config, PrinterConfig
+from terminald.config import Config, PrinterConfig, ScannerConfig
 from terminald.errors import JournalError
 from terminald.wire.api_problems import READINESS_ADVICE
 
@@ -116,7 +118,10 @@ def check_journal(look: JournalLook | JournalError | None) -> Iterator[Finding]:
 def check_scanners(config: Config) -> Iterator[Finding]:
     """Whether each scanner's path is there, and may be used."""
     for scanner in config.scanners:
-        yield _device("scanner", scanner.name, Path(scanner.device))
+        if scanner.driver == "hid":
+            yield _keyboard(scanner)
+        else:
+            yield _device("scanner", scanner.name, Path(scanner.device))
 
 
 def check_printer(config: Config) -> Iterator[Finding]:
@@ -145,6 +150,21 @@ def _device(check: str, name: str, path: Path) -> Finding:
     if found.st_gid == 0:
         return fail(check, what, "let a udev rule give the device a group that the service user is in, such as dialout")
     return fail(check, what, f"add the user to the group, and restart terminald: adduser {user} {group}")
+
+
+def _keyboard(scanner: ScannerConfig) -> Finding:
+    """Open the keyboard without a grab, for a moment: the daemon may be using it."""
+    try:
+        node = open_keyboard(scanner.keyboard)
+    except NoSuchKeyboard as exc:
+        what, _, advice = str(exc).partition("; ")
+        return fail("scanner", f"{scanner.name}: {what}", advice)
+    except OSError as exc:
+        what, _, advice = opening_fault(exc.filename or scanner.device, exc, group="input").partition("; ")
+        return fail("scanner", f"{scanner.name}: {what}", advice or "check the path")
+    node.close()
+    as_root = "; whether the service may use it is not judged, because this is root" if os.geteuid() == 0 else ""
+    return ok("scanner", f"{scanner.name}: {node.path} is there, and types codes{as_root}")
 
 
 def _file(printer: PrinterConfig) -> Finding:

@@ -20,7 +20,8 @@ SUFFIXES: Final[tuple[Suffix, ...]] = get_args(Suffix)
 
 #: Bytes of one frame. The longest payment code has 32; a web address in a QR code is still recognised in this much.
 FRAME_LIMIT: Final = 512
-#: A code of 32 characters takes 33 ms at 9600 baud. A frame that is open this long has lost its end.
+#: A code of 32 characters takes 33 ms at 9600 baud. A frame that is open this long has lost its end; so has one that is
+#: typed, and was interrupted for as long.
 STALE_MS: Final = 500
 #: Silence after which a broken frame's remainder will not come any more: a scanner's usual pause between two readings.
 QUIET_MS: Final = 1000
@@ -55,17 +56,19 @@ class Framer:
     reached and nothing more has arrived. How the bytes of one instant are divided into calls makes no difference.
     """
 
-    def __init__(self, suffix: Suffix, *, baudrate: int = 9600) -> None:
+    def __init__(self, suffix: Suffix, *, baudrate: int = 9600, is_typed: bool = False) -> None:
         """Suffix says how the scanner ends a code; baudrate matters only without a suffix.
 
         ``lf`` and ``crlf`` are the same: a frame ends at LF, and a CR before it belongs to the end. ETX ends a frame
-        with any suffix, NUL with ``auto`` alone, because a disturbed line also reads as NUL.
+        with any suffix, NUL with ``auto`` alone, because a disturbed line also reads as NUL. A code that is typed may
+        take any time as long as it goes on: STALE_MS count from its last character, not from its first.
         """
         self.dropped = 0  # frames longer than FRAME_LIMIT
         self.garbled = 0  # frames with other bytes than printable ASCII
         self.truncated = 0  # frames whose end did not come in time
         self._ends = _ENDS[suffix]
         self._is_timed = suffix == "none"
+        self._is_typed = is_typed
         self._gap_ms = max(GAP_MS, -(-GAP_CHARACTERS * CHARACTER_BITS * 1000 // baudrate))
         self._frame = bytearray()
         self._is_discarding = False
@@ -122,7 +125,9 @@ class Framer:
         self._frame.clear()
 
     def _open_until(self) -> int:
-        return self._last_ms + self._gap_ms if self._is_timed else self._opened_ms + STALE_MS
+        if self._is_timed:
+            return self._last_ms + self._gap_ms
+        return (self._last_ms if self._is_typed else self._opened_ms) + STALE_MS
 
     def _discard_until(self) -> int:
         return self._last_ms + (self._gap_ms if self._is_timed else QUIET_MS)

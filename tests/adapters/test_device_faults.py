@@ -59,6 +59,10 @@ def test_each_cause_comes_with_what_to_do(exc: Exception, said: str) -> None:
     assert said in opening_fault("/dev/x", exc, group="dialout")
 
 
+def test_a_file_that_is_no_keyboard_is_told_as_such() -> None:
+    assert "no input device" in opening_fault("/dev/x", OSError(errno.ENOTTY, "x"), group="input")
+
+
 def test_what_is_waited_for_is_told_by_the_kind_of_the_error(tmp_path: Path) -> None:
     there, missing = tmp_path / "there", tmp_path / "missing"
     there.touch()

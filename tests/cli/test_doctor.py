@@ -474,6 +474,19 @@ def test_the_path_of_a_device_must_be_there_and_be_a_device(tmp_path: Path) -> N
         assert (found.verdict, words in found.what) == (Verdict.FAIL, True)
 
 
+def test_a_keyboard_scanner_is_looked_for_by_what_names_it(tmp_path: Path) -> None:
+    for device, words, advice in (
+        ("fffe:fffe", "with the id fffe:fffe is not there", "check the cable"),
+        (f"{tmp_path}/none", f"{tmp_path}/none is not there", "check the cable"),
+        (f"{tmp_path}/vendor.key", "is no input device", "take a path below /dev/input"),
+    ):
+        more = f'[[scanner]]\nname = "front"\ndriver = "hid"\ndevice = "{device}"\n'
+        [found] = check_scanners(load(configure(tmp_path, "http://127.0.0.1:1", more)))
+        assert (found.verdict, found.what.startswith("front: ")) == (Verdict.FAIL, True)
+        assert words in found.what
+        assert found.advice.startswith(advice)
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may use every device")
 def test_a_device_that_may_not_be_used_names_its_group(tmp_path: Path) -> None:
     device = next(one for one in (Path("/dev/mem"), Path("/dev/kmsg")) if one.exists())

@@ -1,0 +1,255 @@
+"""A barcode scanner that types like a keyboard, read from its event node.
+
+It belongs to this process alone for as long as it is open, armed or not: what a customer scans is text that a stranger
+chooses, and would otherwise be typed into whatever listens to keyboards, such as a login prompt. While nothing is typed
+nothing wakes up.
+"""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from terminald.adapters.device_faults import opening_error
+from terminald.adapters.input_nodes import DIRECTORY, InputNode, NoSuchKeyboard, open_keyboard
+from terminald.adapters.ports import FrameSink
+from terminald.adapters.scanner_serial import ScannerCounters
+from terminald.config_keyboard import KeyboardChoice
+from terminald.errors import DeviceAbsent, DeviceLost, DeviceMissing
+from terminald.wire.barcode import Suffix
+from terminald.wire.keyboard import EVENT_SIZE, KeyFramer
+
+_log = logging.getLogger(__name__)
+
+#: Events taken per turn of the loop: more than the kernel keeps for a keyboard, and less than a millisecond of framing.
+READ_EVENTS: Final = 256
+#: Reads when arming, so that a device which never falls silent can not hold the loop.
+DRAIN_READS: Final = 2
+#: Longer than any scanner waits between two keys: a code that began before the opening shows itself.
+SETTLE_S: Final = 0.15
+#: USB control requests end after 5 s in the kernel; a driver that takes this long will not answer.
+OPEN_LIMIT_S: Final = 10.0
+#: Closing waits for nothing of value.
+CLOSE_LIMIT_S: Final = 2.0
+
+Opener = Callable[[KeyboardChoice], InputNode]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Taken:
+    """A node that is ours, as it was found."""
+
+    node: InputNode
+    held: frozenset[int]
+    is_caps: bool
+
+
+class HidScanner:
+    """Deliver a keyboard scanner's frames while armed; implements :class:`terminald.adapters.ports.Scanner`.
+
+    A frame is delivered as scanned, with its AIM prefix if there is one: ``classify`` and ``bare`` read it.
+    """
+
+    kind = "scanner"
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        choice: KeyboardChoice,
+        suffix: Suffix,
+        on_frame: FrameSink,
+        opener: Opener = open_keyboard,
+        settle: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(SETTLE_S),
+    ) -> None:
+        """Opener finds and opens the node, in a thread; settle returns when a code in progress would have shown."""
+        self.name = name
+        #: Where a change may bring the scanner back.
+        self.watched = (Path(choice.text) if choice.by == "path" else DIRECTORY,)
+        self._choice = choice
+        self._on_frame = on_frame
+        self._opener = opener
+        self._settle = settle
+        self._framer = KeyFramer(suffix)
+        self._node: InputNode | None = None
+        self._wake = asyncio.Event()
+        self._is_armed = False
+        self._armings = 0
+        self._delivered = 0
+        self._unarmed = 0
+
+    @property
+    def counters(self) -> ScannerCounters:
+        """Return the counters as they are now."""
+        return ScannerCounters(
+            delivered=self._delivered,
+            unarmed=self._unarmed,
+            garbled=self._framer.garbled,
+            truncated=self._framer.truncated,
+            dropped=self._framer.dropped,
+        )
+
+    async def open(self) -> None:
+        """Find, open and grab the keyboard, and discard what was typed before; see ``ports.Device.open``."""
+        opening = asyncio.ensure_future(asyncio.to_thread(_take, self._opener, self._choice))
+        try:
+            async with asyncio.timeout(OPEN_LIMIT_S):
+                taken = await asyncio.shield(opening)
+        except (TimeoutError, asyncio.CancelledError) as exc:
+            opening.add_done_callback(_close_late)
+            if isinstance(exc, TimeoutError):
+                detail = f"{self._choice.text} can not be opened: its driver does not answer; plug it in again"
+                raise DeviceAbsent(self.name, detail) from exc
+            raise
+        except NoSuchKeyboard as exc:
+            raise DeviceMissing(self.name, str(exc)) from exc
+        except OSError as exc:
+            raise await opening_error(self.name, exc.filename or self._choice.text, exc, group="input") from exc
+        self._node = taken.node
+        _log.info("scanner %s: found as %s", self.name, taken.node.path)
+        self._framer.begin(held=taken.held, is_caps=taken.is_caps)
+        self._wake.clear()
+        await self._settle()
+        self._drain(taken.node)
+
+    async def run(self) -> None:
+        """Read the keyboard; see ``ports.Device.run``. Exceptions of the sink go to the caller."""
+        node = self._node
+        if node is None:
+            raise DeviceLost(self.name, f"{self._choice.text} is not open")
+        loop = asyncio.get_running_loop()
+        loop.add_reader(node.fd, self._wake.set)
+        try:
+            while True:
+                await self._wait()
+                self._wake.clear()
+                self._receive(node)
+        finally:
+            # A device that went away stays readable for ever.
+            loop.remove_reader(node.fd)
+
+    async def close(self) -> None:
+        """Let go of the keyboard and of its grab; see ``ports.Device.close``."""
+        node, self._node = self._node, None
+        if node is None:
+            return
+        try:
+            async with asyncio.timeout(CLOSE_LIMIT_S):
+                await asyncio.to_thread(node.close)
+        except TimeoutError:
+            _log.warning("scanner %s: %s takes long to close; left to a thread", self.name, node.path)
+
+    def arm(self) -> None:
+        """Begin to deliver frames. A frame of which a part was typed before is discarded with its remainder."""
+        if self._node is not None:
+            self._drain(self._node)
+        self._armings += 1
+        self._is_armed = True
+
+    def disarm(self) -> None:
+        """Stop to deliver frames; those that are typed are counted and dropped. The grab stays."""
+        self._is_armed = False
+
+    async def _wait(self) -> None:
+        """Return when there may be something to read, or a frame's deadline is reached."""
+        deadline_ms = self._framer.deadline()
+        if deadline_ms is None:
+            await self._wake.wait()
+            return
+        with contextlib.suppress(TimeoutError):
+            # One millisecond later, so that the rounded time is not before the deadline.
+            async with asyncio.timeout_at((deadline_ms + 1) / 1000):
+                await self._wake.wait()
+
+    def _receive(self, node: InputNode) -> None:
+        """Read once, and deliver what is complete.
+
+        Raises:
+            DeviceLost: the keyboard went away.
+        """
+        # Taken before reading: an empty queue then proves silence up to here, however long this process is held up.
+        asked_ms = _now_ms()
+        try:
+            self._mend(node)
+            frames = self._read(node)
+        except BlockingIOError:
+            frames = self._framer.idle(asked_ms)
+        except OSError as exc:
+            raise DeviceLost(self.name, f"{node.path} went away; check the cable") from exc
+        self._deliver(frames)
+
+    def _read(self, node: InputNode) -> list[str]:
+        """Read once; return the frames.
+
+        Raises:
+            BlockingIOError: nothing has arrived.
+            OSError: the keyboard went away.
+        """
+        data = os.read(node.fd, READ_EVENTS * EVENT_SIZE)
+        if not data:
+            raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+        # Taken after reading: what was read had arrived by now, so that the silence after it is not overrated.
+        frames = self._framer.feed(data, _now_ms())
+        self._mend(node)
+        return frames
+
+    def _mend(self, node: InputNode) -> None:
+        """Find out which keys are held when the kernel has dropped some of what was typed."""
+        if self._framer.is_torn:
+            held = node.held_keys()
+            self._framer.resume(held, _now_ms())
+
+    def _deliver(self, frames: list[str]) -> None:
+        """Hand out frames until the sink disarms or arms anew: both concern what was typed before."""
+        armings = self._armings
+        for frame in frames:
+            if self._is_armed and self._armings == armings:
+                self._delivered += 1
+                self._on_frame(self.name, frame)
+            else:
+                self._unarmed += 1
+
+    def _drain(self, node: InputNode) -> None:
+        """Discard what has arrived, after it was framed: a half-typed code's second half could be taken for a code.
+
+        Errors are left to :meth:`run`, which meets them as well.
+        """
+        with contextlib.suppress(OSError):
+            self._mend(node)
+            for _ in range(DRAIN_READS):
+                self._unarmed += len(self._read(node))
+            self._framer.interrupt(_now_ms())
+            self._mend(node)
+        self._framer.discard()
+        self._wake.set()
+
+
+def _take(opener: Opener, choice: KeyboardChoice) -> _Taken:
+    """Open the keyboard, and make it ours before anything else is done with it."""
+    node = opener(choice)
+    with ExitStack() as undo:
+        undo.callback(node.close)
+        try:
+            node.grab()
+            node.narrow()
+            held, is_caps = node.held_keys(), node.is_caps_on()
+        except OSError as exc:
+            exc.filename = node.path
+            raise
+        undo.pop_all()
+    return _Taken(node=node, held=held, is_caps=is_caps)
+
+
+def _close_late(opening: asyncio.Future[_Taken]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().node.close()
+
+
+def _now_ms() -> int:
+    return int(asyncio.get_running_loop().time() * 1000)

@@ -1,0 +1,21 @@
+"""The configured scanners."""
+
+from terminald.adapters.ports import FrameSink, Scanner
+from terminald.adapters.scanner_hid import HidScanner
+from terminald.adapters.scanner_serial import SerialScanner
+from terminald.config import ScannerConfig
+
+
+def make_scanner(settings: ScannerConfig, on_frame: FrameSink) -> Scanner:
+    """Build a configured scanner, not yet open."""
+    match settings.driver:
+        case "serial":
+            return SerialScanner(
+                name=settings.name,
+                device=settings.device,
+                baudrate=settings.baudrate,
+                suffix=settings.suffix,
+                on_frame=on_frame,
+            )
+        case "hid":
+            return HidScanner(name=settings.name, choice=settings.keyboard, suffix=settings.suffix, on_frame=on_frame)
