@@ -144,6 +144,8 @@ class App:
             baudrate=settings.baudrate,
             suffix=settings.suffix,
             on_frame=self._take_frame,
+            trigger_on=settings.trigger_on,
+            trigger_off=settings.trigger_off,
         )
 
     def _credentials(self) -> Credentials | None:

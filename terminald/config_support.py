@@ -20,8 +20,6 @@ NOT_YET = (
     NotYet(
         key="scanner.driver", form="hid", allowed='"serial" (set the scanner to USB serial, also called CDC or VCOM)'
     ),
-    NotYet(key="scanner.trigger_on", allowed="leave it empty (set the scanner to read by itself)"),
-    NotYet(key="scanner.trigger_off", allowed="leave it empty (set the scanner to read by itself)"),
     NotYet(
         key="printer.device",
         form="[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}",
