@@ -38,6 +38,12 @@ def _without_effect(config: Config) -> Iterator[tuple[Place, str]]:
     if "scanner" in config.readiness.require and not config.scanners:
         what = '"scanner" is required, and there is no [[scanner]]: the terminal will never be ready; add one'
         yield ("readiness", "require"), what
+    for index, scanner in enumerate(config.scanners):
+        if scanner.trigger_on and not scanner.trigger_off:
+            what = "is empty: after a sale the engine reads until it has read something or its own time is over; set it"
+            yield ("scanner", index, "trigger_off"), what
+        if scanner.trigger_off and not scanner.trigger_on:
+            yield ("scanner", index, "trigger_on"), "is empty: the engine is switched off and never on; set it"
     if config.printer.driver == "none":
         if "printer" in config.readiness.require:
             what = '"printer" is required, and printer.driver is "none": the terminal will never be ready'

@@ -17,8 +17,6 @@ class NotYet:
 #: To support something is to delete its line.
 NOT_YET = (
     NotYet(key="api.listen", allowed="leave it empty and use api.socket"),
-    NotYet(key="scanner.trigger_on", allowed="leave it empty (set the scanner to read by itself)"),
-    NotYet(key="scanner.trigger_off", allowed="leave it empty (set the scanner to read by itself)"),
     NotYet(
         key="printer.device",
         form="[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}",

@@ -316,8 +316,6 @@ def test_a_sale_can_offer_both_ways_and_ask_for_a_report(load_text: Loader) -> N
 
 REFUSED = {
     "api.listen": 'api.listen = "127.0.0.1:8765"\napi.token_file = "/nonexistent"',
-    "scanner.trigger_on": 'scanner = [{name = "a", device = "/dev/a", trigger_on = "16 54 0D"}]',
-    "scanner.trigger_off": 'scanner = [{name = "a", device = "/dev/a", trigger_off = "16550d"}]',
     "printer.device": 'printer.driver = "usb"\nprinter.device = "04b8:0202"',
     "printer.encoding": 'printer.encoding = "raster"',
     "kiosk.mode": 'kiosk.mode = "catalogue"',
@@ -359,6 +357,24 @@ def test_a_keyboard_scanner_takes_no_commands() -> None:
 def test_a_network_printer_may_look_like_a_usb_id(load_text: Loader) -> None:
     assert load_text('printer.driver = "network"\nprinter.device = "cafe:9100"').printer.address.host == "cafe"
     assert load_text('printer.driver = "usb"\nprinter.device = "/dev/usb/lp1"').printer.device == "/dev/usb/lp1"
+
+
+@pytest.mark.parametrize(
+    ("key", "doubt"),
+    [
+        ("trigger_on", ":1: scanner.trigger_off: is empty: after a sale"),
+        ("trigger_off", ":1: scanner.trigger_on: is empty: the engine is switched off and never on"),
+    ],
+)
+def test_half_a_trigger_is_a_doubt(key: str, doubt: str, load_text: Loader) -> None:
+    config = load_text(f'[[scanner]]\nname = "a"\ndevice = "/dev/a"\n{key} = "16 54 0D"')
+    assert [found for found in warnings(config) if doubt in found]
+
+
+def test_the_commands_of_a_triggered_scanner_are_bytes(load_text: Loader) -> None:
+    text = '[[scanner]]\nname = "a"\ndevice = "/dev/a"\ntrigger_on = "16 54 0D"\ntrigger_off = "16550d"'
+    (scanner,) = load_text(text).scanners
+    assert (scanner.trigger_on, scanner.trigger_off) == (b"\x16T\r", b"\x16U\r")
 
 
 def test_a_kiosk_is_off_by_default() -> None:

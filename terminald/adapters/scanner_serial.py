@@ -10,6 +10,7 @@ import fcntl
 import logging
 import os
 import termios
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,9 @@ from typing import Final
 import serial
 
 from terminald.adapters.device_faults import opening_error
+from terminald.adapters.fd_writer import kernel_backlog
 from terminald.adapters.ports import FrameSink
+from terminald.adapters.scanner_trigger import Trigger
 from terminald.errors import DeviceAbsent, DeviceLost
 from terminald.wire.barcode import Framer, Suffix
 
@@ -32,8 +35,12 @@ DRAIN_READS: Final = 2
 SETTLE_S: Final = 0.1
 #: USB control requests end after 5 s in the kernel; a driver that takes this long will not answer.
 OPEN_LIMIT_S: Final = 10.0
-#: Closing waits for nothing of value.
+#: Closing waits for nothing of value,
 CLOSE_LIMIT_S: Final = 2.0
+#: but for the command that switches the engine off: 32 bytes at 1200 baud.
+LAST_WORD_S: Final = 0.3
+#: How often it is looked whether that has left: two bytes at 1200 baud.
+LAST_WORD_POLL_S: Final = 0.01
 
 #: Debian's group of serial lines.
 _GROUP: Final = "dialout"
@@ -48,17 +55,20 @@ class ScannerCounters:
     garbled: int
     truncated: int
     dropped: int
+    untaken: int = 0  # trigger commands that the line did not take
 
 
 class SerialScanner:
     """Deliver a serial scanner's frames while armed; implements :class:`terminald.adapters.ports.Scanner`.
 
-    A frame is delivered as scanned, with its AIM prefix if there is one: ``classify`` and ``bare`` read it.
+    A frame is delivered as scanned, with its AIM prefix if there is one: ``classify`` and ``bare`` read it. An engine
+    that the host triggers is on while armed: switched off after each opening and before each closing, and on again
+    after a reading that did not end the waiting. What it answers to commands is taken out by the framer.
     """
 
     kind = "scanner"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords, one for each setting of a scanner
         self,
         *,
         name: str,
@@ -66,6 +76,8 @@ class SerialScanner:
         baudrate: int,
         suffix: Suffix,
         on_frame: FrameSink,
+        trigger_on: bytes = b"",
+        trigger_off: bytes = b"",
         settle: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(SETTLE_S),
     ) -> None:
         """Device is a path, best a stable symlink; settle returns when what was just opened has stopped to chatter."""
@@ -75,7 +87,9 @@ class SerialScanner:
         self._on_frame = on_frame
         self._settle = settle
         self._framer = Framer(suffix, baudrate=baudrate)
+        self._trigger = Trigger(name, on=trigger_on, off=trigger_off)
         self._line: serial.Serial | None = None
+        self._is_settled = False
         self._wake = asyncio.Event()
         self._is_armed = False
         self._armings = 0
@@ -96,6 +110,7 @@ class SerialScanner:
             garbled=self._framer.garbled,
             truncated=self._framer.truncated,
             dropped=self._framer.dropped,
+            untaken=self._trigger.untaken,
         )
 
     async def open(self) -> None:
@@ -118,8 +133,12 @@ class SerialScanner:
         self._line = line
         self._framer.reset()
         self._wake.clear()
+        self._trigger.attach(line.fileno())
         await self._settle()
         self._drain(line.fileno())
+        self._is_settled = True
+        if self._is_armed:
+            self._trigger.switch(is_on=True)
 
     async def run(self) -> None:
         """Read the line; see :meth:`terminald.adapters.ports.Device.run`. Exceptions of the sink go to the caller."""
@@ -143,9 +162,11 @@ class SerialScanner:
         line, self._line = self._line, None
         if line is None:
             return
+        self._is_settled = False
+        has_last_word = self._trigger.detach()
         try:
             async with asyncio.timeout(CLOSE_LIMIT_S):
-                await asyncio.to_thread(_let_go, line)
+                await asyncio.to_thread(_let_go, line, has_last_word=has_last_word)
         except TimeoutError:
             _log.warning("scanner %s: %s takes long to close; left to a thread", self.name, self._device)
 
@@ -155,10 +176,14 @@ class SerialScanner:
             self._drain(self._line.fileno())
         self._armings += 1
         self._is_armed = True
+        if self._is_settled:
+            self._trigger.switch(is_on=True)
 
     def disarm(self) -> None:
         """Stop to deliver frames; those that arrive are counted and dropped."""
         self._is_armed = False
+        if self._is_settled:
+            self._trigger.switch(is_on=False)
 
     async def _wait(self) -> None:
         """Return when there may be something to read, or a frame's deadline is reached."""
@@ -177,18 +202,24 @@ class SerialScanner:
         Raises:
             DeviceLost: the line was hung up.
         """
-        # Taken before reading: an empty line then proves silence up to here, however long this process is held up.
-        now_ms = int(asyncio.get_running_loop().time() * 1000)
+        loop = asyncio.get_running_loop()
+        # Before reading for silence, and after it for bytes: however long this process is held up in between, a pause
+        # never looks longer than it was.
+        asked_ms = int(loop.time() * 1000)
+        before, armings = self.counters, self._armings
         try:
             data = os.read(fd, READ_LIMIT)
         except BlockingIOError:
-            self._deliver(self._framer.idle(now_ms))
-            return
+            self._deliver(self._framer.idle(asked_ms))
         except OSError as exc:
             raise self._lost() from exc
-        if not data:
-            raise self._lost()
-        self._deliver(self._framer.feed(data, now_ms))
+        else:
+            if not data:
+                raise self._lost()
+            self._deliver(self._framer.feed(data, int(loop.time() * 1000)))
+        # It has read something, whatever that was, and is off now unless it latches.
+        if self._is_armed and self._armings == armings and self.counters != before:
+            self._trigger.repeat()
 
     def _deliver(self, frames: list[str]) -> None:
         """Hand out frames until the sink disarms or arms anew: both concern what was received before."""
@@ -243,10 +274,15 @@ def open_line(device: str, baudrate: int) -> serial.Serial:
     return line
 
 
-def _let_go(line: serial.Serial) -> None:
+def _let_go(line: serial.Serial, *, has_last_word: bool = False) -> None:
+    with contextlib.suppress(OSError):
+        give_up_at = time.monotonic() + LAST_WORD_S
+        while has_last_word and kernel_backlog(line.fileno()) and time.monotonic() < give_up_at:
+            time.sleep(LAST_WORD_POLL_S)
     with contextlib.suppress(OSError, termios.error):
         # Closing would wait for output that a dead line never takes.
-        termios.tcflush(line.fileno(), termios.TCIOFLUSH)
+        has_left = has_last_word and not kernel_backlog(line.fileno())
+        termios.tcflush(line.fileno(), termios.TCIFLUSH if has_left else termios.TCIOFLUSH)
         fcntl.ioctl(line.fileno(), termios.TIOCNXCL)
     with contextlib.suppress(OSError):
         line.close()

@@ -16,6 +16,8 @@ def make_scanner(settings: ScannerConfig, on_frame: FrameSink) -> Scanner:
                 baudrate=settings.baudrate,
                 suffix=settings.suffix,
                 on_frame=on_frame,
+                trigger_on=settings.trigger_on,
+                trigger_off=settings.trigger_off,
             )
         case "hid":
             return HidScanner(name=settings.name, choice=settings.keyboard, suffix=settings.suffix, on_frame=on_frame)

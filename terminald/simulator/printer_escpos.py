@@ -6,7 +6,7 @@ chunks. A command that is not known is counted and skipped, as cheap printers do
 
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Encoding = Literal["gbk", "gb18030", "utf-8"]
@@ -16,6 +16,8 @@ GLYPH_HEIGHT = 24
 LINE_SPACING = 30
 #: Raster images beyond this are taken for garbage: the widest heads have 832 dots, and 4095 rows are half a metre.
 MAX_RASTER_BYTES, MAX_RASTER_ROWS = 104, 4095
+#: An image is printed while it is received, in bands of so many rows.
+BAND_ROWS = 24
 #: A QR code holds no more.
 MAX_QR_DATA = 7089
 
@@ -59,13 +61,17 @@ class Feed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Raster:
-    """A bit image: each row is ``width_bytes`` bytes, a set bit is black; each dot is repeated as given."""
+    """A bit image, or a band of one: each row is ``width_bytes`` bytes, a set bit is black; each dot is repeated.
+
+    ``is_continued`` tells that it belongs to the image above.
+    """
 
     data: bytes
     width_bytes: int
     repeat_x: int
     repeat_y: int
     align: int
+    is_continued: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +93,12 @@ class Cut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """A question that is answered when it is reached: ``paper`` (GS r 1), ``drawer`` (GS r 2) or ``id`` (GS ( H)."""
+    """A question that is answered when it is reached in the receive buffer.
 
-    about: Literal["paper", "drawer", "id"]
+    ``paper`` is GS r 1, ``drawer`` GS r 2, ``id`` GS ( H with its four bytes, ``automatic`` GS a with its one.
+    """
+
+    about: Literal["paper", "drawer", "id", "automatic"]
     tag: bytes = b""
 
 
@@ -99,22 +108,29 @@ Item = TextLine | Feed | Raster | QrCode | Cut | Request
 _IGNORED: dict[bytes, int] = {
     b"\x1b ": 1, b"\x1b$": 2, b"\x1b-": 1, b"\x1b=": 1, b"\x1bG": 1, b"\x1bM": 1, b"\x1bR": 1, b"\x1bV": 1,
     b"\x1b\\": 2, b"\x1bc": 2, b"\x1bp": 3, b"\x1bt": 1, b"\x1b{": 1, b"\x1cS": 2, b"\x1cW": 1, b"\x1c-": 1,
-    b"\x1d$": 2, b"\x1dB": 1, b"\x1dH": 1, b"\x1dI": 1, b"\x1dL": 2, b"\x1dP": 2, b"\x1dW": 2, b"\x1da": 1,
+    b"\x1d$": 2, b"\x1dB": 1, b"\x1dH": 1, b"\x1dI": 1, b"\x1dL": 2, b"\x1dP": 2, b"\x1dW": 2,
     b"\x1db": 1, b"\x1df": 1, b"\x1dh": 1, b"\x1dw": 1, b"\x10\x05": 1, b"\x10\x04": 1, b"\x10\x14": 3,
 }  # fmt: skip
 
 
 class RealTime:
-    """Finds DLE EOT n, which a printer obeys on reception wherever it stands, even inside an image."""
+    """Finds what a printer obeys on reception wherever it stands, even inside an image: DLE EOT n and DLE ENQ n."""
 
     def __init__(self) -> None:
         self._tail = b""
 
-    def feed(self, data: bytes) -> list[int]:
-        """Return the n of each status request that ends in these bytes."""
+    def feed(self, data: bytes) -> list[tuple[Literal["EOT", "ENQ"], int]]:
+        """Return each real-time command that ends in these bytes: EOT asks for status 1 to 4, ENQ 1 and 2 recover."""
         seen = self._tail + data
         self._tail = seen[-2:]
-        return [seen[i + 2] for i in range(len(seen) - 2) if seen[i : i + 2] == b"\x10\x04" and 1 <= seen[i + 2] <= 4]  # noqa: PLR2004 - four kinds of status
+        found: list[tuple[Literal["EOT", "ENQ"], int]] = []
+        for at in range(len(seen) - 2):
+            number = seen[at + 2]
+            if seen.startswith(b"\x10\x04", at) and number in (1, 2, 3, 4):
+                found.append(("EOT", number))
+            elif seen.startswith(b"\x10\x05", at) and number in (1, 2):
+                found.append(("ENQ", number))
+        return found
 
 
 class Interpreter:
@@ -131,6 +147,8 @@ class Interpreter:
         self._pending = bytearray()
         self._items: list[Item] = []
         self._qr_module, self._qr_level, self._qr_data = 3, "L", b""
+        self._image = Raster(data=b"", width_bytes=0, repeat_x=1, repeat_y=1, align=0)
+        self._rows_left = 0
         self._commands: dict[bytes, tuple[int, Callable[[bytes], None]]] = {
             b"\x1b@": (0, lambda _: self._initialize()),
             b"\x1b!": (1, self._print_mode),
@@ -144,6 +162,7 @@ class Interpreter:
             b"\x1c&": (0, lambda _: self._set_chinese(on=True)),
             b"\x1c.": (0, lambda _: self._set_chinese(on=False)),
             b"\x1d!": (1, self._set_size),
+            b"\x1da": (1, lambda p: self._items.append(Request(about="automatic", tag=p))),
             b"\x1dr": (1, self._status),
         }
         self._initialize()
@@ -152,12 +171,18 @@ class Interpreter:
         """Take bytes; return what they completed."""
         self._pending += data
         while self._pending:
-            used = self._take(bytes(self._pending[:8]))
+            used = self._band() if self._rows_left else self._take(bytes(self._pending[:8]))
             if used == 0:
                 break
             del self._pending[:used]
         items, self._items = self._items, []
         return items
+
+    def drop_unfinished(self) -> None:
+        """Forget the command, the image and the line under way, but no setting (DLE ENQ 2)."""
+        self._pending.clear()
+        self._rows_left = 0
+        self._drop_line()
 
     def _take(self, head: bytes) -> int:
         """Interpret what stands first; return how many bytes it was, 0 when it is not complete."""
@@ -197,11 +222,14 @@ class Interpreter:
 
     def _initialize(self) -> None:
         """ESC @: drop the unfinished line, forget every setting. Chinese printers start in Chinese mode."""
-        self._glyphs: list[Glyph] = []
-        self._used_dots = 0
+        self._drop_line()
         self._align, self._spacing = 0, LINE_SPACING
         self._bold, self._wide, self._high = False, 1, 1
         self._is_chinese = True
+
+    def _drop_line(self) -> None:
+        self._glyphs: list[Glyph] = []
+        self._used_dots = 0
 
     def _character(self, head: bytes) -> int:
         if self._encoding != "utf-8" and not self._is_chinese:
@@ -240,8 +268,7 @@ class Interpreter:
         tallest = max((GLYPH_HEIGHT * glyph.high for glyph in self._glyphs), default=0)
         feed = max(self._spacing, tallest and tallest + LINE_SPACING - GLYPH_HEIGHT)
         self._items.append(TextLine(glyphs=tuple(self._glyphs), align=self._align, feed=feed))
-        self._glyphs = []
-        self._used_dots = 0
+        self._drop_line()
 
     def _feed(self, dots: int) -> None:
         if self._glyphs:
@@ -273,13 +300,23 @@ class Interpreter:
         if head[2] != 0x30 or mode > 3 or width > MAX_RASTER_BYTES or rows > MAX_RASTER_ROWS:  # noqa: PLR2004 - "0", m
             self.unknown += 1
             return 2
-        size = 8 + width * rows
+        repeat = (1 + (mode & 1), 1 + (mode >> 1))
+        self._image = Raster(data=b"", width_bytes=width, repeat_x=repeat[0], repeat_y=repeat[1], align=self._align)
+        if width and rows:
+            self._rows_left = rows
+        else:
+            self._items.append(self._image)
+        return 8
+
+    def _band(self) -> int:
+        """Print the next rows of an image; return how many bytes they were, 0 when they are not complete."""
+        rows = min(BAND_ROWS, self._rows_left)
+        size = rows * self._image.width_bytes
         if len(self._pending) < size:
             return 0
-        data = bytes(self._pending[8:size])
-        self._items.append(
-            Raster(data=data, width_bytes=width, repeat_x=1 + (mode & 1), repeat_y=1 + (mode >> 1), align=self._align)
-        )
+        self._items.append(replace(self._image, data=bytes(self._pending[:size])))
+        self._image = replace(self._image, is_continued=True)
+        self._rows_left -= rows
         return size
 
     def _extended(self, head: bytes) -> int:

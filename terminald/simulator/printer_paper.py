@@ -1,6 +1,6 @@
 """Paper: what an interpreter put on it, as a picture and as text."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -76,8 +76,8 @@ class Sheet:
 
     def draw(self) -> Image.Image:
         """Draw the paper, one dot a pixel, down to a dashed line where it was cut."""
-        height = _MARGIN + sum(map(_height, self.marks)) + _TEAR
-        image = Image.new("L", (self.width_dots, min(height, MAX_DOTS)), _WHITE)
+        length = _MARGIN + sum(map(height, self.marks)) + _TEAR
+        image = Image.new("L", (self.width_dots, min(length, MAX_DOTS)), _WHITE)
         y = _MARGIN
         for mark in self.marks:
             match mark:
@@ -87,7 +87,7 @@ class Sheet:
                     self._paste(image, _qr_picture(mark), mark.align, y)
                 case Raster():
                     self._paste(image, _raster_picture(mark), mark.align, y)
-            y += _height(mark)
+            y += height(mark)
         _draw_tear(image)
         return image
 
@@ -119,11 +119,18 @@ class Paper:
         if isinstance(item, Request):
             return None
         if not isinstance(item, Cut):
-            self._marks.append(item)
-            self._dots += max(1, _height(item))
+            self._put(item)
+            self._dots += max(1, height(item))
             if self._dots < MAX_DOTS:
                 return None
         return self.tear_off()
+
+    def _put(self, mark: Mark) -> None:
+        last = self._marks[-1] if self._marks else None
+        if isinstance(mark, Raster) and mark.is_continued and isinstance(last, Raster):
+            self._marks[-1] = replace(last, data=last.data + mark.data)
+        else:
+            self._marks.append(mark)
 
     def tear_off(self) -> Sheet | None:
         """Take what has been printed; None when the paper is blank."""
@@ -148,7 +155,8 @@ def font_note() -> str:
     return "no font with Chinese glyphs was found, receipts lack them (Debian: apt install fonts-wqy-microhei)"
 
 
-def _height(mark: Mark) -> int:
+def height(mark: Mark) -> int:
+    """Return how much paper this takes, in dots."""
     match mark:
         case TextLine():
             return mark.feed

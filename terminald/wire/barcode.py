@@ -5,7 +5,9 @@ somebody else. Hence its rules:
 
 1. A frame counts only when its beginning and its end were both seen. Whatever is in doubt is dropped, whole.
 2. What follows a dropped beginning belongs to it, up to the next terminator or a long silence.
-3. Silence counts only when :meth:`Framer.idle` has seen it. Bytes that are *fed* after a deadline prove nothing: the
+3. What engines answer to commands is cut out only where it stands whole between two frames. Anywhere else the frame
+   that it touches is dropped.
+4. Silence counts only when :meth:`Framer.idle` has seen it. Bytes that are *fed* after a deadline prove nothing: the
    caller may have been late, and they may have arrived in time.
 """
 
@@ -45,8 +47,14 @@ _ENDS: Final[dict[Suffix, frozenset[int]]] = {
 _BETWEEN: Final = bytes((_NUL, _ETX, _TAB, _LF, _CR))
 #: What may stand before a frame besides.
 _BEFORE: Final = bytes((_STX,))
-#: What GM65 engines answer to each command, on the same line as the codes. Its last two bytes look like digits.
-_COMMAND_REPLY: Final = bytes.fromhex("02000001003331")
+#: What engines answer to commands, on the same line as the codes: GM65, whose last two bytes look like digits, and the
+#: ACK and NAK of SSI, whose last byte is printable too.
+_REPLIES: Final = (
+    bytes.fromhex("02000001003331"),
+    bytes.fromhex("04D00000FF2C"),
+    bytes.fromhex("05D1000006FF24"),
+)
+_REPLY_HEADS: Final = frozenset(reply[0] for reply in _REPLIES)
 
 
 class Framer:
@@ -78,8 +86,7 @@ class Framer:
     def feed(self, data: bytes, now_ms: int) -> list[str]:
         """Take bytes that were read now; return the frames that they complete, without their suffix."""
         if self._frame and now_ms >= self._open_until():
-            self.truncated += 1
-            self.discard()
+            self._truncate()
         frames = []
         for byte in data:
             frame = self._take(byte, now_ms)
@@ -97,8 +104,7 @@ class Framer:
                 frame = self._complete()
                 frames = [frame] if frame else []
             else:
-                self.truncated += 1
-                self.discard()
+                self._truncate()
         if self._is_discarding and now_ms >= self._discard_until():
             self._is_discarding = False
         return frames
@@ -110,9 +116,12 @@ class Framer:
         return self._open_until() if self._frame else None
 
     def discard(self) -> None:
-        """Drop the open frame together with its remainder that is still to come; harmless between frames."""
-        self._is_discarding = self._is_discarding or bool(self._frame)
-        self._frame.clear()
+        """Drop the open frame together with its remainder that is still to come.
+
+        Harmless between frames, and in the middle of an engine's reply, whose remainder is taken out all the same.
+        """
+        if self._frame and not self._is_reply_begun():
+            self.resynchronise()
 
     def resynchronise(self) -> None:
         """Note that bytes just fed were followed by some that are lost: the next frame's beginning was not seen."""
@@ -126,8 +135,15 @@ class Framer:
 
     def _open_until(self) -> int:
         if self._is_timed:
-            return self._last_ms + self._gap_ms
+            return self._last_ms + (QUIET_MS if self._is_reply_begun() else self._gap_ms)
         return (self._last_ms if self._is_typed else self._opened_ms) + STALE_MS
+
+    def _is_reply_begun(self) -> bool:
+        """Whether the rest of a reply is still to come, which would look like a frame, or like a code's beginning."""
+        return len(self._frame) > 1 and self._may_be_reply()
+
+    def _may_be_reply(self) -> bool:
+        return self._frame[0] in _REPLY_HEADS and any(reply.startswith(self._frame) for reply in _REPLIES)
 
     def _discard_until(self) -> int:
         return self._last_ms + (self._gap_ms if self._is_timed else QUIET_MS)
@@ -141,8 +157,8 @@ class Framer:
                 return None
             self._opened_ms = now_ms
         self._frame.append(byte)
-        if self._frame[0] == _STX and _COMMAND_REPLY.startswith(self._frame):
-            if len(self._frame) == len(_COMMAND_REPLY):
+        if self._may_be_reply():
+            if self._frame in _REPLIES:
                 self._frame.clear()
             return None
         # A NUL in what is no text anyway is part of some binary reply, whose remainder may look like digits.
@@ -150,8 +166,12 @@ class Framer:
             return self._complete()
         if len(self._frame) > FRAME_LIMIT:
             self.dropped += 1
-            self.discard()
+            self.resynchronise()
         return None
+
+    def _truncate(self) -> None:
+        self.truncated += 1
+        self.resynchronise()
 
     def _complete(self) -> str | None:
         body = bytes(self._frame).lstrip(_BEFORE).rstrip(_BETWEEN)

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from terminald.simulator.printer_escpos import (
+    BAND_ROWS,
     Cut,
     Encoding,
     Feed,
@@ -133,7 +136,8 @@ def test_a_native_qr_code() -> None:
 
 
 def test_questions_in_the_stream_are_answered_in_order() -> None:
-    assert interpret(b"\x1dr\x01\x1dr2\x1d(H\x06\x0000ABCD") == [
+    assert interpret(b"\x1da\x0e\x1dr\x01\x1dr2\x1d(H\x06\x0000ABCD") == [
+        Request(about="automatic", tag=b"\x0e"),
         Request(about="paper"),
         Request(about="drawer"),
         Request(about="id", tag=b"ABCD"),
@@ -141,7 +145,32 @@ def test_questions_in_the_stream_are_answered_in_order() -> None:
 
 
 def test_status_requests_are_seen_even_inside_an_image() -> None:
-    assert RealTime().feed(b"\x1dv0\x00\x01\x00\x04\x00\xff\x10\x04\x02" + b"\x10\x04\x09\x10\x04\x04") == [2, 4]
+    image = b"\x1dv0\x00\x01\x00\x04\x00\xff\x10\x04\x02"
+    assert RealTime().feed(image + b"\x10\x04\x09\x10\x10\x04\x04\x10\x05\x03\x10\x05\x02") == [
+        ("EOT", 2),
+        ("EOT", 4),
+        ("ENQ", 2),
+    ]
+
+
+def test_an_image_is_printed_band_by_band_while_it_arrives() -> None:
+    interpreter = Interpreter(width_dots=384, encoding="gbk")
+    rows = BAND_ROWS * 2 + 1
+    assert interpreter.feed(b"\x1ba\x02\x1dv0\x00\x01\x00" + rows.to_bytes(2, "little")) == []
+    band = Raster(data=bytes(BAND_ROWS), width_bytes=1, repeat_x=1, repeat_y=1, align=2)
+    assert interpreter.feed(bytes(BAND_ROWS)) == [band]
+    assert interpreter.feed(bytes(BAND_ROWS)) == [replace(band, is_continued=True)]
+    assert interpreter.feed(b"\x0a") == [replace(band, data=b"\x0a", is_continued=True)]
+    assert texts(interpreter.feed(b"text\n")) == ["text"]
+
+
+def test_what_is_unfinished_can_be_dropped_and_settings_stay() -> None:
+    interpreter = Interpreter(width_dots=384, encoding="gbk")
+    interpreter.feed(b"\x1bE\x01lost\x1dv0\x00\x01\x00\x04\x00\xff")
+    interpreter.drop_unfinished()
+    (line,) = interpreter.feed(b"a\n")
+    assert isinstance(line, TextLine)
+    assert [(glyph.char, glyph.bold) for glyph in line.glyphs] == [("a", True)]
 
 
 def test_unknown_commands_are_counted_and_skipped() -> None:

@@ -1,17 +1,15 @@
 """The simulated scanner behaves on its pseudo terminal as a real one on its cable."""
 
-import os
-import select
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Self
 
 import pytest
 
 from terminald.simulator.scanner import HELP, SimulatedScanner, converse
+from tests.simulator.scanner_host import Host
 
 CODE = "130812345678901147"
 PROGRAM = (
@@ -19,7 +17,6 @@ PROGRAM = (
     "parser = argparse.ArgumentParser(); scanner.add_arguments(parser);"
     "sys.exit(scanner.main(parser.parse_args()))"
 )
-WAIT_MS = 10_000
 
 
 @pytest.fixture
@@ -33,45 +30,14 @@ def scanner(link: Path) -> Iterator[SimulatedScanner]:
         yield scanner
 
 
-class Host:
-    """What opens the device."""
-
-    def __init__(self, path: str) -> None:
-        self.fd = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self.fd)
-
-    def read(self, count: int) -> bytes:
-        """Wait for that many bytes; fewer when the line hangs up or nothing comes."""
-        data = b""
-        poll = select.poll()
-        poll.register(self.fd, select.POLLIN)
-        while len(data) < count and poll.poll(WAIT_MS):
-            try:
-                chunk = os.read(self.fd, count - len(data))
-            except OSError:
-                chunk = b""
-            if not chunk:
-                break
-            data += chunk
-        return data
-
-    def has_more(self) -> bool:
-        poll = select.poll()
-        poll.register(self.fd, select.POLLIN)
-        return bool(poll.poll(0))
-
-
 def test_a_scan_arrives_as_sent_with_prefix_and_suffix(scanner: SimulatedScanner) -> None:
     with Host(scanner.path) as host:
         assert scanner.scan(CODE, prefix="]Q1", suffix="\r\n")
         assert host.read(23) == b"]Q1" + CODE.encode() + b"\r\n"
         assert scanner.scan(CODE, chunk=1, gap_s=0.0001)
         assert host.read(19) == CODE.encode() + b"\r"
+        assert scanner.scan(CODE, times=2, suffix="")
+        assert host.read(36) == CODE.encode() * 2
         assert scanner.scan("", suffix="")
         assert not host.has_more()
 
@@ -120,11 +86,13 @@ def test_a_person_types_codes_and_commands(
     with Host(scanner.path) as host:
         converse(scanner, [f"{CODE}\n", "\n", ":burst 123\n"], suffix="\n", prefix="]C0")
         assert host.read(29) == b"]C0" + CODE.encode() + b"\n]C0123\n"
+        converse(scanner, [":twice 12\n", ":half 123456\n"], suffix="\t")
+        assert host.read(9) == b"12\t12\t123"
         converse(scanner, [":noise 5\n"])
         assert len(host.read(5)) == 5
         assert capsys.readouterr().out == ""
-        converse(scanner, [":noise many\n", ":help\n"])
-        assert capsys.readouterr().out == f"{HELP}\n{HELP}\n"
+        converse(scanner, [":noise many\n", ":leave 1\n", ":help\n"])
+        assert capsys.readouterr().out == f"{HELP}\n" * 3
         converse(scanner, [":unplug\n", f"{CODE}\n", ":replug\n"])
         assert capsys.readouterr().out == f"lost: the host does not read, or the scanner is unplugged\n{link}\n"
 
