@@ -173,7 +173,7 @@ def test_xoff_and_xon_come_at_their_thresholds_and_what_does_not_fit_is_lost() -
                 await send_slowly(printer, host, b"\n" * (BUFFER_BYTES - BUSY_FREE - 1))
                 assert host.heard() == b""
                 await send_slowly(printer, host, b"\n" * 101)  # the interpreter has taken some
-                assert host.heard() == XOFF
+                assert await host.answer(1) == XOFF
                 await send_slowly(printer, host, b"\n" * 500)
                 lost = printer.overrun
                 assert 0 < lost <= 500 + 101 - BUSY_FREE
@@ -274,8 +274,8 @@ def test_switching_off_loses_the_buffer_and_the_settings_and_the_line_may_stay()
         async with SimulatedPrinter(flow="none", model=Model(paper_mm=2 * LINE_MM)) as printer:
             with Host(printer.device) as host:
                 host.send(b"\x1ba\x02\x1da\x0e" + LINES + CUT + PAPER)
+                assert await host.answer(8) == b"\x10\x00\x03\x0f\x18\x00\x0f\x0f"
                 await printer.wait_stopped()
-                host.heard()
                 printer.power_off()
                 host.send(b"to nobody" + STATUS)
                 await printer.wait_lost(21)
@@ -369,7 +369,7 @@ def test_printers_answer_more_or_less(kind: str, answers: bytes) -> None:
             with Host(printer.device) as host:
                 host.send(STATUS + b"x\n" + CUT + PAPER + PROCESS_ID + b"end\n" + CUT)
                 await printer.wait_receipt(2)
-                assert host.heard() == answers
+                assert (await host.answer(len(answers)), host.heard()) == (answers, b"")
 
     play(scene)
 
