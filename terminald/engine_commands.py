@@ -85,14 +85,18 @@ class Performer:
             self._complete(ToAttempt(client_sn=command.client_sn, event=answer, token=command.token))
 
     async def _send_job(self, command: SendJob) -> None:
+        job = next(job for job in self._sale_of(command).jobs if job.id == command.job_id)
+        answer: PrintAnswer = PrinterAbsent(evidence="no printer is configured")
+        if self._world.receipts is not None:
+            answer = await self._world.receipts.send(job, lambda: self._look(command, job))
+        self._complete(ToJob(job_id=command.job_id, event=answer, token=command.token))
+
+    def _look(self, command: SendJob, job: PrintJob) -> SaleView | None:
+        is_over = self._world.clock.now().instant >= job.expires
+        return None if is_over else self._sale_of(command)
+
+    def _sale_of(self, command: SendJob) -> SaleView:
         shown = self._view(command.sale_id)
         if shown is None:
             raise LookupError(f"{command.job_id} has no sale")
-        answer: PrintAnswer = PrinterAbsent(evidence="no printer is configured")
-        if self._world.receipts is not None:
-            answer = await self._world.receipts.send(shown, _job(shown, command))
-        self._complete(ToJob(job_id=command.job_id, event=answer, token=command.token))
-
-
-def _job(shown: SaleView, command: SendJob) -> PrintJob:
-    return next(job for job in shown.jobs if job.id == command.job_id)
+        return shown

@@ -6,7 +6,7 @@ from terminald.core.ids import RefundId
 from terminald.core.ledger import paid_order
 from terminald.core.money import Fen
 from terminald.core.refund import Asked, may_revoke
-from terminald.core.refund_table import RefundKind, RefundState
+from terminald.core.refund_table import Refund, RefundKind, RefundState
 from terminald.core.return_events import Delivered, PartUndelivered, Undelivered
 from terminald.core.sale_table import DeliveryState, SaleState
 from terminald.core.stimuli import AskRefund, CloseAttention, ToSale
@@ -36,6 +36,8 @@ class Returns:
     async def undeliver(self, found: SaleView, amount: Fen | None) -> None:
         """Take the report that nothing came out, or goods of this worth did not. Repeated, it changes nothing.
 
+        The amount is owed beside whatever the host gives back by itself: what is left decides, not what is free.
+
         Raises:
             IllegalTransition: none is expected of this sale.
             ApiError: refund_too_much.
@@ -43,10 +45,12 @@ class Returns:
         if _is_known(found, amount):
             return
         _expect_report(found, "Undelivered")
-        if amount is not None and amount > max(found.returnable, found.sale.paid - found.sale.returned):
-            raise _too_much(found)
-        is_part = found.sale.state is SaleState.PAID and amount is not None and amount < found.returnable
-        event: Event = PartUndelivered(amount=amount) if amount is not None and is_part else Undelivered()
+        left = Fen(found.sale.paid - found.sale.returned)
+        if amount is not None and amount > left:
+            raise _too_much(left)
+        event: Event = Undelivered()
+        if amount is not None and amount < left:
+            event = PartUndelivered(amount=amount)
         await self._tell(found, event)
 
     async def refund(self, found: SaleView, reference: str, amount: Fen | None) -> RefundId:
@@ -64,7 +68,7 @@ class Returns:
         if not found.returnable:
             raise ApiError("nothing_left", "all of the payment has gone back, or is on its way back")
         if amount is not None and amount > found.returnable:
-            raise _too_much(found)
+            raise _too_much(found.returnable)
         asked = Asked(kind=RefundKind.REFUND, amount=amount or found.returnable, reference=reference)
         return await self._ask(found, asked)
 
@@ -112,15 +116,24 @@ def _is_known(found: SaleView, amount: Fen | None) -> bool:
         return True
     if sale.delivery is not DeliveryState.UNDELIVERED:
         return False
-    return sale.state is SaleState.RETURNING or any(one.is_owed and one.amount == amount for one in found.refunds)
+    return sale.state is SaleState.RETURNING or any(_is_owed_by(one, amount) for one in found.refunds)
+
+
+def _is_owed_by(refund: Refund, amount: Fen | None) -> bool:
+    """Whether a refund gives back what this report says, or all that was left of it."""
+    if amount is None:
+        return refund.is_owed and refund.kind is RefundKind.RETURN
+    return refund.is_owed and (refund.amount == amount or refund.amount == refund.left < amount)
 
 
 def _expect_report(found: SaleView, report: str) -> None:
     sale = found.sale
-    is_late = sale.state is SaleState.RETURNING or (sale.state is SaleState.RETURNED and report == "Delivered")
+    is_closed = sale.state is SaleState.COMPLETED and sale.delivery is DeliveryState.CLOSED
+    is_after = sale.state is SaleState.RETURNED and report == "Delivered"
     if report == "Undelivered" and sale.delivery is DeliveryState.DELIVERED:
         raise IllegalTransition(sale.state.shown, report)
-    if not sale.order.reports_delivery or (sale.state is not SaleState.PAID and not is_late):
+    is_awaited = sale.state in (SaleState.PAID, SaleState.RETURNING) or is_closed or is_after
+    if not sale.order.reports_delivery or not is_awaited:
         raise IllegalTransition(sale.state.shown, report)
 
 
@@ -129,5 +142,5 @@ def _expect_paid(found: SaleView) -> None:
         raise ApiError("not_paid", f"sale {found.sale.id} is {found.sale.state.shown}: there is nothing to give back")
 
 
-def _too_much(found: SaleView) -> ApiError:
-    return ApiError("refund_too_much", f"at most {found.returnable} fen can go back", field="amount")
+def _too_much(most: Fen) -> ApiError:
+    return ApiError("refund_too_much", f"at most {most} fen can go back", field="amount")

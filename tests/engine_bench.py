@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from terminald.adapters.journal_sqlite import SqliteJournal
-from terminald.adapters.ports import Batch, LinkReport, LinkState
+from terminald.adapters.ports import Batch, LinkReport, LinkState, ReceiptSender
 from terminald.core import custody
 from terminald.core.commands import GatewayCommand, OrderText
 from terminald.core.custody_events import CustodyAnswer, KeyAccepted, KeyRenewed
@@ -115,7 +115,7 @@ class LoopClock:
         return Now(instant=Instant(ms), wall=WallTime(ms), is_trusted=True)
 
     def timer_at(self, instant: Instant) -> float:
-        return instant / 1000
+        return (instant + 1) / 1000
 
 
 async def settle() -> None:
@@ -124,7 +124,7 @@ async def settle() -> None:
 
 
 class Bench:
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, receipts: ReceiptSender | None = None) -> None:
         store = SqliteJournal(path)
         store.close_activation(store.record_activation_intent("…", WallTime(0)), "activated", TERMINAL)
         self.journal = FlakyJournal(store)
@@ -135,7 +135,7 @@ class Bench:
             gateway=self.gateway,
             clock=LoopClock(),
             scanners=(),
-            receipts=None,
+            receipts=receipts,
             salt=self.journal.store.salt(),
             new_id=lambda wall: f"{wall:013d}{rng.getrandbits(50):013X}",
             jitter=lambda: 0.0,
@@ -169,8 +169,8 @@ class Bench:
 
 
 @asynccontextmanager
-async def engine_bench(path: Path) -> AsyncIterator[Bench]:
-    bench = Bench(path)
+async def engine_bench(path: Path, receipts: ReceiptSender | None = None) -> AsyncIterator[Bench]:
+    bench = Bench(path, receipts)
     running = asyncio.create_task(bench.engine.run(is_new_boot=False))
     await settle()
     try:

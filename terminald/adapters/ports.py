@@ -107,8 +107,12 @@ DeviceSink = Callable[[DeviceReport], None]
 class ReceiptSender(ClosingPrinter, Protocol):
     """Draws a receipt and sends it to the printer."""
 
-    async def send(self, view: SaleView, job: PrintJob) -> PrintAnswer:
-        """Send one job once, and return what is known about the paper. Never raises for anything a printer does."""
+    async def send(self, job: PrintJob, look: Callable[[], SaleView | None]) -> PrintAnswer:
+        """Send one job once, when the printer is free for it, and return what is known about the paper.
+
+        Look returns the sale as it is at the moment at which it is called; None when nobody waits for the slip any
+        more. Never raises for anything a printer does.
+        """
 
 
 # --- clock -----------------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """From a sale to paper: what a slip says, its bytes, and an honest word about the outcome."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
@@ -12,6 +12,7 @@ from terminald.core.closing_slip import ClosingSlip, layout_closing
 from terminald.core.events import JobBroken, JobSent, PrintAnswer, PrinterAbsent, SlipOutdated
 from terminald.core.receipt import Goods, Language, Mark, Receipt, layout
 from terminald.core.report import DayReport
+from terminald.core.sale_table import SaleState
 from terminald.core.schedule import Now
 from terminald.core.spool import PrintJob
 from terminald.errors import DeviceAbsent, DeviceError
@@ -31,20 +32,29 @@ class Stationery:
 
 
 class ReceiptSender:
-    """Implements the port of the same name on one printer."""
+    """Implements the port of the same name on one printer, one slip after the other.
+
+    A job may wait for minutes behind one that the printer holds up. What a slip says, and whether anybody still wants
+    it, is therefore judged when its turn has come.
+    """
 
     def __init__(self, printer: Printer, profile: Profile, stationery: Stationery) -> None:
         """Profile says what the printer understands."""
         self._printer = printer
         self._profile = profile
         self._stationery = stationery
+        self._one_slip = asyncio.Lock()
 
-    async def send(self, view: SaleView, job: PrintJob) -> PrintAnswer:
-        """Send one job once, and return what is known about the paper."""
-        slip = slip_of(view, job, self._stationery)
-        if slip is None:
-            return SlipOutdated(evidence="the QR is not to be paid any more; it was not printed")
-        return await self._print(layout(slip, columns=self._profile.columns))
+    async def send(self, job: PrintJob, look: Callable[[], SaleView | None]) -> PrintAnswer:
+        """Send one job once, when the printer is free, and return what is known about the paper."""
+        async with self._one_slip:
+            view = look()
+            if view is None:
+                return SlipOutdated(evidence="the printer was busy for longer than anybody waits; it was not printed")
+            slip = slip_of(view, job, self._stationery)
+            if slip is None:
+                return SlipOutdated(evidence="the QR is not to be paid any more; it was not printed")
+            return await self._print(layout(slip, columns=self._profile.columns))
 
     async def send_closing(self, report: DayReport, now: Now) -> PrintAnswer:
         """Send the slip of a day once, and return what is known about the paper."""
@@ -57,7 +67,8 @@ class ReceiptSender:
             terminal_name=stationery.terminal_name,
             is_over=is_over(report, now),
         )
-        return await self._print(layout_closing(report, slip, columns=self._profile.columns))
+        async with self._one_slip:
+            return await self._print(layout_closing(report, slip, columns=self._profile.columns))
 
     async def _print(self, marks: Iterable[Mark]) -> PrintAnswer:
         try:
@@ -90,7 +101,7 @@ def slip_of(view: SaleView, job: PrintJob, stationery: Stationery) -> Receipt | 
 
 def _qr_of(view: SaleView, job: PrintJob, stationery: Stationery) -> Receipt | None:
     attempt = next(one for one in view.attempts if one.client_sn == job.about)
-    if attempt.state is not AttemptState.OFFERED:
+    if attempt.state is not AttemptState.OFFERED or view.sale.state is not SaleState.AWAITING_PAYMENT:
         return None
     order = view.sale.order
     # Ends on the time line as far from its start as on the calendar.

@@ -54,13 +54,14 @@ _REFUNDS = {
     RefundState.PROVING: "refund sent; what came of it is being looked up",
     RefundState.BLOCKED: "held up: the gateway refuses it for now; tried again about every hour",
     RefundState.DONE: "gone back",
-    RefundState.REFUSED: "refused by the gateway; the money stays where it is",
+    RefundState.REFUSED: "refused; this refund moved no money",
     RefundState.CLOSED: "closed by a person, who has settled it by other means",
 }
 _DELIVERIES = {
     DeliveryState.NONE: "to be reported once the sale is paid",
     DeliveryState.PENDING: "not reported yet; awaited",
     DeliveryState.OVERDUE: "not reported in time",
+    DeliveryState.CLOSED: "not reported in time; a person has closed the call",
     DeliveryState.DELIVERED: "the goods came out",
     DeliveryState.UNDELIVERED: "the goods, or some of them, did not come out",
 }

@@ -41,10 +41,13 @@ from terminald.core.refund_table import TABLE as REFUND_TABLE
 from terminald.core.refund_table import Refund, RefundKind, RefundState
 from terminald.core.return_events import (
     ClosedByHand,
+    DeliveryClosed,
+    NothingLeft,
     RefundBegun,
     ReturnBegun,
+    TurnMissed,
 )
-from terminald.core.sale_table import Sale, YieldAttempt
+from terminald.core.sale_table import DeliveryState, Sale, YieldAttempt
 from terminald.core.schedule import Now, Rules
 from terminald.core.spool import PrintJob
 from terminald.core.stimuli import (
@@ -296,15 +299,19 @@ class _Draft:
         self._give_turn(sale_id)
 
     def _give_turn(self, sale_id: SaleId) -> None:
-        """Let the oldest refund that waits begin, where no other one is under way."""
+        """Let the oldest refund that waits begin, where no other one is under way.
+
+        One that is held up and for which too little is left ends now, and not when it is tried again.
+        """
         seen = self._seen(sale_id)
         if any(one.state.is_asking for one in seen.refunds):
             return
-        waiting = next((one for one in seen.refunds if one.state is RefundState.QUEUED), None)
-        if waiting is not None:
-            left = Fen(seen.sale.paid - seen.sale.returned)
-            turn = refunds.turn(waiting, paid_order(seen), left, now=self._now, rules=self._rules)
-            self._tell_refund(waiting.id, turn)
+        left = Fen(seen.sale.paid - seen.sale.returned)
+        for one in (one for one in seen.refunds if one.state in (RefundState.QUEUED, RefundState.BLOCKED)):
+            turn = refunds.turn(one, paid_order(seen), left, now=self._now, rules=self._rules)
+            if one.state is RefundState.QUEUED or isinstance(turn, NothingLeft | TurnMissed):
+                self._tell_refund(one.id, turn)
+                return
 
     def _close_attention(self, closing: CloseAttention) -> None:
         seen = self._seen(closing.sale_id)
@@ -327,8 +334,11 @@ class _Draft:
                 self._attempts[one.client_sn] = replace(one, attention=None, attention_closed=closed)
                 self._note_closed("attempt", one.client_sn, closing, one.attention)
         if seen.sale.attention is not None:
-            self._sales[closing.sale_id] = replace(self._sale(closing.sale_id), attention=None)
             self._note_closed("sale", closing.sale_id, closing, seen.sale.attention)
+            if seen.sale.delivery is DeliveryState.OVERDUE:
+                self._tell_sale(closing.sale_id, DeliveryClosed())
+            else:
+                self._sales[closing.sale_id] = replace(self._sale(closing.sale_id), attention=None)
 
     # --- paper and records -------------------------------------------------------------------------------------------
 
@@ -343,6 +353,10 @@ class _Draft:
             now=self._now,
             rules=self._rules,
         )
+        if command.slip == "qr":
+            # It is printed for whoever can still pay it.
+            ends = self._attempt(ClientSn(command.about)).window_ends
+            job = replace(job, expires=min(job.expires, ends))
         self._jobs[job.id] = job
         self._note("print", job.id, job.sale_id, "JobEnqueued", "", job.state)
 

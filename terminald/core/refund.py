@@ -1,4 +1,4 @@
-"""Steps of a refund: what an answer means for it, what an event teaches, and when to ask next."""
+"""Steps of a refund: how its turn begins, what an event teaches, and when to ask next."""
 
 from dataclasses import dataclass, replace
 
@@ -9,11 +9,7 @@ from terminald.core.events import (
     AttentionDue,
     Event,
     OrderAbsent,
-    OrderClosed,
     OrderErrored,
-    OrderPaid,
-    OrderPartlyReturned,
-    OrderReturned,
     OutcomeUnknown,
     PowerReturned,
     Recovered,
@@ -22,40 +18,45 @@ from terminald.core.events import (
     RequestRefused,
     RetryDue,
     ReversalPending,
-    ReversalRefused,
 )
-from terminald.core.ids import ClientSn, RefundId, SaleId, WallTime
-from terminald.core.money import Fen
+from terminald.core.ids import ClientSn, Duration, RefundId, SaleId, WallTime
+from terminald.core.money import NO_MONEY, Fen
+from terminald.core.refund_answers import (
+    ALL_IS_BACK,
+    DAY_IS_OVER,
+    FOR_NOW,
+    doubt_ends,
+    judged,
+    left_by,
+    less_is_left,
+)
 from terminald.core.refund_table import GATEWAY_ASKS, TABLE, Refund, RefundKind, RefundState
 from terminald.core.return_events import (
     NothingLeft,
     OrderStuck,
-    RefundAccounted,
-    RefundDenied,
     RefundDoubted,
     RefundHeldUp,
     RefundMissing,
+    RefundNeedless,
     RefundTurn,
     RevokeRefused,
     RevokeTurn,
     Turn,
+    TurnMissed,
 )
 from terminald.core.schedule import (
     BLOCKED_RETRY,
-    LATE_REQUEST,
+    RETRY_FIRST,
     REVERSAL_ATTENTION_AFTER,
     Now,
     Rules,
+    day_end,
     day_of,
     later,
     retry_delay,
 )
 from terminald.core.tables import Attention, Wakeup, find_row
 
-#: The merchant's balance fills up again: a refusal that passes.
-_FOR_NOW = frozenset({"ACCOUNT_BALANCE_NOT_ENOUGH", "SELLER_BALANCE_NOT_ENOUGH"})
-#: So many revokes may end in an error before the money is refunded instead.
-_MOST_REVOKES = 4
 OPEN_TOO_LONG = "refund_open"
 _ATTENTION: dict[type[Event], str] = {
     AnswerMismatched: "answer_mismatch",
@@ -131,12 +132,20 @@ def begin(asked: Asked, number: int, paid: PaidOrder, *, now: Now) -> Refund:
 
 
 def turn(refund: Refund, paid: PaidOrder, left: Fen, *, now: Now, rules: Rules) -> Turn:
-    """Return how a refund begins whose turn has come: what is left of the payment is known now."""
+    """Return how a refund begins whose turn has come: what is left of the payment is known now.
+
+    What is owed takes what is left; what was asked for is carried out as it was asked for, or not at all.
+    """
+    takes_the_rest = refund.is_owed or refund.kind is RefundKind.RETURN
     if left <= 0:
-        return NothingLeft(left=left)
-    if refund.kind is RefundKind.REVOKE or (refund.kind is RefundKind.RETURN and may_revoke(paid, left, now, rules)):
-        return RevokeTurn(left=left)
-    return RefundTurn(left=left)
+        return NothingLeft(left=left) if takes_the_rest else TurnMissed(left=left, fault=ALL_IS_BACK)
+    if refund.kind is not RefundKind.REFUND and may_revoke(paid, left, now, rules):
+        until = None if paid.paid_at is None else day_end(paid.paid_at, rules.day_offset)
+        return RevokeTurn(left=left, until=until)
+    if refund.kind is RefundKind.REVOKE:
+        return TurnMissed(left=left, fault=DAY_IS_OVER if left == paid.amount else less_is_left(left))
+    is_too_much = refund.amount > left and not takes_the_rest
+    return TurnMissed(left=left, fault=less_is_left(left)) if is_too_much else RefundTurn(left=left)
 
 
 def may_revoke(paid: PaidOrder, left: Fen, now: Now, rules: Rules) -> bool:
@@ -154,7 +163,7 @@ def step(refund: Refund, event: Event, *, now: Now) -> tuple[Refund, tuple[Comma
     Raises:
         IllegalTransition: the table has no such row; nothing was changed.
     """
-    event = _judged(refund, event, now)
+    event = judged(refund, event, now)
     row = find_row(TABLE, refund.state, event)
     asks_gateway = not GATEWAY_ASKS.isdisjoint(row.ask)
     after = _learn(refund, event, now)
@@ -163,100 +172,13 @@ def step(refund: Refund, event: Event, *, now: Now) -> tuple[Refund, tuple[Comma
     return after, tuple(ask(after) for ask in row.ask)
 
 
-def _judged(refund: Refund, event: Event, now: Now) -> Event:
-    """Tell what an answer about the order means for this refund."""
-    judged = _said(refund, event)
-    is_recent = refund.unclear is not None and now.instant < later(refund.unclear, LATE_REQUEST)
-    if isinstance(judged, RefundDenied) and is_recent:
-        return RefundDoubted(facts=judged.facts, fault=judged.fault)
-    return judged
-
-
-def _said(refund: Refund, event: Event) -> Event:
-    if refund.state is RefundState.REVOKING and isinstance(event, ReversalRefused) and _is_only_revoke(refund):
-        return RevokeRefused(facts=event.facts, fault=event.fault)
-    if refund.state is RefundState.CHECKING:
-        return _checked(refund, event)
-    if refund.state is RefundState.PROVING:
-        return _proved(refund, event)
-    return event
-
-
-def _is_only_revoke(refund: Refund) -> bool:
-    return refund.kind is RefundKind.REVOKE
-
-
-def _checked(refund: Refund, event: Event) -> Event:
-    """Judge what a query says after a revoke without a clear answer."""
-    match event:
-        case OrderClosed() | OrderReturned():
-            return RefundAccounted(facts=event.facts, fault=event.fault)
-        case OrderPaid() | OrderPartlyReturned() if _is_only_revoke(refund) and refund.refusal:
-            return RefundDenied(facts=event.facts, fault=refund.fault)
-        case OrderPartlyReturned():
-            return RefundDenied(facts=event.facts) if _is_only_revoke(refund) else RefundTurn(left=_net(event, refund))
-        case OrderErrored():
-            return _errored(refund, event)
-        case OrderPaid():
-            return RefundMissing(facts=event.facts)
-    return event
-
-
-def _proved(refund: Refund, event: Event) -> Event:
-    """Judge what a query says after a refund without a clear answer, or refused.
-
-    It names the order's latest transaction, and what is left of the payment: either accounts for the refund (Web API
-    documents, refund).
-    """
-    match event:
-        case OrderClosed() | OrderReturned() | OrderPartlyReturned() if _accounts_for(event, refund):
-            return RefundAccounted(facts=event.facts, fault=event.fault)
-        case OrderErrored():
-            return _errored(refund, event)
-        case OrderPaid() | OrderPartlyReturned() if not refund.refusal or _asks_too_much(event, refund):
-            return RefundMissing(facts=event.facts)
-        case OrderPaid() | OrderPartlyReturned() if refund.is_owed or refund.refusal in _FOR_NOW:
-            return RefundHeldUp(facts=event.facts, fault=refund.fault)
-        case OrderPaid() | OrderPartlyReturned():
-            return RefundDenied(facts=event.facts, fault=refund.fault)
-    return event
-
-
-def _errored(refund: Refund, event: OrderErrored) -> Event:
-    """Judge an error of the gateway's own: the request is repeated, but not at once where it was refused (I11)."""
-    is_revoking = refund.state is RefundState.CHECKING and not _is_only_revoke(refund)
-    if is_revoking and refund.tries >= _MOST_REVOKES:
-        return RefundTurn(left=refund.left)
-    return OrderStuck(facts=event.facts, fault=event.fault) if refund.refusal else event
-
-
-def _accounts_for(event: Answer, refund: Refund) -> bool:
-    if not isinstance(event, OrderPartlyReturned):
-        return True
-    named = event.facts.client_tsn
-    if named == f"{refund.client_sn}-{refund.request_no}":
-        return True
-    # Another refund that is named has taken as much by chance: ours is repeated, and carried out once in any case.
-    is_another = named.startswith(f"{refund.client_sn}-")
-    may_have_run = refund.unclear is not None and not is_another
-    return may_have_run and event.facts.net_amount == refund.left - refund.amount
-
-
-def _asks_too_much(event: Answer, refund: Refund) -> bool:
-    """Whether all that is left was asked for, and somebody else has given back a part of it meanwhile."""
-    return refund.kind is RefundKind.RETURN and _net(event, refund) < refund.amount
-
-
-def _net(event: Answer, refund: Refund) -> Fen:
-    net = event.facts.net_amount
-    return refund.left if net is None else min(net, refund.left)
-
-
 def _learn(refund: Refund, event: Event, now: Now) -> Refund:
     """Keep what the event says beside its type."""
-    if isinstance(event, Turn):
-        is_all = refund.kind is not RefundKind.REFUND
-        refund = replace(refund, left=event.left, amount=event.left if is_all else refund.amount)
+    refund = _measured(refund, event)
+    if isinstance(event, RevokeTurn):
+        refund = replace(refund, revoke_until=event.until)
+    if isinstance(event, TurnMissed):
+        refund = replace(refund, fault=event.fault)
     if isinstance(event, Answer):
         refund = replace(refund, fault=event.fault or refund.fault)
     if isinstance(event, _REFUSALS):
@@ -266,10 +188,6 @@ def _learn(refund: Refund, event: Event, now: Now) -> Refund:
     if isinstance(event, OrderStuck):
         # The next look decides anew: a repeat may be taken then.
         refund = replace(refund, refusal="")
-    if isinstance(event, RefundMissing | RefundHeldUp) and refund.kind is RefundKind.RETURN:
-        # Somebody else gave back a part meanwhile: the return is of what is left.
-        left = _net(event, refund)
-        refund = replace(refund, left=left, amount=left)
     code = _ATTENTION.get(type(event))
     if isinstance(event, RefundHeldUp):
         code = _held_up_by(refund.refusal)
@@ -278,8 +196,34 @@ def _learn(refund: Refund, event: Event, now: Now) -> Refund:
     return refund
 
 
+def _measured(refund: Refund, event: Event) -> Refund:
+    """Set what is left of the payment, and how much of it goes back, where the event says it."""
+    match event:
+        case TurnMissed():
+            return replace(refund, left=event.left)
+        case Turn():
+            return replace(refund, left=event.left, amount=_amount(refund, event.left))
+        case RefundNeedless():
+            return replace(refund, amount=NO_MONEY)
+        case RefundMissing() | RefundHeldUp() if refund.kind is RefundKind.RETURN:
+            # Somebody else gave back a part meanwhile: the return is of what is left.
+            left = left_by(event, refund)
+            return replace(refund, left=left, amount=left)
+        case RefundMissing() if refund.is_owed and refund.refusal:
+            # The same, of a part that is owed: it was refused as too much, and so was never carried out (I9).
+            left = left_by(event, refund)
+            return replace(refund, left=left, amount=min(refund.amount, left))
+    return refund
+
+
+def _amount(refund: Refund, left: Fen) -> Fen:
+    if refund.kind is not RefundKind.REFUND:
+        return left
+    return min(refund.amount, left) if refund.is_owed else refund.amount
+
+
 def _held_up_by(refusal: str) -> str:
-    if refusal in _FOR_NOW:
+    if refusal in FOR_NOW:
         return "merchant_balance"
     return "not_refundable" if refusal == "UPAY_TCP_ORDER_NOT_REFUNDABLE" else "refund_refused"
 
@@ -298,7 +242,11 @@ def _arrange(before: RefundState, after: Refund, event: Event, now: Now, *, is_w
         return replace(after, retry=later(now.instant, wait)) if state is not before else after
     if not isinstance(event, Answer):
         return after
-    return replace(after, retry=later(now.instant, retry_delay(after.tries, now.jitter)), tries=after.tries + 1)
+    wait = retry_delay(after.tries, now.jitter)
+    if isinstance(event, RefundDoubted):
+        # Whoever waits for its end is told of it as soon as it can be believed.
+        wait = min(wait, max(RETRY_FIRST, Duration(doubt_ends(after) - now.instant)))
+    return replace(after, retry=later(now.instant, wait), tries=after.tries + 1)
 
 
 def next_wakeup(refund: Refund) -> Wakeup | None:

@@ -7,10 +7,13 @@ Rules that the table obeys:
   (I9).
 - ``done`` is entered on a proof: the gateway's own word, or the order's state. ``refused`` is entered only when the
   order's state shows that nothing was moved after the gateway had refused: an earlier try may have been carried out,
-  and one without a clear answer is given the time to arrive late.
+  and one without a clear answer is given the time to arrive late. What was asked for and others have overtaken, so that
+  less is left than it asks for, is ``refused`` without being sent: it has moved nothing by itself.
 - A return of all that is left begins with a revoke where the business day allows it (no fee), and goes on as a refund
   where the gateway refuses that.
+- A revoke is sent on the gateway's business day alone, where that is known.
 - What is owed (goods that did not come out) is never ``refused``: it is ``blocked``, tried again, and told to a person.
+  Of what is owed and more than what is left, the rest goes back.
 """
 
 from dataclasses import dataclass
@@ -46,6 +49,7 @@ from terminald.core.return_events import (
     NothingLeft,
     OrderStuck,
     RefundAccounted,
+    RefundClosed,
     RefundDenied,
     RefundDone,
     RefundDoubted,
@@ -53,9 +57,12 @@ from terminald.core.return_events import (
     RefundFailed,
     RefundHeldUp,
     RefundMissing,
+    RefundNeedless,
+    RefundOvertaken,
     RefundTurn,
     RevokeRefused,
     RevokeTurn,
+    TurnMissed,
 )
 from terminald.core.tables import Attention, Row, Table
 
@@ -78,7 +85,7 @@ class RefundState(Enum):
     PROVING = "proving"  # unknown: a refund had no clear answer, or a refusal; a query decides
     BLOCKED = "blocked"  # none: the gateway refuses for now
     DONE = "done"  # gone back, proven
-    REFUSED = "refused"  # none: the gateway does not do it
+    REFUSED = "refused"  # none by this one: the gateway does not do it, or others were first
     CLOSED = "closed"  # whatever a person says
 
     @property
@@ -130,6 +137,8 @@ class Refund:
     attention_closed: tuple[str, ...] = ()
     #: When a request that moves money was last left without a clear answer.
     unclear: Instant | None = None
+    #: When the gateway's day ends on which it revokes the payment; None where that is not known, or not asked for.
+    revoke_until: WallTime | None = None
 
 
 # --- what rows ask for -----------------------------------------------------------------------------------------------
@@ -171,6 +180,10 @@ def _failed(refund: Refund) -> Command:
     return _tell(refund, RefundFailed)
 
 
+def _closed(refund: Refund) -> Command:
+    return _tell(refund, RefundClosed)
+
+
 # --- the table -------------------------------------------------------------------------------------------------------
 
 _S = RefundState
@@ -180,7 +193,8 @@ TABLE: Table[RefundState, Refund] = {
         RevokeTurn: Row(_S.REVOKING, (_revoke,)),
         RefundTurn: Row(_S.REFUNDING, (_refund,)),
         NothingLeft: Row(_S.DONE, (_done,)),
-        ClosedByHand: Row(_S.CLOSED, (_failed,)),
+        TurnMissed: Row(_S.REFUSED, (_failed,)),
+        ClosedByHand: Row(_S.CLOSED, (_closed,)),
         AttentionDue: Row(_S.QUEUED),
         Recovered: Row(_S.QUEUED),
         PowerReturned: Row(_S.QUEUED),
@@ -233,6 +247,8 @@ TABLE: Table[RefundState, Refund] = {
         RetryDue: Row(_S.PROVING, (_query,)),
         RefundAccounted: Row(_S.DONE, (_done, _print)),
         RefundMissing: Row(_S.REFUNDING, (_refund,)),
+        RefundOvertaken: Row(_S.REFUSED, (_failed,)),
+        RefundNeedless: Row(_S.DONE, (_done,)),
         RefundDenied: Row(_S.REFUSED, (_failed,)),
         RefundDoubted: Row(_S.PROVING),
         RefundHeldUp: Row(_S.BLOCKED),
@@ -248,7 +264,9 @@ TABLE: Table[RefundState, Refund] = {
     },
     _S.BLOCKED: {
         RetryDue: Row(_S.QUEUED),
-        ClosedByHand: Row(_S.CLOSED, (_failed,)),
+        NothingLeft: Row(_S.DONE, (_done,)),
+        TurnMissed: Row(_S.REFUSED, (_failed,)),
+        ClosedByHand: Row(_S.CLOSED, (_closed,)),
         Recovered: Row(_S.BLOCKED),
         PowerReturned: Row(_S.BLOCKED),
     },

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from terminald.core.events import Answer, Event
-from terminald.core.ids import RefundId
+from terminald.core.events import Answer, Event, Fault
+from terminald.core.ids import RefundId, WallTime
 from terminald.core.money import Fen
 
 # --- the goods --------------------------------------------------------------------------------------------
@@ -28,6 +28,18 @@ class PartUndelivered(Event):
     amount: Fen
 
 
+class LateDelivered(Delivered):
+    """The same, of a sale whose call for a report a person has closed."""
+
+
+class LateUndelivered(Undelivered):
+    """The same, of a sale whose call for a report a person has closed."""
+
+
+class LatePartUndelivered(PartUndelivered):
+    """The same, of a sale whose call for a report a person has closed."""
+
+
 class DeliveryWindowClosed(Event):
     """The host's time to report is over."""
 
@@ -38,6 +50,10 @@ class DeliveryOverdue(Event):
 
 class DeliveryLapsed(Event):
     """The same, and the money is to go back."""
+
+
+class DeliveryClosed(Event):
+    """A person who was called for the report answers for the goods."""
 
 
 # --- money that goes back ---------------------------------------------------------------------------------
@@ -68,7 +84,11 @@ class AllReturned(RefundEvent):
 
 
 class RefundFailed(RefundEvent):
-    """The money stays where it is: refused by the gateway, or closed by a person."""
+    """The money stays where it is: refused by the gateway, overtaken by another refund, or closed by a person."""
+
+
+class RefundClosed(RefundFailed):
+    """The same: a person has settled it by other means, so that nothing is owed of it any more."""
 
 
 class ReturnFailed(RefundEvent):
@@ -77,6 +97,10 @@ class ReturnFailed(RefundEvent):
 
 class ReturnStillOwed(ReturnFailed):
     """The same, and nothing had come out: it is owed, whatever the host's own refund has come to."""
+
+
+class PartStillOwed(ReturnFailed):
+    """The same, and a part had not come out."""
 
 
 class ReturnDropped(ReturnFailed):
@@ -93,8 +117,11 @@ class Turn(Event):
     left: Fen
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RevokeTurn(Turn):
-    """It is revoked."""
+    """It is revoked. Until is the end of the gateway's day on which that is possible; None where it is not known."""
+
+    until: WallTime | None = None
 
 
 class RefundTurn(Turn):
@@ -102,7 +129,14 @@ class RefundTurn(Turn):
 
 
 class NothingLeft(Turn):
-    """All of it has gone back already."""
+    """All of it has gone back already, and all or some of that was to go back: nothing is missing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnMissed(Turn):
+    """What it asks for is not possible any more, so that nothing is sent: others were first, or its day is over."""
+
+    fault: Fault
 
 
 class RevokeRefused(Answer):
@@ -119,6 +153,14 @@ class RefundMissing(Answer):
 
 class RefundDenied(Answer):
     """The same, and the gateway had refused it: it was not carried out, and will not be."""
+
+
+class RefundOvertaken(Answer):
+    """All of the payment has gone back by others, and the gateway had refused this one: it was not carried out."""
+
+
+class RefundNeedless(Answer):
+    """The same, of a part that is owed: nothing is missing."""
 
 
 class RefundDoubted(Answer):

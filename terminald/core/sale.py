@@ -29,11 +29,17 @@ from terminald.core.money import Fen
 from terminald.core.return_events import (
     AllReturned,
     Delivered,
+    DeliveryClosed,
     DeliveryLapsed,
     DeliveryOverdue,
     DeliveryWaived,
     DeliveryWindowClosed,
+    LateDelivered,
+    LatePartUndelivered,
+    LateUndelivered,
+    PartStillOwed,
     PartUndelivered,
+    RefundClosed,
     RefundDone,
     RefundEvent,
     RefundFailed,
@@ -66,6 +72,7 @@ _UNPAID = frozenset(
 )
 _WITH_CODE = frozenset({SaleState.SWITCHING, SaleState.PROCESSING})
 _UNREACHABLE = "gateway_unreachable"
+OVERDUE, RETURNED_ALL_THE_SAME = "delivery_overdue", "delivered_and_returned"
 
 
 def begin(
@@ -114,7 +121,7 @@ def step(sale: Sale, event: Event, *, now: Now, rules: Rules, fresh: ClientSn) -
     if isinstance(judged, OfferDue):
         after, offers = _offer_again(after, fresh, now, rules)
         commands = (*commands, *offers)
-    if isinstance(judged, PartUndelivered):
+    if isinstance(judged, PartUndelivered) and sale.state is not SaleState.RETURNING:
         commands = (*commands, OpenReturn(sale_id=sale.id, amount=judged.amount))
     return after, commands
 
@@ -123,6 +130,8 @@ def _judged(sale: Sale, event: Event, now: Now, rules: Rules) -> Event:
     """Tell apart what the same event means beside an open QR order, and of a part of the money or all of it."""
     if isinstance(event, RefundEvent):
         return _returned(sale, event)
+    if sale.state is SaleState.COMPLETED and sale.delivery is DeliveryState.CLOSED:
+        return _late(event)
     if isinstance(event, AttemptUnpaid):
         return _unpaid(sale, event)
     if _is_unreported(sale) and isinstance(event, DeliveryWindowClosed | PowerReturned):
@@ -148,21 +157,43 @@ def _takes_codes_still(sale: Sale, now: Now) -> bool:
     return sale.order.takes_codes and now.instant < sale.window_ends
 
 
+def _late(event: Event) -> Event:
+    match event:
+        case Delivered():
+            return LateDelivered()
+        case Undelivered():
+            return LateUndelivered()
+        case PartUndelivered():
+            return LatePartUndelivered(amount=event.amount)
+    return event
+
+
 def _returned(sale: Sale, event: RefundEvent) -> Event:
     if isinstance(event, RefundDone) and sale.returned + event.amount >= sale.paid:
         return AllReturned(refund_id=event.refund_id, amount=event.amount)
-    if isinstance(event, RefundFailed) and event.refund_id == sale.whole:
-        if sale.is_return_owed:
-            return ReturnStillOwed(refund_id=event.refund_id, amount=event.amount)
-        kind = ReturnDropped if _is_awaited(sale) else ReturnFailed
+    if isinstance(event, RefundFailed):
+        kind = _failure(sale, event) if event.refund_id == sale.whole else RefundFailed
         return kind(refund_id=event.refund_id, amount=event.amount)
     return event
+
+
+def _failure(sale: Sale, event: RefundFailed) -> type[RefundEvent]:
+    """Tell what it means that the return of all that is left has failed."""
+    if sale.is_return_owed and not isinstance(event, RefundClosed):
+        return ReturnStillOwed if sale.part_owed is None else PartStillOwed
+    return ReturnDropped if _is_awaited(sale) else ReturnFailed
 
 
 def _is_awaited(sale: Sale) -> bool:
     """Whether somebody has still to say what became of the goods."""
     is_with_person = sale.delivery is DeliveryState.OVERDUE and sale.attention is not None
     return sale.delivery is DeliveryState.PENDING or is_with_person
+
+
+def _is_beside_return(sale: Sale) -> bool:
+    """Whether a report comes while a return is under way that is not of its own making, and may be refused."""
+    is_reportable = _is_awaited(sale) or sale.delivery is DeliveryState.CLOSED
+    return sale.state is SaleState.RETURNING and is_reportable
 
 
 def _is_unreported(sale: Sale) -> bool:
@@ -227,26 +258,37 @@ def _learn(sale: Sale, event: Event, now: Now) -> Sale:  # noqa: C901 - a line o
             sale = replace(sale, offer=None if event.client_sn == sale.offer else sale.offer, waits_for=waits_for)
         case Delivered():
             was_returned = sale.state in (SaleState.RETURNING, SaleState.RETURNED)
-            alarm = Attention(code="delivered_and_returned", since=now.instant) if was_returned else None
+            alarm = Attention(code=RETURNED_ALL_THE_SAME, since=now.instant) if was_returned else None
             sale = replace(sale, delivery=DeliveryState.DELIVERED, delivery_ends=None, attention=alarm)
+            sale = replace(sale, is_return_owed=False, part_owed=None)
         case Undelivered() | PartUndelivered():
-            is_beside_return = sale.state is SaleState.RETURNING and sale.delivery is DeliveryState.PENDING
+            part = event.amount if isinstance(event, PartUndelivered) else None
+            is_owed = sale.is_return_owed or _is_beside_return(sale)
+            sale = replace(sale, is_return_owed=is_owed, part_owed=part if is_owed else None)
             sale = replace(sale, delivery=DeliveryState.UNDELIVERED, delivery_ends=None, attention=None)
-            sale = replace(sale, is_return_owed=is_beside_return)
         case DeliveryOverdue():
-            alarm = Attention(code="delivery_overdue", since=now.instant)
+            alarm = Attention(code=OVERDUE, since=now.instant)
             sale = replace(sale, delivery=DeliveryState.OVERDUE, delivery_ends=None, attention=alarm)
+        case DeliveryClosed():
+            sale = replace(sale, delivery=DeliveryState.CLOSED, attention=None)
         case DeliveryLapsed():
             sale = replace(sale, delivery=DeliveryState.OVERDUE, delivery_ends=None)
         case ReturnBegun():
             sale = replace(sale, whole=event.refund_id)
         case AllReturned():
-            sale = replace(sale, returned=sale.paid)
+            sale = replace(_without(sale, OVERDUE), returned=sale.paid)
         case RefundDone():
             sale = replace(sale, returned=Fen(sale.returned + event.amount))
         case ReturnFailed():
-            sale = replace(sale, whole=None, is_return_owed=False)
+            # Nothing was returned: what came out is paid for.
+            sale = replace(_without(sale, RETURNED_ALL_THE_SAME), whole=None, is_return_owed=False, part_owed=None)
     return sale
+
+
+def _without(sale: Sale, alarm: str) -> Sale:
+    """Take an alarm back that is not true any more."""
+    is_raised = sale.attention is not None and sale.attention.code == alarm
+    return replace(sale, attention=None) if is_raised else sale
 
 
 def _enter(before: Sale, after: Sale, event: Event, now: Now, rules: Rules) -> Sale:

@@ -8,7 +8,9 @@ Rules that the table obeys:
 - ``paid`` is entered on the word of an order whose payment is proven (I4), and never left for ``canceled``.
 - ``canceled`` is entered only when every order is unpaid: proven, or unseen at the gateway and watched (I3).
 - The window is the customer's time to pay; it does not cut off a payment that is being confirmed.
-- Where the host reports delivery, a paid sale ends with its report, or with the money on its way back.
+- Where the host reports delivery, a paid sale ends with its report, with the money on its way back, or with the word of
+  the person who was called for the report; a report that comes after that is honoured.
+- An alarm of the goods says what is true of goods and money as they stand: what changes that takes it back.
 - ``returned`` is entered only when nothing of the payment is left.
 """
 
@@ -51,9 +53,14 @@ from terminald.core.money import NO_MONEY, Fen
 from terminald.core.return_events import (
     AllReturned,
     Delivered,
+    DeliveryClosed,
     DeliveryLapsed,
     DeliveryOverdue,
     DeliveryWaived,
+    LateDelivered,
+    LatePartUndelivered,
+    LateUndelivered,
+    PartStillOwed,
     PartUndelivered,
     RefundBegun,
     RefundDone,
@@ -107,6 +114,7 @@ class DeliveryState(Enum):
     NONE = "none"  # the host does not report it
     PENDING = "pending"  # not reported yet
     OVERDUE = "overdue"  # not reported in time
+    CLOSED = "closed"  # the same, and the person who was called answers for the goods
     DELIVERED = "delivered"
     UNDELIVERED = "undelivered"
 
@@ -168,8 +176,10 @@ class Sale:
     delivery: DeliveryState = DeliveryState.NONE
     delivery_ends: Instant | None = None
     attention: Attention | None = None
-    #: Whether the host has reported nothing as delivered while a return of its own was under way.
+    #: Whether the host has reported goods as not delivered while a return of its own was under way.
     is_return_owed: bool = False
+    #: Their worth, where they were a part; all of it otherwise.
+    part_owed: Fen | None = None
 
 
 # --- what rows ask for -----------------------------------------------------------------------------------------------
@@ -219,6 +229,10 @@ def _print_qr(sale: Sale) -> Command:
 
 def _return(sale: Sale) -> Command:
     return OpenReturn(sale_id=sale.id)
+
+
+def _return_part(sale: Sale) -> Command:
+    return OpenReturn(sale_id=sale.id, amount=sale.part_owed)
 
 
 # --- the table -------------------------------------------------------------------------------------------------------
@@ -271,6 +285,7 @@ TABLE: Table[SaleState, Sale] = {
         PartUndelivered: Row(_S.COMPLETED),
         DeliveryOverdue: Row(_S.PAID),
         DeliveryLapsed: Row(_S.RETURNING, (_return,)),
+        DeliveryClosed: Row(_S.COMPLETED),
         ReturnBegun: Row(_S.RETURNING),
         RefundBegun: Row(_S.PAID),
         RefundDone: Row(_S.PAID),
@@ -280,6 +295,9 @@ TABLE: Table[SaleState, Sale] = {
         PowerReturned: Row(_S.PAID),
     },
     _S.COMPLETED: {
+        LateDelivered: Row(_S.COMPLETED),
+        LateUndelivered: Row(_S.RETURNING, (_return,)),
+        LatePartUndelivered: Row(_S.COMPLETED),
         ReturnBegun: Row(_S.RETURNING),
         RefundBegun: Row(_S.COMPLETED),
         RefundDone: Row(_S.COMPLETED),
@@ -294,9 +312,12 @@ TABLE: Table[SaleState, Sale] = {
         ReturnDropped: Row(_S.PAID),
         AllReturned: Row(_S.RETURNED),
         ReturnStillOwed: Row(_S.RETURNING, (_return,)),
+        PartStillOwed: Row(_S.COMPLETED, (_return_part,)),
         # Too late to keep the money: a person should know that the goods came out.
         Delivered: Row(_S.RETURNING),
         Undelivered: Row(_S.RETURNING),
+        PartUndelivered: Row(_S.RETURNING),
+        DeliveryClosed: Row(_S.RETURNING),
         Recovered: Row(_S.RETURNING),
         PowerReturned: Row(_S.RETURNING),
     },

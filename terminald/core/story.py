@@ -16,6 +16,7 @@ from terminald.core.book import SaleView
 from terminald.core.events import AttentionDue, PollWindowClosed
 from terminald.core.ids import Duration, WallTime
 from terminald.core.receipt import Language
+from terminald.core.refund_answers import doubt_ends
 from terminald.core.refund_table import Refund
 from terminald.core.return_events import DeliveryWindowClosed
 from terminald.core.sale_table import SaleState
@@ -203,7 +204,7 @@ class _Teller:
     def _plans_of_refunds(self) -> Iterator[Planned]:
         for one in self._view.refunds:
             name = self._names.refund(one.id)
-            awaited = refund_words(one.kind, one.state, one.amount).awaited
+            awaited = refund_words(one, self.tongue.now).awaited
             if awaited and one.retry is None:
                 yield Planned(at=None, what=self._about(name, awaited))
             for each in _both(refunds.next_wakeup(one), refunds.next_wakeup(replace(one, retry=None))):
@@ -244,7 +245,7 @@ class _Teller:
         for attempt in self._view.attempts:
             yield ORDERS[attempt.kind][attempt.state], self._order_values(attempt)
         for refund in self._view.refunds:
-            yield refund_words(refund.kind, refund.state, refund.amount), self._refund_values(refund)
+            yield refund_words(refund, self.tongue.now), self._refund_values(refund)
 
     def _order_values(self, attempt: Attempt) -> dict[str, str]:
         tongue = self.tongue
@@ -264,4 +265,5 @@ class _Teller:
             "refund": self._names.refund(refund.id),
             "amount": self.tongue.amount(refund.amount),
             "said": self.tongue.said(refund.fault),
+            "until": self.tongue.moment(doubt_ends(refund)),
         }

@@ -11,6 +11,9 @@ from terminald.core.story_text import Text
 
 _CANCELED: Final = Text("The sale was canceled.", "交易已取消。")
 _ALL_BACK: Final = Text("All of the payment has gone back.", "款项已全部退回。")
+_NOT_RETURNED: Final = Text(
+    "The return has ended; the gateway has not given the money back.", "退回结束，网关没有退款。"
+)
 _BOARD_STARTED: Final = Text(
     "The board was started again (was the power off?), and the sale is not offered any more.",
     "设备重新启动（可能断过电），交易不再继续。",
@@ -72,6 +75,9 @@ SALES: Final[Past] = {
     on("Delivered", before="paid"): Text(
         "The host reported that the goods came out. The sale is complete.", "主机报告出货成功，交易完成。"
     ),
+    on("Delivered", before="completed"): Text(
+        "The host reported after all that the goods came out.", "主机事后报告出货成功。"
+    ),
     on("Delivered"): Text(
         "The host reported that the goods came out, after their money had been sent back.",
         "主机报告出货成功，但款项已在退回。",
@@ -83,6 +89,14 @@ SALES: Final[Past] = {
         "The host reported that a part of the goods did not come out: its price goes back.",
         "主机报告部分没有出货，相应款项将退回。",
     ),
+    on("PartUndelivered", before="returning"): Text(
+        "The host reported that a part of the goods did not come out, while the money was on its way back.",
+        "款项退回途中，主机报告部分没有出货。",
+    ),
+    on("DeliveryClosed", to="completed"): Text(
+        "The person who was called answers for the goods. The sale is complete.", "由人工对出货负责，交易完成。"
+    ),
+    on("DeliveryClosed"): None,
     on("DeliveryWindowClosed", to="returning"): Text(
         "Nobody has said in time that the goods came out: the money goes back.",
         "没有按时收到出货报告，款项将退回。",
@@ -93,10 +107,10 @@ SALES: Final[Past] = {
     on("RefundDone", to="returned"): _ALL_BACK,
     on("RefundDone"): None,
     on("AllReturned"): _ALL_BACK,
-    on("RefundFailed", before="returning"): Text(
-        "The return has ended; the gateway has not given the money back.", "退回结束，网关没有退款。"
-    ),
+    on("RefundFailed", before="returning"): _NOT_RETURNED,
     on("RefundFailed"): None,
+    on("RefundClosed", before="returning"): _NOT_RETURNED,
+    on("RefundClosed"): None,
 }
 
 # --- money that goes back --------------------------------------------------------------------------------------------
@@ -116,6 +130,19 @@ _DOUBTED: Final = Text(
     "{refund}: the money has not gone back, but an earlier try may still arrive; the gateway is asked again later.",
     "{refund}：尚未退回，但先前的请求仍可能到达，稍后再查询。",
 )
+_OVERTAKEN: Final = Text(
+    "{refund}: all of the payment has gone back by other means; this one was not carried out.",
+    "{refund}：全部款项已通过其他途径退回，这一笔没有执行。",
+)
+_BY_OTHERS: Final = Text(
+    "{refund}: all of the payment has gone back, but an earlier try may have been carried out; the gateway is asked "
+    "again later.",
+    "{refund}：全部款项已退回，但先前的请求可能已执行，稍后再查询。",
+)
+_WHICH: Final = Text(
+    "{refund}: all of the payment has gone back; whether by this one, its repetition under the same number tells.",
+    "{refund}：全部款项已退回；以同一编号重试，以确认是否由这一笔执行。",
+)
 _HELD_UP: Final = Text(
     "{refund}: the gateway refuses it for now; it is tried again later.", "{refund}：网关暂时拒绝，稍后再试。"
 )
@@ -133,6 +160,10 @@ REFUNDS: Final[Past] = {
     on("RevokeTurn"): _ASKED_TO_REVOKE,
     on("RefundTurn"): _ASKED,
     on("NothingLeft"): Text("{refund}: nothing was left to go back.", "{refund}：已无可退。"),
+    on("TurnMissed"): Text(
+        "{refund}: others came first, or its day is over; it ends, and has moved no money.",
+        "{refund}：已有其他退款在先，或可撤单的日期已过；就此结束，没有动用款项。",
+    ),
     on("ReversalConfirmed"): _BACK,
     on("RefundConfirmed"): _BACK,
     on("ReversalRefused", to="refunding"): Text(
@@ -166,8 +197,14 @@ REFUNDS: Final[Past] = {
         "{refund}: the gateway says that it does not know the order, which it had confirmed.",
         "{refund}：网关称没有这笔订单，而此前已确认过。",
     ),
-    on("OrderClosed"): _BACK,
-    on("OrderReturned"): _BACK,
+    on("OrderClosed", to="done"): _BACK,
+    on("OrderClosed", to="refused"): _OVERTAKEN,
+    on("OrderClosed", to="refunding"): _WHICH,
+    on("OrderClosed"): _BY_OTHERS,
+    on("OrderReturned", to="done"): _BACK,
+    on("OrderReturned", to="refused"): _OVERTAKEN,
+    on("OrderReturned", to="refunding"): _WHICH,
+    on("OrderReturned"): _BY_OTHERS,
     on("OrderPartlyReturned", to="done"): _BACK,
     on("OrderPartlyReturned", to="refused"): _GIVEN_UP,
     on("OrderPartlyReturned", to="blocked"): _HELD_UP,
@@ -178,6 +215,10 @@ REFUNDS: Final[Past] = {
         "{refund}：其中一部分已由他人退回，剩余部分正在退款。",
     ),
     on("OrderPartlyReturned"): _NOT_BACK,
+    on("OrderPaid", before="checking", to="refunding"): Text(
+        "{refund}: the day on which the payment could be revoked is over; the gateway was asked to refund it.",
+        "{refund}：可撤单的日期已过，改为请求退款。",
+    ),
     on("OrderPaid", to="refused"): _GIVEN_UP,
     on("OrderPaid", to="blocked"): _HELD_UP,
     on("OrderPaid", before="checking", to="checking"): _DOUBTED,
@@ -223,9 +264,7 @@ PRINTS: Final[Past] = {
     on("JobBroken"): Text(
         "{slip}: the printer failed; a part may be on paper.", "{slip}：打印机出错，可能只打印了一部分。"
     ),
-    on("SlipOutdated"): Text(
-        "{slip} was not printed, because it was not true any more.", "{slip}：内容已失效，没有打印。"
-    ),
+    on("SlipOutdated"): Text("{slip} was not printed, because it came too late.", "{slip}：为时已晚，没有打印。"),
     on("LifetimeEnded"): Text("{slip} was not printed in time, and given up.", "{slip}：未能按时打印，已放弃。"),
     on("Recovered", before="printing"): _CUT_OFF,
     on("Recovered"): None,

@@ -1,13 +1,15 @@
 """What money that goes back means at this moment, in words: one row for each kind and state.
 
-Filled in: ``{refund}``, ``{amount}``, ``{said}``.
+Filled in: ``{refund}``, ``{amount}``, ``{said}``, ``{until}``.
 """
 
 from collections.abc import Mapping
 from typing import Final
 
 from terminald.core.events import AttentionDue, Event, RetryDue
-from terminald.core.refund_table import RefundKind, RefundState
+from terminald.core.refund_answers import ALREADY_RETURNED, DAY_OVER, LESS_LEFT, is_doubted
+from terminald.core.refund_table import Refund, RefundKind, RefundState
+from terminald.core.schedule import Now
 from terminald.core.story_text import Present, Text
 
 _S = RefundState
@@ -113,6 +115,54 @@ _NOTHING: Final = Present(
     ),
     phone=Text("The phone shows the returns from before.", "手机上显示此前的退回记录。"),
 )
+#: While a refusal is not believed: an earlier request without an answer may still be carried out.
+DOUBTED: Final = Present(
+    known=Text(
+        "{refund}: the gateway refused it{said}.",
+        "{refund}：网关拒绝{said}。",
+    ),
+    unknown=Text(
+        "{refund}: an earlier request of it had no clear answer, and may still arrive at the gateway. The refusal "
+        "counts from {until} on, if the money has not gone back by then; it can not go back twice.",
+        "{refund}：先前的一次请求没有明确结果，仍可能到达网关。若到 {until} 仍未退回，才以拒绝为准；不会重复退款。",
+    ),
+    phone=_NOT_YET,
+    awaited=Text("asks the gateway whether the money has gone back", "向网关查询钱是否已退回"),
+    person=Text(
+        "{refund}: wait until {until}; it is not settled before whether it is refused.",
+        "{refund}：请等到 {until}，此前尚不能确定是否被拒绝。",
+    ),
+)
+#: What was never sent, by why.
+UNSENT: Final[Mapping[str, Present]] = {
+    ALREADY_RETURNED: Present(
+        known=Text(
+            "{refund}: it was not carried out. All of the payment has gone back already, by another refund.",
+            "{refund}：没有执行。全部款项已由另一笔退款退回。",
+        ),
+        phone=Text("The phone shows the returns of the others, not this one.", "手机上显示其他退款记录，没有这一笔。"),
+    ),
+    LESS_LEFT: Present(
+        known=Text(
+            "{refund}: it was not carried out. Another refund came first, and less than this amount is left.",
+            "{refund}：没有执行。另一笔退款在先，剩余金额已不足。",
+        ),
+        phone=_STAYS,
+        person=Text(
+            "{refund}: if more is to go back, refund what is left.",
+            "{refund}：如仍需退还，请按剩余金额退款。",
+        ),
+    ),
+    DAY_OVER: Present(
+        known=Text(
+            "{refund}: the gateway's day of the payment is over, so that it is not revoked any more. The money has not "
+            "gone back.",
+            "{refund}：付款当日（网关时间）已过，不能再撤单。钱没有退回。",
+        ),
+        phone=_STAYS,
+        person=Text("{refund}: if the money is to go back, refund it.", "{refund}：如需退还，请办理退款。"),
+    ),
+}
 
 #: By kind and state. What goes back is named by kind; what is happening to it is the same for all of them.
 REFUNDS: Final[Mapping[tuple[RefundKind, RefundState], Present]] = {
@@ -128,6 +178,11 @@ REFUND_WAKEUPS: Final[Mapping[type[Event], Text]] = {
 }
 
 
-def refund_words(kind: RefundKind, state: RefundState, amount: int) -> Present:
-    """Return the words of a refund; one that found nothing to return has its own."""
-    return _NOTHING if state is RefundState.DONE and not amount else REFUNDS[kind, state]
+def refund_words(refund: Refund, now: Now) -> Present:
+    """Return the words of a refund; what found nothing, was never sent, or is refused in doubt has its own."""
+    if refund.state is RefundState.DONE and not refund.amount:
+        return _NOTHING
+    if refund.state is RefundState.REFUSED and refund.fault is not None and refund.fault.code in UNSENT:
+        return UNSENT[refund.fault.code]
+    is_asked = refund.state in (RefundState.CHECKING, RefundState.PROVING)
+    return DOUBTED if is_asked and refund.refusal and is_doubted(refund, now) else REFUNDS[refund.kind, refund.state]

@@ -107,10 +107,16 @@ _LATE: Final = Text(
     "是否出货尚不清楚：没有按时收到报告。",
 )
 
+_ANSWERED_FOR: Final = Text(
+    "Nobody has reported in time whether the goods came out; a person was called, and has closed the matter.",
+    "没有按时收到出货报告；已由人工关注并关闭。",
+)
+
 _DELIVERIES: Final[Mapping[DeliveryState, SaleWords]] = {
     _D.NONE: SaleWords(),
     _D.PENDING: SaleWords(unknown=_NOT_SAID),
     _D.OVERDUE: SaleWords(unknown=_LATE),
+    _D.CLOSED: SaleWords(known=_ANSWERED_FOR),
     _D.DELIVERED: SaleWords(known=_OUT),
     _D.UNDELIVERED: SaleWords(known=_NOT_OUT),
 }
@@ -126,6 +132,13 @@ _TOGETHER: Final[Mapping[tuple[SaleState, DeliveryState], SaleWords]] = {
             "尚不清楚是否已出货：等待主机报告。",
         ),
         customer=Text("The terminal says that it is paid.", "终端显示已付款。"),
+    ),
+    (_S.COMPLETED, _D.CLOSED): SaleWords(
+        known=_ANSWERED_FOR,
+        person=Text(
+            "Nothing has to be done. If the goods have not come out after all, report it: then the money goes back.",
+            "无需人工处理。如事后发现没有出货，请报告，款项随即退回。",
+        ),
     ),
     (_S.RETURNING, _D.DELIVERED): SaleWords(known=_AFTER_ALL),
     (_S.RETURNED, _D.DELIVERED): SaleWords(known=_AFTER_ALL),

@@ -25,7 +25,8 @@ ADVICE_ZH: Final[Mapping[str, str]] = {
     "order_lost": ("网关找不到它此前确认过的订单。请用交易单号（sn）咨询网关客服。terminald 会继续查询。"),
     "delivery_overdue": (
         "交易已付款，但没有收到出货报告。请查看机器，然后报告：terminald delivered SALE（已出货），"
-        "或 terminald undelivered SALE（未出货，自动退款）。"
+        "或 terminald undelivered SALE（未出货，自动退款）；也可由您对出货负责并结束交易："
+        "terminald attention SALE --reason TEXT。"
     ),
     "delivered_and_returned": (
         "款项退回之后才报告出货。请查明报告为何这么晚（sale.delivery_window 可能太短），"

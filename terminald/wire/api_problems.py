@@ -92,7 +92,8 @@ ATTENTION_ADVICE: Mapping[str, str] = {
     ),
     "delivery_overdue": (
         "The sale is paid, and nobody has said whether the goods came out. Look into the machine, then report it: "
-        "terminald delivered SALE, or terminald undelivered SALE, which gives the money back."
+        "terminald delivered SALE, or terminald undelivered SALE, which gives the money back. Or answer for the goods "
+        "yourself, and the sale is complete: terminald attention SALE --reason TEXT."
     ),
     "delivered_and_returned": (
         "The goods were reported as delivered after their money had been sent back. Find out why the report came so "

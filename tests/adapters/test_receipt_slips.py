@@ -13,14 +13,14 @@ from terminald.core.attempt import begin, begin_offer
 from terminald.core.attempt_table import AttemptState
 from terminald.core.book import SaleView
 from terminald.core.commands import OpenAttempt, OpenOffer, OrderText
-from terminald.core.events import JobSent, OrderFacts, SlipOutdated
+from terminald.core.events import JobSent, OrderFacts, PrintAnswer, SlipOutdated
 from terminald.core.ids import ClientSn, Duration, Instant, JobId, PaymentCode, Reference, SaleId, WallTime
 from terminald.core.money import Fen
 from terminald.core.refund import Asked, PaidOrder
 from terminald.core.refund import begin as begin_refund
 from terminald.core.refund_table import RefundKind, RefundState
 from terminald.core.sale import begin as begin_sale
-from terminald.core.sale_table import SaleOrder
+from terminald.core.sale_table import SaleOrder, SaleState
 from terminald.core.schedule import HOUR, Now, Rules
 from terminald.core.spool import PrintJob
 from terminald.core.spool import begin as begin_job
@@ -56,6 +56,7 @@ ENGLISH = Stationery(
     language="en",
     zone=timezone(timedelta(hours=8)),
 )
+NARROW = Profile(columns=32, width_dots=384, encoding="gbk", cut="full")
 CHINESE = replace(ENGLISH, language="zh", header=("大堂售货机",), footer=("谢谢惠顾",))
 
 
@@ -108,7 +109,7 @@ def refunded() -> SaleView:
 
 def print_slip(view: SaleView, wanted: PrintJob, stationery: Stationery, profile: Profile) -> bytes:
     paper = Paper()
-    answer = asyncio.run(ReceiptSender(paper, profile, stationery).send(view, wanted))
+    answer = asyncio.run(ReceiptSender(paper, profile, stationery).send(wanted, lambda: view))
     assert isinstance(answer, JobSent)
     return paper.data
 
@@ -145,11 +146,55 @@ def test_the_slip_of_a_refund_names_what_went_back_and_the_payment() -> None:
         assert part in sheet.text
 
 
-def test_a_qr_that_can_not_be_paid_any_more_is_not_printed() -> None:
+def gone() -> SaleView:
     view = offered()
-    gone = replace(view, attempts=(replace(view.attempts[0], state=AttemptState.REVERSING),))
+    return replace(view, attempts=(replace(view.attempts[0], state=AttemptState.REVERSING),))
+
+
+def canceled() -> SaleView:
+    view = offered()
+    return replace(view, sale=replace(view.sale, state=SaleState.CANCELED))
+
+
+@pytest.mark.parametrize("view", [gone(), canceled(), None], ids=["undone", "canceled", "nobody waits"])
+def test_a_qr_that_can_not_be_paid_any_more_is_not_printed(view: SaleView | None) -> None:
     paper = Paper()
-    profile = Profile(columns=32, width_dots=384, encoding="gbk", cut="full")
-    answer = asyncio.run(ReceiptSender(paper, profile, ENGLISH).send(gone, job("qr", "q-1")))
+    answer = asyncio.run(ReceiptSender(paper, NARROW, ENGLISH).send(job("qr", "q-1"), lambda: view))
     assert isinstance(answer, SlipOutdated)
     assert paper.data == b""
+
+
+class Stuck(Paper):
+    """A transport that holds its first job up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.freed = asyncio.Event(), asyncio.Event()
+
+    async def write(self, data: bytes) -> None:
+        self.begun.set()
+        await self.freed.wait()
+        await super().write(data)
+
+
+@pytest.mark.parametrize(("later", "kind"), [(offered(), JobSent), (gone(), SlipOutdated), (None, SlipOutdated)])
+def test_behind_a_job_that_is_held_up_a_slip_is_judged_when_the_printer_is_free(
+    later: SaleView | None, kind: type[PrintAnswer]
+) -> None:
+    """A QR is still to be paid when it is queued, and a stale one would be printed minutes later."""
+
+    async def scene() -> None:
+        paper = Stuck()
+        sender = ReceiptSender(paper, NARROW, ENGLISH)
+        first = asyncio.create_task(sender.send(job("refund", refunded().refunds[0].id), refunded))
+        await paper.begun.wait()
+        seen: list[SaleView | None] = [offered()]
+        second = asyncio.create_task(sender.send(job("qr", "q-1"), lambda: seen[-1]))
+        await asyncio.sleep(0)
+        seen.append(later)
+        paper.freed.set()
+        assert isinstance(await first, JobSent)
+        assert isinstance(await second, kind)
+        assert QR.encode() in paper.data or kind is SlipOutdated
+
+    asyncio.run(scene())

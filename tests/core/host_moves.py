@@ -14,7 +14,7 @@ from terminald.core.money import Fen
 from terminald.core.refund import Asked
 from terminald.core.refund_table import RefundKind
 from terminald.core.return_events import Delivered, PartUndelivered, Undelivered
-from terminald.core.sale_table import SaleState
+from terminald.core.sale_table import DeliveryState, SaleState
 from terminald.core.schedule import CODE_LIFE, DAY, HOUR, MINUTE
 from terminald.core.stimuli import AskRefund, CloseAttention, OpenSale, PrintCopy, ToJob, ToSale
 from terminald.errors import IllegalTransition
@@ -95,14 +95,16 @@ def report(world: Terminal, pick: Pick) -> None:
     found = choose(pick, [one for one in books.views(world.book) if one.sale.order.reports_delivery])
     if found is None:
         return
-    state, sale_id = found.sale.state, found.sale.id
-    if state is SaleState.PAID and found.returnable:
-        part = Fen(1 + pick(found.returnable))
-        is_part = part < found.returnable
-        event = [Delivered(), Undelivered(), PartUndelivered(amount=part) if is_part else Undelivered()][pick(3)]
-        world.apply(ToSale(sale_id=sale_id, event=event))
-    elif state in (SaleState.RETURNING, SaleState.RETURNED):
-        world.apply(ToSale(sale_id=sale_id, event=Delivered()))
+    sale = found.sale
+    is_closed = sale.state is SaleState.COMPLETED and sale.delivery is DeliveryState.CLOSED
+    is_reported = sale.delivery in (DeliveryState.DELIVERED, DeliveryState.UNDELIVERED)
+    if is_closed or (sale.state in (SaleState.PAID, SaleState.RETURNING) and not is_reported):
+        left = Fen(sale.paid - sale.returned)
+        part = Fen(1 + pick(left))
+        event = [Delivered(), Undelivered(), PartUndelivered(amount=part) if part < left else Undelivered()][pick(3)]
+        world.apply(ToSale(sale_id=sale.id, event=event))
+    elif sale.state in (SaleState.RETURNING, SaleState.RETURNED):
+        world.apply(ToSale(sale_id=sale.id, event=Delivered()))
 
 
 def ask_refund(world: Terminal, pick: Pick) -> None:

@@ -23,7 +23,7 @@ from terminald.core.commands import (
 from terminald.core.events import Answer, AttemptEvent, CodeScanned, Event, Fault, OrderFacts, PrintAnswer, QrOffered
 from terminald.core.ids import ClientSn, Duration, Instant, PaymentCode, Reference, RefundId, SaleId, WallTime
 from terminald.core.money import Fen
-from terminald.core.return_events import PartUndelivered, RefundEvent, Turn
+from terminald.core.return_events import PartUndelivered, RefundEvent, Turn, TurnMissed
 from terminald.core.sale_table import SaleOrder
 from terminald.core.schedule import HOUR, MINUTE, SECOND, Now, Rules
 from terminald.core.tables import Wakeup
@@ -96,6 +96,8 @@ def make_event(kind: type[Event]) -> Event:
 def _make_return_event(kind: type[Event]) -> Event:
     if issubclass(kind, RefundEvent):
         return kind(refund_id=REFUND_ID, amount=AMOUNT)
+    if issubclass(kind, TurnMissed):
+        return kind(left=Fen(0), fault=Fault(code="already_returned", message=""))
     if issubclass(kind, Turn):
         return kind(left=AMOUNT)
     if issubclass(kind, PartUndelivered):

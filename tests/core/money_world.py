@@ -10,7 +10,7 @@ from terminald.core.refund_table import Refund, RefundKind, RefundState
 from terminald.core.sale_table import SaleState
 from terminald.core.schedule import Rules
 from terminald.core.stimuli import Advance
-from tests.core.gateway_model import Gateway, Pick
+from tests.core.gateway_model import Gateway, Order, Pick
 from tests.core.machine_builders import RULES
 from tests.core.terminal_world import Terminal
 
@@ -95,11 +95,6 @@ class World(Terminal):
         """Carry it out."""
         return self.gateway.carry_out(command, lambda _: 0, self.now)
 
-    def is_stuck(self, refund: Refund) -> bool:
-        """Whether others have given back so much that what is owed is not there any more: only a person can end it."""
-        is_called = refund.state is RefundState.BLOCKED and refund.attention is not None
-        return is_called and self.gateway.orders[refund.client_sn].kept < refund.amount
-
     def check_end(self) -> None:
         """I1, I3, I4, I9: what the host was told is what the gateway's books say."""
         super().check_end()
@@ -112,3 +107,15 @@ class World(Terminal):
                 is_kept = self.attempts[client_sn].state is AttemptState.PAID and sale.state is SaleState.COMPLETED
                 told = sale.paid - sale.returned - order.elsewhere if is_kept else 0
                 assert order.kept == told or sale.id in self.closed_by_hand, (sale, order)
+        for refund in self.refunds.values():
+            if refund.client_sn in self.gateway.orders:
+                self.check_told(refund, self.gateway.orders[refund.client_sn])
+
+    def check_told(self, refund: Refund, order: Order) -> None:
+        """I9: what is told of a refund is what this refund has moved; a revoke has no number in the books."""
+        moved = order.refunds.get(refund.request_no, 0)
+        if refund.state is RefundState.REFUSED:
+            assert not moved, (refund, order)
+        if refund.state is RefundState.DONE and refund.kind is RefundKind.REFUND:
+            # Of the last part the order's state is the proof: it can not tell who else gave it back.
+            assert moved == refund.amount or (not order.kept and order.elsewhere), (refund, order)

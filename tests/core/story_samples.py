@@ -133,6 +133,30 @@ def refund_refused() -> SaleStory:
     return story
 
 
+def refusal_in_doubt() -> SaleStory:
+    """The first try had no answer, and may still arrive; its repetition was refused."""
+    story = paid()
+    story.refund(100)
+    story.answer(OutcomeUnknown, fault=_LATE, later=15 * SECOND)
+    story.wake()
+    story.answer(OrderPaid, PAID_FACTS)
+    story.answer(RefundRefused, fault=Fault(code="UPAY_TCP_ORDER_NOT_REFUNDABLE", message="优惠订单不支持退款"))
+    story.answer(OrderPaid, PAID_FACTS)
+    return story
+
+
+def overtaken() -> SaleStory:
+    """The host's refund waited for the merchant's balance when nothing came out and all of it went back."""
+    story = awaiting_delivery()
+    story.refund(100)
+    story.answer(RefundRefused, fault=Fault(code="ACCOUNT_BALANCE_NOT_ENOUGH", message="商户余额不足"))
+    story.answer(OrderPaid, PAID_FACTS)
+    story.tell(Undelivered(), later=20 * SECOND)
+    story.answer(ReversalConfirmed)
+    story.print(_SENT)
+    return story
+
+
 def refunded() -> SaleStory:
     story = paid()
     story.refund(100)
@@ -148,6 +172,14 @@ def overdue_delivery() -> SaleStory:
     story.print(_SENT)
     story.wake()
     story.pass_time(2 * MINUTE)
+    return story
+
+
+def delivery_answered_for() -> SaleStory:
+    """A person looked into the machine, and closed the call."""
+    story = overdue_delivery()
+    story.close("looked into the machine: the slot is empty")
+    story.pass_time(MINUTE)
     return story
 
 
@@ -202,9 +234,12 @@ STORIES: Mapping[str, Callable[[], SaleStory]] = {
         host_canceled,
         open_reversal,
         refund_refused,
+        refusal_in_doubt,
         refunded,
+        overtaken,
         awaiting_delivery,
         overdue_delivery,
+        delivery_answered_for,
         undelivered,
         blocked_return,
         closed_by_hand,

@@ -27,11 +27,12 @@ from terminald.core.refund_table import Refund, RefundState
 from terminald.core.return_events import Delivered
 from terminald.core.sale_table import DeliveryState, Sale, SaleState
 from terminald.core.schedule import CODE_LIFE, Now, Rules
-from terminald.core.stimuli import Advance, CloseAttention, Stimulus, ToAttempt, ToJob, ToRefund, ToSale
+from terminald.core.stimuli import Advance, Stimulus, ToAttempt, ToJob, ToRefund, ToSale
 from tests.core.machine_builders import NOON, RULES, until
 
 #: Requests after which money may be elsewhere than before.
 MOVING = (SubmitPayment, OfferOrder, ReverseOrder, RevokeOrder, RefundOrder)
+_GOING_BACK = (SaleState.RETURNING, SaleState.RETURNED)
 _DELIVERY_ENDS = (SaleState.PAID, SaleState.COMPLETED, SaleState.RETURNING, SaleState.RETURNED)
 #: Steps in which everything that is open must have ended, with a gateway and a host that help.
 MOST_STEPS_TO_END = 1_500
@@ -233,6 +234,7 @@ class Terminal:
         assert sale.state is not SaleState.COMPLETED or sale.delivery is not DeliveryState.PENDING, (
             "I5: a report forgotten"
         )
+        self.check_alarm(sale)
         if sale.state is SaleState.CANCELED:
             assert sale.reason
             assert sale.closed_at
@@ -240,6 +242,16 @@ class Terminal:
         live = [one for one in mine if not one.state.is_unpaid and one.client_sn not in self.given_up]
         assert len([one for one in live if one.state is not AttemptState.HELD]) <= 1, "I1"
         assert len(live) <= 1 + (sale.state is SaleState.SWITCHING)
+
+    def check_alarm(self, sale: Sale) -> None:
+        """What a person is called for is true; whatever is not over has a way to its end."""
+        code = sale.attention.code if sale.attention else ""
+        is_out = sale.delivery is DeliveryState.DELIVERED
+        assert code != "delivered_and_returned" or (is_out and sale.state in _GOING_BACK)
+        is_awaited = sale.delivery is DeliveryState.OVERDUE and sale.state in (SaleState.PAID, SaleState.RETURNING)
+        assert code != "delivery_overdue" or is_awaited
+        is_waiting = sale.state is SaleState.PAID and sale.delivery is DeliveryState.OVERDUE
+        assert not is_waiting or code == "delivery_overdue", "I5: it waits for nobody"
 
     def check_open(self) -> None:
         """I5: all that is open has a wake-up, waits for a completion under way, or for what has."""
@@ -301,8 +313,6 @@ class Terminal:
             self.apply(ToJob(job_id=sent.job_id, event=events.JobSent(), token=sent.token))
         elif overdue := [one for one in self.sales.values() if one.state is SaleState.PAID and not one.delivery_ends]:
             self.apply(ToSale(sale_id=overdue[0].id, event=Delivered()))
-        elif stuck := [one for one in self.refunds.values() if self.is_stuck(one)]:
-            self.apply(CloseAttention(sale_id=stuck[0].sale_id, reason="less than this is left"))
         else:
             return self.wake()
         return True
@@ -312,10 +322,6 @@ class Terminal:
         if isinstance(command, QueryOrder) and command.refund_id is not None:
             return events.OrderReturned()
         return KIND_ANSWERS[type(command)]
-
-    def is_stuck(self, refund: Refund) -> bool:
-        """Whether only a person can end it."""
-        return refund.state is RefundState.BLOCKED and refund.amount == 0
 
     def check_end(self) -> None:
         """I5: nothing is open, and the book keeps only what a person has still to look at."""

@@ -31,11 +31,12 @@ from terminald.core.events import (
     ReversalRefused,
     ShutdownRequested,
 )
-from terminald.core.ids import ClientSn
+from terminald.core.ids import ClientSn, Duration
 from terminald.core.sale_table import SaleOrder, SaleState
-from terminald.core.schedule import HOLD_LONGEST
+from terminald.core.schedule import HOLD_LONGEST, MINUTE, SECOND
 from terminald.core.stimuli import Advance, ToAttempt
-from tests.core.machine_builders import AMOUNT, BOTH_ORDER, CLIENT_SN, CODE, QR, QR_ORDER, TEXT
+from tests.core.machine_builders import AMOUNT, BOTH_ORDER, CLIENT_SN, CODE, QR, QR_ORDER, RULES, TEXT
+from tests.core.story_life import SaleStory
 from tests.core.till import Till, changes
 
 FIRST = ClientSn("qr-1")
@@ -196,6 +197,16 @@ def test_a_lost_pre_create_is_reversed_and_offered_again_under_a_new_name() -> N
     assert isinstance(again, OfferOrder)
     assert again.client_sn != FIRST
     assert list(counter.book.attempts) == [FIRST, again.client_sn]
+
+
+@pytest.mark.parametrize("qr_window", [Duration(30 * SECOND), Duration(10 * MINUTE)])
+def test_the_slip_of_a_qr_is_worth_printing_while_it_can_be_paid(qr_window: Duration) -> None:
+    """And for no longer than any slip: what a printer that was away prints later is not a QR that has expired."""
+    story = SaleStory(QR_ORDER, replace(RULES, qr_window=qr_window))
+    story.answer(QrOffered, later=0)
+    (offer,), (slip,) = story.book.attempts.values(), story.book.jobs.values()
+    assert (slip.slip, slip.about) == ("qr", offer.client_sn)
+    assert slip.expires == min(offer.window_ends, story.now.instant + RULES.job_lifetime)
 
 
 def test_a_terminal_that_is_refused_ends_the_sale() -> None:

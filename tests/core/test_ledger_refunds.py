@@ -129,19 +129,28 @@ def test_a_blocked_refund_lets_the_next_one_go_first_and_comes_back_into_the_que
     assert [sale.returned for sale in till.refund(RefundConfirmed(), 3).sales] == [150]
 
 
-def test_a_refund_for_which_nothing_is_left_is_not_sent() -> None:
+def test_a_refund_for_which_nothing_is_left_is_not_sent_and_not_told_as_done() -> None:
     """Over-refunding is refused before it is sent: the return took all."""
     till = sold()
     till.ask(100)
     till.refund(NO_BALANCE, 1)
     till.refund(OrderPaid(), 2)
     assert till.ask(250, RefundKind.RETURN).commands == (revoke(1, 2),)
-    till.refund(ReversalConfirmed(), 1, number=2)
-    assert till.sale_state() is SaleState.RETURNED
-    done = till.refund(RetryDue(), later=BLOCKED_RETRY)
+    done = till.refund(ReversalConfirmed(), 1, number=2)
     assert done.commands == ()
     assert [(sale.state, sale.returned) for sale in done.sales] == [(SaleState.RETURNED, AMOUNT)]
-    assert [(one.id, one.state) for one in done.refunds] == [(REFUND_ID, R.DONE)]
+    assert till.refund_states() == [R.REFUSED, R.DONE]
+
+
+def test_of_two_refunds_that_are_asked_for_at_once_the_second_is_not_sent_where_too_little_is_left() -> None:
+    """I9: by what is left when its turn comes, whatever was known when it was asked for."""
+    till = sold()
+    till.ask(200)
+    till.ask(200)
+    done = till.refund(RefundConfirmed(), 1)
+    assert done.commands == ()
+    assert till.refund_states() == [R.DONE, R.REFUSED]
+    assert till.book.sales[SALE_ID].returned == 200
 
 
 def test_a_stale_completion_changes_nothing() -> None:

@@ -131,7 +131,7 @@ def test_closing_what_waits_for_a_person_is_recorded_with_its_reason() -> None:
             kind="refund", subject=REFUND_ID, sale_id=SALE_ID, cause="ClosedByHand", before="blocked", after="closed"
         ),
         Record(
-            kind="sale", subject=SALE_ID, sale_id=SALE_ID, cause="RefundFailed", before="returning", after="completed"
+            kind="sale", subject=SALE_ID, sale_id=SALE_ID, cause="RefundClosed", before="returning", after="completed"
         ),
     )
 
@@ -163,17 +163,6 @@ def test_only_the_alarm_that_is_shown_is_closed() -> None:
     till.close()
     assert till.book.sales[SALE_ID].attention is None
     assert R.CLOSED not in till.refund_states()
-
-
-def test_closing_an_overdue_delivery_leaves_the_report_awaited() -> None:
-    till = sold(delivery=True)
-    till.wake()
-    assert till.book.sales[SALE_ID].attention is not None
-    done = till.close()
-    assert [(record.subject, record.before) for record in done.records] == [(f"sale {SALE_ID}", "delivery_overdue")]
-    assert till.book.sales[SALE_ID].attention is None
-    till.sale(Undelivered())
-    assert till.sale_state() is SaleState.RETURNING
 
 
 def test_closing_what_an_attempt_waits_with_lets_it_go_on() -> None:

@@ -33,7 +33,16 @@ from terminald.core.events import (
 from terminald.core.ids import WallTime
 from terminald.core.money import Fen
 from terminald.core.refund import Asked
-from terminald.core.return_events import ClosedByHand, NothingLeft, RefundFailed, RefundTurn, RevokeTurn
+from terminald.core.refund_answers import ALREADY_RETURNED
+from terminald.core.return_events import (
+    ClosedByHand,
+    NothingLeft,
+    RefundClosed,
+    RefundFailed,
+    RefundTurn,
+    RevokeTurn,
+    TurnMissed,
+)
 from terminald.core.schedule import BLOCKED_RETRY, DAY, HOUR, LATE_REQUEST, REVERSAL_ATTENTION_AFTER, SECOND, Now
 from terminald.core.tables import Attention
 from tests.core.machine_builders import AMOUNT, CLIENT_SN, NOON, REFUND_ID, RULES, SALE_ID, after
@@ -47,7 +56,6 @@ from tests.core.refund_life import (
     RETURN_ASKED,
     REVOKE_ASKED,
     REVOKE_TURN,
-    K,
     RefundLife,
     S,
     all_back,
@@ -98,10 +106,9 @@ def test_an_answer_that_proves_nothing_is_settled_by_a_query(answer: Answer) -> 
     [
         OrderPartlyReturned(facts=left(AMOUNT - PART)),
         OrderPartlyReturned(facts=left(50, f"{CLIENT_SN}-r1")),
-        OrderReturned(),
-        OrderClosed(),
+        OrderReturned(facts=left(0, f"{CLIENT_SN}-r1")),
     ],
-    ids=["what is left", "its number", "returned", "closed"],
+    ids=["what is left", "its number", "its number, and nothing is left"],
 )
 def test_the_orders_state_accounts_for_it(proof: Answer) -> None:
     """ "A lost answer: query and compare client_tsn and net_amount" (documents, refund)."""
@@ -117,8 +124,10 @@ def test_the_orders_state_accounts_for_it(proof: Answer) -> None:
         OrderPartlyReturned(facts=left(300)),
         OrderPartlyReturned(),
         OrderPartlyReturned(facts=left(AMOUNT - PART, f"{CLIENT_SN}-r7")),
+        OrderReturned(),
+        OrderClosed(),
     ],
-    ids=["paid", "another part", "nobody knows how much", "another one of the same amount"],
+    ids=["paid", "another part", "nobody knows how much", "another one of the same amount", "returned", "closed"],
 )
 def test_a_refund_that_is_missing_is_repeated_under_its_number(answer: Answer) -> None:
     """I9."""
@@ -243,10 +252,16 @@ def at(wall: int, *, is_trusted: bool = True) -> Now:
         (RETURN_ASKED, AMOUNT - 1, NOON, RefundTurn),
         (RETURN_ASKED, AMOUNT, at(NOON.wall + DAY), RefundTurn),
         (RETURN_ASKED, AMOUNT, at(NOON.wall + DAY, is_trusted=False), RevokeTurn),
-        (REVOKE_ASKED, AMOUNT, at(NOON.wall + DAY), RevokeTurn),
-        (PART_ASKED, 0, NOON, NothingLeft),
+        (REVOKE_ASKED, AMOUNT, NOON, RevokeTurn),
+        (REVOKE_ASKED, AMOUNT, at(NOON.wall + DAY), TurnMissed),
+        (REVOKE_ASKED, AMOUNT, at(NOON.wall + DAY, is_trusted=False), RevokeTurn),
+        (REVOKE_ASKED, AMOUNT - 1, NOON, TurnMissed),
+        (PART_ASKED, PART - 1, NOON, TurnMissed),
+        (OWED_PART, PART - 1, NOON, RefundTurn),
+        (PART_ASKED, 0, NOON, TurnMissed),
+        (OWED_PART, 0, NOON, NothingLeft),
         (RETURN_ASKED, 0, NOON, NothingLeft),
-        (REVOKE_ASKED, 0, NOON, NothingLeft),
+        (REVOKE_ASKED, 0, NOON, TurnMissed),
     ],
 )
 def test_how_a_refund_begins(asked: Asked, amount: int, now: Now, kind: type[Event]) -> None:
@@ -265,14 +280,55 @@ def test_the_business_day_ends_at_midnight_of_the_gateway() -> None:
     assert refunds.may_revoke(unknown, AMOUNT, at(midnight), RULES), "the gateway decides"
 
 
-@pytest.mark.parametrize("asked", [PART_ASKED, RETURN_ASKED, OWED_PART])
+@pytest.mark.parametrize("asked", [RETURN_ASKED, OWED_PART])
 def test_what_has_gone_back_already_is_done_without_a_request(asked: Asked) -> None:
     life = RefundLife(asked)
     (report,) = life.tell(NothingLeft(left=Fen(0)))
     assert life.is_in(S.DONE)
-    assert life.refund.amount == (PART if asked.kind is K.REFUND else 0)
-    assert report in (done(), all_back(0))
+    assert life.refund.amount == 0
+    assert report in (done(0), all_back(0))
     assert not life.requests
+
+
+@pytest.mark.parametrize("asked", [PART_ASKED, REVOKE_ASKED])
+def test_what_was_asked_for_and_others_gave_back_is_refused_without_a_request(asked: Asked) -> None:
+    """It is told as what it is: it has moved no money by itself."""
+    life = RefundLife(asked)
+    missed = refunds.turn(life.refund, PAID_ORDER, Fen(0), now=NOON, rules=RULES)
+    assert life.tell(missed) == (told(RefundFailed, asked.amount),)
+    assert life.is_in(S.REFUSED)
+    assert life.refund.fault is not None
+    assert life.refund.fault.code == ALREADY_RETURNED
+    assert not life.requests
+
+
+@pytest.mark.parametrize("answer", [OrderReturned(), OrderClosed()])
+@pytest.mark.parametrize(("asked", "state", "amount"), [(PART_ASKED, S.REFUSED, PART), (OWED_PART, S.DONE, 0)])
+def test_a_part_that_was_refused_after_others_gave_all_of_it_back_was_not_carried_out(
+    asked: Asked, state: object, amount: int, answer: Answer
+) -> None:
+    life = RefundLife(asked, REFUND_TURN, REFUSED)
+    life.tell(answer)
+    assert (life.refund.state, life.refund.amount) == (state, amount)
+    assert life.refund.fault is not None
+    assert life.refund.fault.code == ALREADY_RETURNED
+
+
+@pytest.mark.parametrize("answer", [OrderReturned(), OrderClosed()])
+def test_of_the_last_part_the_orders_state_is_a_proof(answer: Answer) -> None:
+    """Nothing else was left, and nothing is left."""
+    life = RefundLife(PART_ASKED, RefundTurn(left=PART), OutcomeUnknown(), RetryDue())
+    assert life.tell(answer) == (done(), SLIP)
+
+
+def test_all_that_others_gave_back_is_not_believed_while_an_earlier_try_may_arrive() -> None:
+    """I9."""
+    life = RefundLife(PART_ASKED, REFUND_TURN, OutcomeUnknown(), RetryDue(), OrderReturned(), REFUSED)
+    assert life.tell(OrderReturned()) == ()
+    assert life.is_in(S.PROVING)
+    life.wake()
+    life.tell(OrderReturned(), later=LATE_REQUEST)
+    assert life.is_in(S.REFUSED)
 
 
 # --- restarts and people ---------------------------------------------------------------------------------------------
@@ -328,7 +384,7 @@ def test_a_person_is_called_when_it_takes_too_long_and_called_once() -> None:
 def test_a_person_may_settle_it_by_other_means(history: tuple[Event, ...], *, asks: bool) -> None:
     life = RefundLife(RETURN_ASKED, *history)
     assert life.refund.state.is_asking is asks
-    assert life.tell(ClosedByHand()) == (told(RefundFailed, AMOUNT),)
+    assert life.tell(ClosedByHand()) == (told(RefundClosed, AMOUNT),)
     assert life.is_in(S.CLOSED)
     assert life.wakeup is None
     assert life.refund.ended_at == after(NOON, 0).wall

@@ -38,16 +38,24 @@ from terminald.core.ids import Instant
 from terminald.core.money import Fen
 from terminald.core.return_events import (
     AllReturned,
+    Delivered,
     DeliveryLapsed,
     DeliveryOverdue,
     DeliveryWaived,
     DeliveryWindowClosed,
+    LateDelivered,
+    LatePartUndelivered,
+    LateUndelivered,
+    PartStillOwed,
+    PartUndelivered,
+    RefundClosed,
     RefundDone,
     RefundFailed,
     ReturnBegun,
     ReturnDropped,
     ReturnFailed,
     ReturnStillOwed,
+    Undelivered,
 )
 from terminald.core.sale_table import TABLE, DeliveryState, Sale, SaleState
 from terminald.core.schedule import HOUR
@@ -294,9 +302,11 @@ MEANINGS: dict[type[Event], set[type[Event]]] = {
     AttemptUnpaid: {OfferEnded, LastOfferEnded, ChargeEnded},
     AttemptReversing: {OfferClosing},
     RefundDone: {AllReturned},
-    RefundFailed: {ReturnFailed, ReturnDropped, ReturnStillOwed},
-    ReturnFailed: {ReturnDropped, ReturnStillOwed},
-    ReturnDropped: {ReturnStillOwed},
+    RefundFailed: {ReturnFailed, ReturnDropped, ReturnStillOwed, PartStillOwed},
+    RefundClosed: {RefundFailed, ReturnFailed, ReturnDropped},
+    Delivered: {LateDelivered},
+    Undelivered: {LateUndelivered},
+    PartUndelivered: {LatePartUndelivered},
     AttemptRefused: {OfferEnded},
 }
 #: Asked for of the QR order that is open: told only where there is one.
@@ -313,6 +323,8 @@ snapshots = st.builds(
     delivery=st.sampled_from(DeliveryState),
     attention=st.none() | st.just(Attention(code="delivery_overdue", since=NOON.instant)),
     whole=st.none() | st.just(REFUND_ID),
+    is_return_owed=st.booleans(),
+    part_owed=st.none() | st.just(Fen(100)),
     paid=st.sampled_from([Fen(0), AMOUNT]),
     returned=st.sampled_from([Fen(0), Fen(100)]),
     reason=st.sampled_from(["", "declined", "host"]),

@@ -21,13 +21,14 @@ from terminald.core import (
 )
 from terminald.core.attempt_table import UNPAID, AttemptState
 from terminald.core.book import SaleView
-from terminald.core.events import Fault, OrderFacts
+from terminald.core.events import Fault, OrderFacts, OrderPaid
 from terminald.core.ids import ClientSn, Instant, WallTime
 from terminald.core.money import Fen
 from terminald.core.receipt import Language
+from terminald.core.refund_answers import doubt_ends
 from terminald.core.refund_table import RefundKind, RefundState
 from terminald.core.sale_table import DeliveryState, SaleState
-from terminald.core.schedule import DAY, HOUR, SECOND
+from terminald.core.schedule import DAY, HOUR, LATE_REQUEST, SECOND
 from terminald.core.spool import JobState
 from terminald.core.stimuli import Record
 from terminald.core.story import Dossier, Explanation, explain
@@ -36,7 +37,15 @@ from terminald.core.story_told import MAX_LINES, LoggedRecord
 from terminald.core.tables import Attention
 from tests.core.machine_builders import NOON, SALE_ID
 from tests.core.story_life import SaleStory
-from tests.core.story_samples import STORIES, lost_answer, paid, qr_expired, refunded
+from tests.core.story_samples import (
+    STORIES,
+    delivery_answered_for,
+    lost_answer,
+    paid,
+    qr_expired,
+    refunded,
+    refusal_in_doubt,
+)
 from tests.core.till import JOB_ID
 
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -255,6 +264,52 @@ def test_a_sale_that_nobody_tried_to_pay_left_nothing_on_a_phone() -> None:
 def test_a_return_that_found_nothing_left_says_so() -> None:
     certain = told(with_refund(RefundKind.RETURN, RefundState.DONE, 0)).certain
     assert "Return r1 of 0.00 yuan: nothing was left to go back; all of it had gone back already." in certain
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_while_a_refusal_is_not_believed_it_is_told_what_happens_and_when_it_goes_on(language: Language) -> None:
+    """The two minutes in which an earlier try may still arrive."""
+    story = refusal_in_doubt()
+    (refund,) = story.dossier().view.refunds
+    assert refund.state is RefundState.PROVING
+    assert refund.unclear is not None
+    ends = Tongue(language=language, now=story.now, offset=story.dossier().offset).moment(doubt_ends(refund))
+    explanation = told(story.dossier(), language)
+    assert any("UPAY_TCP_ORDER_NOT_REFUNDABLE" in text for text in explanation.certain)
+    assert any(ends in text for text in explanation.uncertain)
+    assert any(ends in text for text in explanation.person)
+    (next_look, *_) = explanation.planned
+    assert next_look.at is not None
+    assert story.now.wall < next_look.at <= story.now.wall + LATE_REQUEST
+    while (refund := story.dossier().view.refunds[0]).state is RefundState.PROVING:
+        assert any(ends in text for text in told(story.dossier(), language).uncertain)
+        story.wake()
+        if story.asked:
+            story.answer(OrderPaid, later=0)
+    assert story.now.instant == doubt_ends(refund), "it is told of as soon as it is believed"
+    assert refund.state is RefundState.REFUSED
+    explanation = told(story.dossier(), language)
+    assert not any(ends in text for text in (*explanation.uncertain, *explanation.person))
+
+
+@pytest.mark.parametrize("code", sorted(story_refunds.UNSENT))
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_terminald_did_not_send_is_not_laid_at_the_gateways_door(code: str, language: Language) -> None:
+    dossier = with_refund(RefundKind.REFUND, RefundState.REFUSED)
+    (refund,) = dossier.view.refunds
+    shown = told(with_view(dossier, refunds=(replace(refund, fault=Fault(code=code, message="")),)), language)
+    check(shown)
+    assert any(text.startswith("Refund r1" if language == "en" else "退款 r1") for text in shown.certain)
+    assert not any("refused" in text or "拒绝" in text for text in shown.certain)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_of_goods_that_a_person_answers_for_nothing_is_left_open(language: Language) -> None:
+    explanation = told(delivery_answered_for().dossier(), language)
+    assert explanation.uncertain == ()
+    assert explanation.planned == ()
+    assert not any("advice" in text for text in explanation.person)
+    assert any("looked into the machine" in line.text for line in explanation.story)
 
 
 def test_every_alarm_has_its_advice_once() -> None:

@@ -58,6 +58,8 @@ DERIVED = {
         "ChargeEnded",
     ),
     *("OfferClosing", "DeliveryOverdue", "DeliveryLapsed", "ReturnFailed", "ReturnDropped", "ReturnStillOwed"),
+    *("PartStillOwed", "LateDelivered", "LateUndelivered", "LatePartUndelivered"),
+    *("RefundOvertaken", "RefundNeedless"),
 }
 
 
@@ -120,6 +122,7 @@ def refund_steps() -> Iterator[tuple[Key, str | None]]:
                     one = replace(begun, state=state, refusal=refusal, is_owed=is_owed, tries=tries)
                     yield from _refund_steps(one)
                     yield from _refund_steps(replace(one, unclear=NOON.instant))
+                    yield from _refund_steps(replace(one, revoke_until=NOON.wall))
 
 
 def _refund_steps(one: Refund) -> Iterator[tuple[Key, str | None]]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from terminald.adapters.ports import Batch
 from terminald.core.attempt_table import UNDO_REQUEST_NO, AttemptState
-from terminald.core.refund_table import RefundState
+from terminald.core.refund_table import RefundKind, RefundState
 from terminald.simulator.gateway import GatewayWorld, Plan, Request, Response
 from terminald.simulator.gateway_books import Order, business_day
 from terminald.simulator.gateway_outcomes import OrderStatus
@@ -101,6 +101,11 @@ class Door:
         order = self.world.books.find(client_sn=client_sn)
         return order is not None and business_day(order.created_s) != business_day(self.world.now_s())
 
+    def _was_paid_another_day(self, client_sn: str) -> bool:
+        order = self.world.books.find(client_sn=client_sn)
+        paid_s = order.transactions[0].finished_s if order else None
+        return paid_s is not None and business_day(paid_s) != business_day(self.world.now_s())
+
     def arrive(self, asked: Request, response: Response) -> None:
         """The gateway has carried a request out, or refused it."""
         text = response.body.decode()
@@ -183,7 +188,12 @@ class Door:
         return order.net_fen > 0 or order.status not in _DEAD
 
     def _judge_return(self, call: str, client_sn: str) -> None:
-        """One request about an order's money is under way at a time: its state tells of the latest alone."""
+        """One request about an order's money is under way at a time: its state tells of the latest alone.
+
+        A revoke is of the day of the payment alone.
+        """
+        if call == "revoke" and self._was_paid_another_day(client_sn):
+            self.found.append(f"I10: revoke of {client_sn} leaves on another day than that of its payment")
         if client_sn in self._going_back:
             self.found.append(f"I9: {call} of {client_sn} leaves beside a {self._going_back[client_sn]}")
         self._going_back[client_sn] = call
@@ -221,10 +231,14 @@ class Door:
                 self.found.append(f"I1: two orders of {sale} are paid: {words}")
 
     def judge_committed(self, batch: Batch) -> None:
-        """I5: what the gateway refuses for now has called a person."""
+        """I5: what the gateway refuses for now has called a person. I9: what is done was carried out by itself."""
         for one in batch.refunds:
             if one.state is RefundState.BLOCKED and one.attention is None and not one.attention_closed:
                 self.found.append(f"I5: {one.id} is blocked, and no person was called")
+            order = self.world.books.find(client_sn=one.client_sn)
+            is_done = one.state is RefundState.DONE and one.kind is RefundKind.REFUND and one.amount
+            if is_done and order is not None and one.request_no not in order.refunds:
+                self.found.append(f"I9: {one.id} of {one.amount} is done, and never was carried out")
 
     def judge_told(self, sale: dict[str, object], what: str) -> None:
         """Judge what the host is told of a sale, at that moment."""
@@ -242,6 +256,17 @@ class Door:
             self.found.append(f"I3: {reference} is told canceled ({what}), and an order of it can be paid")
         if isinstance(qr, dict):
             self._judge_shown(str(reference), str(state), str(qr["content"]), what)
+        self._judge_alarm(sale, what)
+
+    def _judge_alarm(self, sale: dict[str, object], what: str) -> None:
+        """What a person is called for is true of the sale that is shown with it."""
+        alarm, goods, state = sale["attention"], sale["delivery"], sale["state"]
+        assert isinstance(goods, dict)
+        code = alarm["code"] if isinstance(alarm, dict) else ""
+        is_out = goods["state"] == "delivered" and state in ("returning", "returned")
+        is_awaited = goods["state"] == "overdue" and state in ("paid", "returning")
+        if (code == "delivered_and_returned" and not is_out) or (code == "delivery_overdue" and not is_awaited):
+            self.found.append(f"alarm: {code} ({what}), and it is {state}, {goods['state']}")
 
     def _judge_shown(self, reference: str, state: str, content: str, what: str) -> None:
         order = self.order_of_qr(content)

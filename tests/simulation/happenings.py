@@ -35,6 +35,9 @@ EXPECTED = (
     "sale: switching → processing on AttemptUnpaid", "sale: switching → awaiting_payment on AttemptUnpaid",
     # goods
     "delivered: done", "undelivered: done", "undelivered in part: done", "the host never reported", "a late report",
+    "a late report after a person", "sale: paid → completed on DeliveryClosed",
+    "sale: completed → returning on Undelivered", "sale: completed → completed on PartUndelivered",
+    "sale: completed → completed on Delivered",
     "sale: paid → returning on DeliveryWindowClosed", "sale: paid → paid on DeliveryWindowClosed",
     "sale: paid → returning on PowerReturned", "sale: paid → paid on PowerReturned", "sale: paid → paid on Recovered",
     "sale: returning → returning on Delivered",
@@ -50,7 +53,8 @@ EXPECTED = (
     "refund: proving → refunding on OrderPaid", "refund: proving → done on OrderPartlyReturned",
     "refund: proving → done on OrderReturned", "refund: proving → blocked on OrderPaid",
     "refund: proving → refused on OrderPaid", "refund: blocked → requested on RetryDue",
-    "refund: blocked → closed on ClosedByHand", "sale: completed → completed on RefundDone",
+    "refund: blocked → closed on ClosedByHand", "refund: blocked → refused on TurnMissed",
+    "sale: returning → completed on RefundClosed", "sale: completed → completed on RefundDone",
     "sale: paid → paid on RefundDone", "sale: returning → returned on AllReturned",
     "sale: returning → returned on RefundDone", "sale: returning → paid on RefundFailed",
 )  # fmt: skip

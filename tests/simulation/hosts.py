@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from terminald.core.book import SaleView
 from terminald.core.money import Fen
 from terminald.core.refund_table import Refund
-from terminald.core.sale_table import SaleState
+from terminald.core.sale_table import DeliveryState, SaleState
 from terminald.engine_desk import EngineDesk
 from tests.simulation.history import History
 
@@ -133,7 +133,7 @@ async def _revoke(history: History, reference: str) -> None:
 
 
 async def close_by_hand(history: History, view: SaleView) -> None:
-    """A person settles by other means what can not go back."""
+    """A person settles by other means what can not go back, or answers for goods that nobody reports."""
     why, _ = await insist(history, lambda desk: desk.close_attention(view.sale.id, "paid back in cash"))
     _note(history, "closing by hand", why)
     if not why:
@@ -141,10 +141,18 @@ async def close_by_hand(history: History, view: SaleView) -> None:
 
 
 async def report_late(history: History, view: SaleView) -> None:
-    """The host that never reported does so in the end."""
-    if view.sale.state is SaleState.PAID:
-        await _undeliver(history, str(view.sale.order.reference), None)
-        history.door.seen["a late report"] += 1
+    """The host that never reported does so in the end, whatever a person has made of it."""
+    reference, paid = str(view.sale.order.reference), int(view.sale.paid)
+    is_closed = view.sale.delivery is DeliveryState.CLOSED and view.sale.state is SaleState.COMPLETED
+    if is_closed or view.sale.state is SaleState.PAID:
+        match history.rng.choice(("whole", "whole", "part", "delivered")):
+            case "whole":
+                await _undeliver(history, reference, None)
+            case "part":
+                await _undeliver(history, reference, history.rng.randint(1, paid))
+            case _:
+                await _deliver(history, reference)
+        history.door.seen["a late report after a person" if is_closed else "a late report"] += 1
 
 
 def _note(history: History, what: str, why: str) -> None:

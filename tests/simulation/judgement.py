@@ -9,10 +9,13 @@ from terminald.adapters.ports import SaleFilter
 from terminald.core.attempt_table import AttemptState
 from terminald.core.book import SaleView
 from terminald.core.ids import ClientSn
+from terminald.core.refund_answers import ALREADY_RETURNED
 from terminald.core.refund_table import Refund, RefundKind, RefundState
 from terminald.core.sale_table import DeliveryState, SaleState
 from terminald.simulator.gateway_books import Books, Order
-from terminald.simulator.gateway_outcomes import Status
+from terminald.simulator.gateway_outcomes import OrderStatus, Status
+
+_S = SaleState
 
 
 @dataclass(slots=True)
@@ -23,7 +26,7 @@ class Promises:
     refunds: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     #: Sales whose goods were reported not to have come out: the amount, or None for all of it.
     undelivered: dict[str, int | None] = field(default_factory=dict)
-    #: Sales of which a person has settled something by other means.
+    #: Sales of which a person has closed a call.
     by_hand: set[str] = field(default_factory=set)
     #: Sales whose overdue money goes back by itself.
     returns_overdue: bool = False
@@ -70,13 +73,13 @@ class _Judge:
         self.is_by_hand = any(one.state is RefundState.CLOSED for one in view.refunds)
 
     def all(self) -> list[str]:
-        return [*self._open(), *self._payment(), *self._returned(), *self._refunds(), *self._goods(), *self._told()]
+        money = (self._open, self._payment, self._returned, self._refunds)
+        return [what for judge in (*money, self._goods, self._owed, self._alarms, self._told) for what in judge()]
 
     def _open(self) -> list[str]:
         """I5: what is still open has reached a person."""
         sale, found = self.sale, []
-        is_seen_to = sale.attention is not None or self.reference in self.promises.by_hand
-        is_with_person = sale.delivery is DeliveryState.OVERDUE and is_seen_to
+        is_with_person = sale.delivery is DeliveryState.OVERDUE and sale.attention is not None
         if not sale.state.is_final and not (sale.state is SaleState.PAID and is_with_person):
             found.append(f"I5: the sale is still {sale.state.value}, delivery {sale.delivery.value}")
         found += [f"I5: {one.client_sn} is {one.state.value}" for one in self.view.attempts if not one.state.is_final]
@@ -133,28 +136,34 @@ class _Judge:
         if order is None:
             return found
         done = [one for one in order.transactions if one.kind == "refund" and one.status is Status.SUCCESS]
+        is_undone = order.status is OrderStatus.CANCELED
         for one in self.view.refunds:
-            found += self._refund(one, [each.amount_fen for each in done if each.client_tsn == _name_of(order, one)])
+            carried_out = [each.amount_fen for each in done if each.client_tsn == _name_of(order, one)]
+            found += self._refund(one, carried_out, is_undone=is_undone)
+        moved = sum(one.amount for one in self.view.refunds if one.state is RefundState.DONE)
+        if moved != self.sale.returned:
+            found.append(f"I9: told returned {self.sale.returned}, and done are {moved}")
         names = {_name_of(order, one) for one in self.view.refunds}
         found += [f"I9: {each.client_tsn} is in no journal" for each in done if each.client_tsn not in names]
         return found
 
-    def _refund(self, refund: Refund, carried_out: list[int]) -> list[str]:
-        # A revoke has no number; and the return of all that is left has taken with it what waited.
-        is_by_other = self.sale.state is SaleState.RETURNED and not carried_out and self._has_gone_whole()
-        if refund.state is RefundState.DONE and not is_by_other and carried_out != [refund.amount]:
+    def _refund(self, refund: Refund, carried_out: list[int], *, is_undone: bool) -> list[str]:
+        # A revoke has no number; a return of what is left may find nothing.
+        expected = [refund.amount] if refund.amount else []
+        is_revoked = is_undone and refund.kind is not RefundKind.REFUND and not carried_out
+        if refund.state is RefundState.DONE and not is_revoked and carried_out != expected:
             return [f"I9: {refund.id} of {refund.amount} is done, and was carried out as {carried_out}"]
         if refund.state is RefundState.REFUSED and carried_out:
             return [f"I9: {refund.id} is refused, and was carried out as {carried_out}"]
+        why = refund.fault.code if refund.fault else ""
+        if why == ALREADY_RETURNED and refund.state is not RefundState.DONE and self.sale.returned != self.sale.paid:
+            return [f"I9: {refund.id} was told that all has gone back, and {self.sale.returned} have"]
         return []
-
-    def _has_gone_whole(self) -> bool:
-        return any(one.kind is not RefundKind.REFUND and one.state is RefundState.DONE for one in self.view.refunds)
 
     def _goods(self) -> list[str]:
         """Goods that did not come out are paid back, unless a person has settled it."""
         sale = self.sale
-        if self.reference in self.promises.by_hand:
+        if self.is_by_hand:
             return []
         if self.promises.returns_overdue and sale.delivery is DeliveryState.OVERDUE and sale.returned != sale.paid:
             return [f"goods: overdue, and {sale.returned} of {sale.paid} have gone back"]
@@ -165,6 +174,24 @@ class _Judge:
             return [f"goods: undelivered, and {sale.returned} of {sale.paid} have gone back"]
         if amount is not None and sale.returned < amount:
             return [f"goods: undelivered for {amount}, and {sale.returned} have gone back"]
+        return []
+
+    def _owed(self) -> list[str]:
+        """No more goes back for goods than they are worth; where nobody reports them, all of it may."""
+        amount = self.promises.undelivered.get(self.reference)
+        owed = sum(one.amount for one in self.view.refunds if one.is_owed)
+        if amount is not None and owed > amount and not self.promises.returns_overdue:
+            return [f"goods: undelivered for {amount}, and {owed} have gone back for that"]
+        return []
+
+    def _alarms(self) -> list[str]:
+        """What a person is called for is so."""
+        sale = self.sale
+        code = sale.attention.code if sale.attention else ""
+        if code == "delivered_and_returned" and not (sale.delivery is DeliveryState.DELIVERED and sale.returned):
+            return [f"alarm: {code}, and the goods are {sale.delivery.value}, {sale.returned} have gone back"]
+        if code == "delivery_overdue" and (sale.delivery is not DeliveryState.OVERDUE or sale.state is not _S.PAID):
+            return [f"alarm: {code} of a sale that is {sale.state.value}, delivery {sale.delivery.value}"]
         return []
 
     def _told(self) -> list[str]:

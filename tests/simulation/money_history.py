@@ -111,6 +111,11 @@ class MoneyHistory(History):
         await self.settle()
         if self.rng.random() < 0.5:
             for view in self.sales():
+                if view.attention is not None:
+                    await close_by_hand(self, view)
+            await self.settle()
+        if self.rng.random() < 0.5:
+            for view in self.sales():
                 await report_late(self, view)
             await self.settle()
 

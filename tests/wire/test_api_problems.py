@@ -6,6 +6,7 @@ from terminald.core import attempt as attempts
 from terminald.core import custody as keys
 from terminald.core import refund as refunds
 from terminald.core.readiness import Reason
+from terminald.core.refund_answers import FOR_NOW
 from terminald.errors import ApiError
 from terminald.wire.api_problems import (
     ATTENTION_ADVICE,
@@ -61,7 +62,7 @@ def test_a_long_detail_is_cut() -> None:
 
 
 def test_there_is_advice_for_all_that_needs_a_person() -> None:
-    held_up = {refunds._held_up_by(code) for code in (*refunds._FOR_NOW, "UPAY_TCP_ORDER_NOT_REFUNDABLE", "")}
+    held_up = {refunds._held_up_by(code) for code in (*FOR_NOW, "UPAY_TCP_ORDER_NOT_REFUNDABLE", "")}
     raised = {
         *attempts._ATTENTION.values(),
         *refunds._ATTENTION.values(),
