@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from terminald.adapters.ports import KeyStatus, LoggedEvent, OrderLook, SaleFilter, Status
@@ -29,6 +29,7 @@ from terminald.core.readiness import Reason
 from terminald.core.refund_table import Refund
 from terminald.core.report import DayReport
 from terminald.core.sale_table import Sale, SaleOrder, SaleState
+from terminald.core.siblings import in_the_way
 from terminald.core.stimuli import OpenSale, PrintCopy, Record, ToAttempt, ToSale
 from terminald.core.story import Dossier
 from terminald.engine import Engine
@@ -63,6 +64,12 @@ _QUERYABLE = frozenset(
 _CLOSED_UNPAID = frozenset({AttemptState.DECLINED, AttemptState.REVERSED})
 #: Answers that contradict an order's being closed without payment.
 _NOT_CLOSED = (OrderPaid, OrderPending, OrderErrored, OrderPartlyReturned)
+
+#: Why a payment code is not taken, in words for the customer.
+_REFUSALS: Mapping[str, str] = {
+    "code_reused": "this code has been presented before; ask for a fresh one",
+    "earlier_order_open": "an earlier payment of this sale is being undone; present the code again in a moment",
+}
 
 
 class EngineDesk:
@@ -171,8 +178,8 @@ class EngineDesk:
             raise ApiError("not_a_payment_code", judged.detail, field="code")
         if sale.state is not SaleState.AWAITING_PAYMENT:
             raise IllegalTransition(sale.state.shown, "CodeScanned")
-        if not await self._submit(sale, judged):
-            raise ApiError("code_reused", "this code has been presented before; ask for a fresh one", field="code")
+        if refused := await self._submit(sale, judged):
+            raise ApiError(refused, _REFUSALS[refused], field="code")
         return self._in_book(sale.id)
 
     def take_frame(self, scanner: str, text: str) -> None:
@@ -192,19 +199,21 @@ class EngineDesk:
         judged = classify(text, self._code_pattern)
         if isinstance(judged, NotPaymentCode):
             await self._reject(sale, scanner, judged.reason, judged.detail)
-        elif not await self._submit(sale, judged):
-            await self._reject(sale, scanner, "code_reused", "this code has been presented before")
+        elif refused := await self._submit(sale, judged):
+            await self._reject(sale, scanner, refused, _REFUSALS[refused])
 
-    async def _submit(self, sale: Sale, code: PaymentCode) -> bool:
-        """Begin an attempt; False when this code has been submitted already."""
+    async def _submit(self, sale: Sale, code: PaymentCode) -> str:
+        """Begin an attempt, or return why none is begun now: one of the refusals; empty when it is begun."""
         now = self._world.clock.now()
         digest = code.digest(self._world.salt)
         if books.is_code_used(self._engine.book, digest, now.instant):
-            return False
+            return "code_reused"
+        if in_the_way(self._in_book(sale.id)):
+            return "earlier_order_open"
         client_sn = ClientSn(self._world.new_id(now.wall))
         event = CodeScanned(client_sn=client_sn, code=code, digest=digest)
         await self._engine.apply(ToSale(sale_id=sale.id, event=event))
-        return True
+        return ""
 
     async def _reject(self, sale: Sale, scanner: str, reason: str, detail: str) -> None:
         record = Record(kind="scan", subject=scanner, sale_id=sale.id, cause="CodeRejected", before="", after=reason)

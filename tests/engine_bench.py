@@ -151,13 +151,14 @@ class Bench:
         )
         self.desk = EngineDesk(self.engine, device_id="d", code_pattern=re.compile("^[0-9]{16,24}$"))
 
-    async def open(self, reference: str = "order", amount: int = 350) -> None:
+    async def open(self, reference: str = "order", amount: int = 350, *, methods: tuple[str, ...] = ("scan",)) -> None:
         order = SaleOrder(
             reference=Reference(reference),
             amount=Fen(amount),
-            methods=("scan",),
+            methods=methods,
             text=OrderText(subject="Cola", operator="kiosk"),
             wants_receipt=False,
+            qr_payway="3" if "qr" in methods else "",
         )
         await self.desk.open_sale(order)
 

@@ -156,7 +156,8 @@ def reasons_of_sales() -> set[str]:
                     found.add(told.event.reason)
     for state, table_rows in sale_table.TABLE.items():
         for kind, row in table_rows.items():
-            offer = CLIENT_SN if kind is OfferWithdrawn or state is SaleState.SWITCHING else None
+            has_offer = kind is OfferWithdrawn or state in (SaleState.SWITCHING, SaleState.EXPIRING)
+            offer = CLIENT_SN if has_offer else None
             present = replace(sale, state=state, attempts=(CLIENT_SN,), offer=offer)
             if row.to in (SaleState.CANCELING, SaleState.CANCELED):
                 found.add(sales.step(present, make_event(kind), now=NOON, rules=RULES, fresh=fresh)[0].reason)
@@ -198,7 +199,7 @@ TABLES: dict[str, Iterable[str]] = {
     "refund states": [state.value for state in RefundState],
     "delivery states": [state.value for state in DeliveryState],
     "reasons": reasons_of_sales(),
-    "scan reasons": [*get_args(barcode.Reason), "code_reused"],
+    "scan reasons": [*get_args(barcode.Reason), "code_reused", "earlier_order_open"],
     "calls": OPERATIONS,
     "answers": answers_of_queries(),
     "events": EVENTS,

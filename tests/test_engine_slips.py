@@ -22,7 +22,8 @@ from tests.simulation.virtual_time import run_virtually
 
 ENGLISH = Stationery(terminal_name="", header=(), footer=(), language="en", zone=UTC)
 QR = "https://qr.example/1"
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class AtOnce(ThreadPoolExecutor):
@@ -38,6 +39,7 @@ class HeldUp:
     """A transport that takes nothing until it is freed."""
 
     name = kind = "printer"
+    watched: tuple[Path, ...] = ()
 
     def __init__(self) -> None:
         self.jobs: list[bytes] = []

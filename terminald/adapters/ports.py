@@ -344,7 +344,7 @@ class Desk(ReportDesk, StoryDesk, Protocol):
         """List sales, newest first."""
 
     async def present_code(self, name: str, code: str) -> SaleView:
-        """Take a payment code that the host scanned; ApiError not_a_payment_code, code_reused, illegal_transition."""
+        """Take a payment code that the host scanned; ApiError not_a_payment_code, code_reused, earlier_order_open."""
 
     async def cancel(self, name: str) -> SaleView:
         """Cancel before payment: nothing is kept; ApiError illegal_transition when it is paid."""

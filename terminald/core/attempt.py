@@ -13,10 +13,12 @@ from terminald.core.events import (
     HoldEnded,
     LastLookDue,
     LookDue,
+    OfferExpired,
     OrderAbsent,
     OrderErrored,
     OrderFacts,
     OrderPending,
+    OrderVanished,
     OutcomeUnknown,
     PaymentNotSeen,
     PollDue,
@@ -31,11 +33,11 @@ from terminald.core.events import (
     WayCleared,
     YieldRequested,
 )
-from terminald.core.ids import ClientSn, SaleId
+from terminald.core.ids import ClientSn, Instant, SaleId
 from terminald.core.money import Fen
 from terminald.core.schedule import (
+    ASKING_PATIENCE,
     HOLD_LONGEST,
-    RECOVERY_GRACE,
     REVERSAL_ATTENTION_AFTER,
     Now,
     Rules,
@@ -50,6 +52,8 @@ from terminald.core.tables import Attention, Wakeup, find_row
 _UNDOING = frozenset({AttemptState.REVERSING, AttemptState.PROVING, AttemptState.SETTLING, AttemptState.REFUNDING})
 #: What proves neither that a QR order is paid nor that it is closed.
 _NOT_SEEN = (OrderPending, OrderErrored, OrderAbsent, AnswerMismatched, QueryFailed)
+#: Where the gateway's not knowing an order would make it unpaid.
+_DOUBTED = frozenset({AttemptState.REVERSING, AttemptState.PROVING, AttemptState.SETTLING})
 #: With the customer: asked about regularly, until the window closes.
 _POLLED = frozenset({AttemptState.POLLING, AttemptState.OFFERED})
 OPEN_TOO_LONG = "reversal_open"
@@ -57,6 +61,7 @@ _UNANSWERED = (QueryFailed, RequestNotSent, OutcomeUnknown)
 _ATTENTION: dict[type[Event], str] = {
     AnswerMismatched: "answer_mismatch",
     OrderErrored: "order_errored",
+    OrderVanished: "order_lost",
     RefundRefused: "refund_refused",
     AttentionDue: OPEN_TOO_LONG,
 }
@@ -129,36 +134,63 @@ def step(attempt: Attempt, event: Event, *, now: Now, rules: Rules) -> tuple[Att
     Raises:
         IllegalTransition: the table has no such row; nothing was changed.
     """
-    row = find_row(TABLE, attempt.state, _judged(attempt, event, now))
+    judged = _judged(attempt, event, now)
+    row = find_row(TABLE, attempt.state, judged)
     asks_gateway = not GATEWAY_ASKS.isdisjoint(row.ask)
-    after = _learn(attempt, event, now, rules)
-    after = replace(after, state=row.to, token=after.token + asks_gateway)
+    after = _raise_alarm(_learn(attempt, event), event, judged, now)
+    window_ends = _window(attempt, judged, now, rules)
+    after = replace(after, state=row.to, token=after.token + asks_gateway, window_ends=window_ends)
     after = _enter(attempt.state, after, now, rules)
     after = _arrange(after, event, now, rules, is_waiting=asks_gateway)
     return after, tuple(ask(after) for ask in row.ask)
 
 
 def _judged(attempt: Attempt, event: Event, now: Now) -> Event:
-    """Tell apart what the same event means for a QR order that a presented code waits for: it is not polled on.
+    """Tell apart what the same event means for a QR order that is asked about for the last time: it is not polled on.
 
     One that is not with the customer yet, or is being undone already, can not have been paid for the sale. A way that
     is cleared too late (the journal could not be written) is none: whoever presented the code may be gone.
     """
     if isinstance(event, WayCleared) and now.instant >= attempt.window_ends:
         return HoldEnded()
-    is_yielding = _is_yielding(attempt)
-    if isinstance(event, YieldRequested) and attempt.state is not AttemptState.OFFERED and not is_yielding:
+    if isinstance(event, OrderAbsent) and attempt.state in _DOUBTED and _is_confirmed(attempt):
+        return OrderVanished(facts=event.facts, fault=event.fault)
+    is_ending = _is_ending(attempt)
+    if isinstance(event, YieldRequested) and attempt.state is not AttemptState.OFFERED and not is_ending:
         return AbandonRequested()
-    if is_yielding and isinstance(event, _NOT_SEEN):
+    may_ask_again = isinstance(event, QueryFailed) and now.instant < attempt.window_ends
+    if is_ending and isinstance(event, _NOT_SEEN) and not may_ask_again:
         return PaymentNotSeen(facts=event.facts, fault=event.fault)
     return event
 
 
-def _is_yielding(attempt: Attempt) -> bool:
+def _is_ending(attempt: Attempt) -> bool:
+    """Whether it is a QR that is not shown any more, and may have been paid before."""
     return attempt.state is AttemptState.POLLING and attempt.kind == "qr"
 
 
-def _learn(attempt: Attempt, event: Event, now: Now, rules: Rules) -> Attempt:
+def _is_confirmed(attempt: Attempt) -> bool:
+    """Whether the gateway has ever said that it has the order."""
+    return bool(attempt.facts.sn or attempt.qr_content)
+
+
+def _window(attempt: Attempt, event: Event, now: Now, rules: Rules) -> Instant:
+    """Return until when the gateway is asked. The end of a QR that can be paid is a promise, and never moved."""
+    patience = later(now.instant, min(ASKING_PATIENCE, rules.poll_window))
+    match event:
+        case WayCleared():
+            return later(now.instant, rules.poll_window)
+        case OfferExpired():
+            return patience
+        case YieldRequested():
+            # The code that was presented does not live long: the next answer decides, also when there is none.
+            return now.instant
+        case Recovered() | PowerReturned() if attempt.state is not AttemptState.OFFERED:
+            return max(attempt.window_ends, patience)
+    return attempt.window_ends
+
+
+def _learn(attempt: Attempt, event: Event) -> Attempt:
     """Keep what the event says beside its type."""
     if isinstance(event, Answer):
         known, said = attempt.facts, event.facts
@@ -177,11 +209,14 @@ def _learn(attempt: Attempt, event: Event, now: Now, rules: Rules) -> Attempt:
         )
     if isinstance(event, QrOffered):
         attempt = replace(attempt, qr_content=event.content)
-    if isinstance(event, WayCleared) and now.instant < attempt.window_ends:
-        attempt = replace(attempt, window_ends=later(now.instant, rules.poll_window))
     if isinstance(event, Recovered | PowerReturned):
         attempt = replace(attempt, is_unanswered=True)
-    code = _ATTENTION.get(type(event))
+    return attempt
+
+
+def _raise_alarm(attempt: Attempt, event: Event, judged: Event, now: Now) -> Attempt:
+    """Call a person where what was said, or what it means, needs one."""
+    code = _ATTENTION.get(type(event)) or _ATTENTION.get(type(judged))
     if code and not attempt.attention and code not in attempt.attention_closed:
         attempt = replace(attempt, attention=Attention(code=code, since=now.instant))
     return attempt
@@ -208,9 +243,6 @@ def _arrange(after: Attempt, event: Event, now: Now, rules: Rules, *, is_waiting
     state = after.state
     if state is AttemptState.WATCHING:
         after = replace(after, looks=tuple(look for look in after.looks if look > now.instant) or after.looks[-1:])
-    if isinstance(event, Recovered | PowerReturned):
-        grace = later(now.instant, min(RECOVERY_GRACE, rules.poll_window))
-        after = replace(after, window_ends=max(after.window_ends, grace))
     if is_waiting or state.is_final or state in _WAITING:
         return replace(after, retry=None)
     if not isinstance(event, Answer):
@@ -231,7 +263,9 @@ def next_wakeup(attempt: Attempt) -> Wakeup | None:
     Deterministic: of equal moments the one that stands first here.
     """
     state, times = attempt.state, list[Wakeup]()
-    if state in _POLLED and not _is_yielding(attempt):
+    if state is AttemptState.OFFERED:
+        times.append(Wakeup(at=attempt.window_ends, event=OfferExpired()))
+    if state is AttemptState.POLLING and not _is_ending(attempt):
         times.append(Wakeup(at=attempt.window_ends, event=PollWindowClosed()))
     if state is AttemptState.HELD:
         times.append(Wakeup(at=attempt.window_ends, event=HoldEnded()))

@@ -8,6 +8,8 @@ Rules that the table obeys:
 - Whatever is not understood leaves the attempt open; only a proof closes it (I5).
 - ``paid`` is entered on the gateway's word alone (I4); every other way out has kept no money (I3).
 - An order that was undone without ever having been seen is looked up again: a delayed request may still arrive (I3).
+- That the gateway does not know an order proves nothing once it has confirmed it (I1, I3).
+- A QR is asked about before it is undone: a payment until its end counts, and a cancel would give it back.
 - While a submit is under way nothing else is sent about its order.
 - After a restart there are queries and repeats that change nothing when they are repeated, never a submit.
 
@@ -35,6 +37,7 @@ from terminald.core.events import (
     HoldEnded,
     LastLookDue,
     LookDue,
+    OfferExpired,
     OrderAbsent,
     OrderClosed,
     OrderErrored,
@@ -43,6 +46,7 @@ from terminald.core.events import (
     OrderPartlyReturned,
     OrderPending,
     OrderReturned,
+    OrderVanished,
     OutcomePending,
     OutcomeUnknown,
     PayConfirmed,
@@ -83,7 +87,7 @@ class AttemptState(Enum):
     ABANDONING = "abandoning"  # unknown: as above, and nobody wants it any more. "Not paid"
     OFFERING = "offering"  # unknown: the pre-create may have left. "One moment"
     OFFERED = "offered"  # unknown: the customer may scan at any time. The QR
-    POLLING = "polling"  # unknown: the gateway has it, or nobody knows. "Confirm on your phone"
+    POLLING = "polling"  # unknown: the gateway has it, or nobody knows; a QR: was it paid? "Confirm on your phone"
     REVERSING = "reversing"  # unknown: a cancel may have run. "If you were charged it comes back"
     PROVING = "proving"  # unknown: a cancel had no clear answer, or a refund was refused; a query decides. As above
     SETTLING = "settling"  # unknown: cancel refused, or a refund had no clear answer; a query decides. As above
@@ -208,7 +212,8 @@ def _undone(attempt: Attempt) -> Command:
 
 _S = AttemptState
 
-_REOPENED: Mapping[type[Event], Row[AttemptState, Attempt]] = {
+#: It is at the gateway after all, or still is.
+_FOUND: Mapping[type[Event], Row[AttemptState, Attempt]] = {
     OrderPaid: Row(_S.REVERSING, (_reverse,)),
     OrderPending: Row(_S.REVERSING, (_reverse,)),
     OrderErrored: Row(_S.REVERSING, (_reverse,)),
@@ -258,9 +263,9 @@ TABLE: Table[AttemptState, Attempt] = {
         OrderAbsent: Row(_S.OFFERED),
         AnswerMismatched: Row(_S.OFFERED),
         QueryFailed: Row(_S.OFFERED),
-        PollWindowClosed: Row(_S.REVERSING, (_reverse, _given_up)),
         AbandonRequested: Row(_S.REVERSING, (_reverse,)),
         # It may have been paid since the last look: a cancel would give that money back.
+        OfferExpired: Row(_S.POLLING, (_query,)),
         YieldRequested: Row(_S.POLLING, (_query,)),
         Recovered: Row(_S.OFFERED, (_query,)),
         PowerReturned: Row(_S.OFFERED, (_query,)),
@@ -291,7 +296,8 @@ TABLE: Table[AttemptState, Attempt] = {
         QueryFailed: Row(_S.POLLING),
         PollWindowClosed: Row(_S.REVERSING, (_reverse, _given_up)),
         AbandonRequested: Row(_S.REVERSING, (_reverse,)),
-        PaymentNotSeen: Row(_S.REVERSING, (_reverse,)),
+        PaymentNotSeen: Row(_S.REVERSING, (_reverse, _given_up)),
+        OfferExpired: Row(_S.POLLING),
         YieldRequested: Row(_S.POLLING),
         Recovered: Row(_S.POLLING, (_query,)),
         PowerReturned: Row(_S.POLLING, (_query,)),
@@ -299,6 +305,7 @@ TABLE: Table[AttemptState, Attempt] = {
     _S.REVERSING: {
         ReversalConfirmed: Row(_S.REVERSED, (_undone,)),
         OrderAbsent: Row(_S.WATCHING, (_undone,)),
+        OrderVanished: Row(_S.PROVING),
         ReversalPending: Row(_S.PROVING),
         OutcomeUnknown: Row(_S.PROVING),
         AnswerMismatched: Row(_S.PROVING),
@@ -315,10 +322,8 @@ TABLE: Table[AttemptState, Attempt] = {
         OrderClosed: Row(_S.REVERSED, (_undone,)),
         OrderReturned: Row(_S.REVERSED, (_undone,)),
         OrderAbsent: Row(_S.WATCHING, (_undone,)),
-        OrderPaid: Row(_S.REVERSING, (_reverse,)),
-        OrderPending: Row(_S.REVERSING, (_reverse,)),
-        OrderErrored: Row(_S.REVERSING, (_reverse,)),
-        OrderPartlyReturned: Row(_S.REFUNDING, (_refund,)),
+        OrderVanished: Row(_S.REVERSING, (_reverse,)),
+        **_FOUND,
         AnswerMismatched: Row(_S.REVERSING, (_reverse,)),
         QueryFailed: Row(_S.PROVING),
         AbandonRequested: Row(_S.PROVING),
@@ -331,6 +336,7 @@ TABLE: Table[AttemptState, Attempt] = {
         OrderClosed: Row(_S.REVERSED, (_undone,)),
         OrderReturned: Row(_S.REVERSED, (_undone,)),
         OrderAbsent: Row(_S.WATCHING, (_undone,)),
+        OrderVanished: Row(_S.SETTLING),
         OrderPaid: Row(_S.REFUNDING, (_refund,)),
         OrderPartlyReturned: Row(_S.REFUNDING, (_refund,)),
         OrderPending: Row(_S.REVERSING, (_reverse,)),
@@ -364,11 +370,8 @@ TABLE: Table[AttemptState, Attempt] = {
         QueryFailed: Row(_S.WATCHING),
         OrderClosed: Row(_S.REVERSED),
         OrderReturned: Row(_S.REVERSED),
-        OrderPaid: Row(_S.REVERSING, (_reverse,)),
-        OrderPending: Row(_S.REVERSING, (_reverse,)),
-        OrderErrored: Row(_S.REVERSING, (_reverse,)),
+        **_FOUND,
         AnswerMismatched: Row(_S.REVERSING, (_reverse,)),
-        OrderPartlyReturned: Row(_S.REFUNDING, (_refund,)),
         AbandonRequested: Row(_S.WATCHING),
         Recovered: Row(_S.WATCHING, (_query,)),
         PowerReturned: Row(_S.WATCHING, (_query,)),
@@ -379,19 +382,16 @@ TABLE: Table[AttemptState, Attempt] = {
         QueryFailed: Row(_S.LAST_LOOK),
         OrderClosed: Row(_S.REVERSED),
         OrderReturned: Row(_S.REVERSED),
-        OrderPaid: Row(_S.REVERSING, (_reverse,)),
-        OrderPending: Row(_S.REVERSING, (_reverse,)),
-        OrderErrored: Row(_S.REVERSING, (_reverse,)),
+        **_FOUND,
         AnswerMismatched: Row(_S.REVERSING, (_reverse,)),
-        OrderPartlyReturned: Row(_S.REFUNDING, (_refund,)),
         AbandonRequested: Row(_S.LAST_LOOK),
         Recovered: Row(_S.LAST_LOOK, (_query,)),
         PowerReturned: Row(_S.LAST_LOOK, (_query,)),
     },
     _S.PAID: {},
     # Closed unpaid, and a query that somebody asked for says otherwise.
-    _S.DECLINED: _REOPENED,
-    _S.REVERSED: _REOPENED,
+    _S.DECLINED: _FOUND,
+    _S.REVERSED: _FOUND,
     _S.UNSENT: {},
 }
 

@@ -178,8 +178,16 @@ class YieldRequested(Event):
     """A code was presented beside this QR order: it is undone, unless the customer has paid it already."""
 
 
+class OfferExpired(Event):
+    """The QR's time is over: it is undone, unless the customer has paid it in time."""
+
+
 class PaymentNotSeen(Answer):
-    """Asked because of a presented code, the gateway does not say that the QR order is paid, or that it is closed."""
+    """Asked before it undoes a QR order, the gateway does not say that it is paid, or that it is closed."""
+
+
+class OrderVanished(Answer):
+    """The gateway says that it does not know an order that it had confirmed: that proves nothing."""
 
 
 class WayCleared(Event):
@@ -220,6 +228,14 @@ class PresentationExpired(Event):
 
 class OfferDue(Event):
     """It is time to offer a QR order, after an earlier one ended unpaid."""
+
+
+class OfferPutOff(Event):
+    """It is time to offer a QR order, while an earlier one of the sale is not proven unpaid: not now (I1)."""
+
+
+class OfferRanOut(Event):
+    """The customer's time to pay is over, and a QR may have been paid since the last look."""
 
 
 class OfferWithdrawn(Event):

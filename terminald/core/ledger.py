@@ -4,6 +4,7 @@ A machine never calls another. What it asks of one is delivered here as an event
 payment and the sale that it pays can not be on disk one without the other.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
 from typing import assert_never
@@ -11,7 +12,7 @@ from typing import assert_never
 from terminald.core import attempt as attempts
 from terminald.core import refund as refunds
 from terminald.core import sale as sales
-from terminald.core import spool
+from terminald.core import siblings, spool
 from terminald.core.attempt_table import Attempt
 from terminald.core.book import Book, SaleView, view
 from terminald.core.commands import (
@@ -29,9 +30,9 @@ from terminald.core.commands import (
 from terminald.core.events import (
     AbandonRequested,
     Event,
+    OfferExpired,
     PowerReturned,
     Recovered,
-    WayCleared,
     YieldRequested,
 )
 from terminald.core.ids import ClientSn, JobId, PaymentCode, RefundId, SaleId, WallTime
@@ -47,7 +48,7 @@ from terminald.core.return_events import (
     ReturnBegun,
     TurnMissed,
 )
-from terminald.core.sale_table import DeliveryState, Sale, YieldAttempt
+from terminald.core.sale_table import DeliveryState, ExpireOffer, Sale, YieldAttempt
 from terminald.core.schedule import Now, Rules
 from terminald.core.spool import PrintJob
 from terminald.core.stimuli import (
@@ -65,6 +66,13 @@ from terminald.core.stimuli import (
 )
 from terminald.core.tables import Attention
 from terminald.errors import IllegalTransition
+
+#: What an order is told that its sale wants undone.
+_UNDOINGS: Mapping[type[AbandonAttempt], type[Event]] = {
+    AbandonAttempt: AbandonRequested,
+    YieldAttempt: YieldRequested,
+    ExpireOffer: OfferExpired,
+}
 
 
 def advance(book: Book, stimulus: Stimulus, *, now: Now, rules: Rules, fresh: ClientSn) -> Advance:
@@ -159,16 +167,15 @@ class _Draft:
             case TellSale():
                 if sales.concerns(self._sale(command.sale_id), command.event):
                     self._tell_sale(command.sale_id, command.event)
-            case YieldAttempt():
-                self._tell_attempt(command.client_sn, YieldRequested())
             case AbandonAttempt():
-                self._tell_attempt(command.client_sn, AbandonRequested())
+                self._tell_attempt(command.client_sn, _UNDOINGS[type(command)]())
             case OpenAttempt():
                 self._open_attempt(command)
             case OpenOffer():
                 self._open_offer(command)
             case ClearWay():
-                self._tell_attempt(command.client_sn, WayCleared())
+                seen = self._seen(self._attempt(command.client_sn).sale_id)
+                self._tell_attempt(command.client_sn, siblings.clearance(seen))
             case SubmitHeld():
                 self._submit_held(command)
             case OpenReturn():
@@ -214,6 +221,8 @@ class _Draft:
 
     def _tell_sale(self, sale_id: SaleId, event: Event) -> None:
         before = self._sale(sale_id)
+        if isinstance(event, siblings.JUDGED):
+            event = siblings.judged(self._seen(sale_id), event)
         after, commands = sales.step(before, event, now=self._now, rules=self._rules, fresh=self._fresh)
         self._sales[sale_id] = after
         self._note("sale", sale_id, sale_id, type(event).__name__, before.state.value, after.state)

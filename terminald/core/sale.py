@@ -19,6 +19,8 @@ from terminald.core.events import (
     OfferClosing,
     OfferDue,
     OfferEnded,
+    OfferPutOff,
+    OfferRanOut,
     OfferWithdrawn,
     PowerReturned,
     PresentationExpired,
@@ -50,7 +52,7 @@ from terminald.core.return_events import (
     Undelivered,
 )
 from terminald.core.sale_table import TABLE, DeliveryState, Sale, SaleOrder, SaleState
-from terminald.core.schedule import MOST_OFFERS, OFFER_SHORTEST, Now, Rules, later, offer_delay
+from terminald.core.schedule import MOST_OFFERS, OFFER_PUT_OFF, OFFER_SHORTEST, Now, Rules, later, offer_delay
 from terminald.core.tables import Attention, Wakeup, find_row
 
 #: Why a sale ends in ``canceled``, where the event alone says it.
@@ -65,6 +67,7 @@ _UNPAID = frozenset(
     {
         SaleState.AWAITING_PAYMENT,
         SaleState.SWITCHING,
+        SaleState.EXPIRING,
         SaleState.PROCESSING,
         SaleState.CANCELING,
         SaleState.CANCELED,
@@ -205,7 +208,7 @@ def _unpaid(sale: Sale, event: AttemptUnpaid) -> Event:
     if sale.state is SaleState.CANCELING:
         is_last = not set(sale.waits_for) - {name}
         return event if is_last else ChargeEnded(client_sn=name, reason=reason)
-    if name != sale.offer:
+    if name != sale.offer or sale.state is SaleState.EXPIRING:
         return event
     has_other_way = sale.order.takes_codes or reason == _UNREACHABLE or sale.offers < MOST_OFFERS
     is_given_up = sale.state is SaleState.AWAITING_PAYMENT and not has_other_way
@@ -256,6 +259,8 @@ def _learn(sale: Sale, event: Event, now: Now) -> Sale:  # noqa: C901 - a line o
         case OfferEnded() | LastOfferEnded() | AttemptUnpaid() | ChargeEnded():
             waits_for = tuple(name for name in sale.waits_for if name != event.client_sn)
             sale = replace(sale, offer=None if event.client_sn == sale.offer else sale.offer, waits_for=waits_for)
+        case OfferPutOff():
+            sale = replace(sale, offer_at=later(now.instant, OFFER_PUT_OFF))
         case Delivered():
             was_returned = sale.state in (SaleState.RETURNING, SaleState.RETURNED)
             alarm = Attention(code=RETURNED_ALL_THE_SAME, since=now.instant) if was_returned else None
@@ -325,20 +330,27 @@ def _reason(sale: Sale, event: Event, to: SaleState) -> str:
     """Say why the sale is not paid: the first cause stands once the sale is being canceled."""
     if to not in _UNPAID or isinstance(event, AttemptOffered):
         return ""
-    if isinstance(event, AttemptUnpaid) and event.client_sn == sale.offer and sale.state is not SaleState.CANCELING:
+    if isinstance(event, AttemptEvent) and _ends_offer(sale, event):
         return _reason_of_offer(sale, event, to)
     if to is sale.state or sale.state is SaleState.CANCELING:
         return sale.reason
-    if isinstance(event, PresentationExpired):
+    if isinstance(event, PresentationExpired | OfferRanOut):
         return sale.reason or "expired"
     if isinstance(event, AttemptEvent):
         return event.reason
     return _REASONS.get(type(event), sale.reason)
 
 
-def _reason_of_offer(sale: Sale, event: AttemptUnpaid, to: SaleState) -> str:
+def _ends_offer(sale: Sale, event: AttemptEvent) -> bool:
+    if sale.state is SaleState.EXPIRING:
+        return True
+    is_offer = isinstance(event, AttemptUnpaid) and event.client_sn == sale.offer
+    return is_offer and sale.state is not SaleState.CANCELING
+
+
+def _reason_of_offer(sale: Sale, event: AttemptEvent, to: SaleState) -> str:
     """A QR order that ended is no reason while there are other ways to pay, unless the gateway can not be reached."""
-    if to is SaleState.CANCELED:
+    if to is SaleState.CANCELED and sale.state is not SaleState.EXPIRING:
         return event.reason or _UNREACHABLE
     return _UNREACHABLE if event.reason == _UNREACHABLE else sale.reason
 

@@ -7,7 +7,8 @@ Rules that the table obeys:
   to be paid.
 - ``paid`` is entered on the word of an order whose payment is proven (I4), and never left for ``canceled``.
 - ``canceled`` is entered only when every order is unpaid: proven, or unseen at the gateway and watched (I3).
-- The window is the customer's time to pay; it does not cut off a payment that is being confirmed.
+- The window is the customer's time to pay; it does not cut off a payment that is being confirmed, nor one by QR that
+  was made in it and is not known yet.
 - Where the host reports delivery, a paid sale ends with its report, with the money on its way back, or with the word of
   the person who was called for the report; a report that comes after that is honoured.
 - An alarm of the goods says what is true of goods and money as they stand: what changes that takes it back.
@@ -42,6 +43,8 @@ from terminald.core.events import (
     OfferClosing,
     OfferDue,
     OfferEnded,
+    OfferPutOff,
+    OfferRanOut,
     OfferWithdrawn,
     PowerReturned,
     PresentationExpired,
@@ -79,11 +82,17 @@ class YieldAttempt(AbandonAttempt):
     """Undo this QR order for the sake of a presented code, unless it turns out to be paid."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExpireOffer(AbandonAttempt):
+    """Undo this QR order because its time is over, unless it turns out to be paid."""
+
+
 class SaleState(Enum):
-    """As the host sees it, but for ``switching``, which is shown as ``processing``."""
+    """As the host sees it, but for ``switching`` and ``expiring``, which are shown as ``processing``."""
 
     AWAITING_PAYMENT = "awaiting_payment"  # a QR may be paid at any time. "Present your payment code, or scan the QR"
     SWITCHING = "switching"  # the QR is being undone, and a code is held. "One moment"
+    EXPIRING = "expiring"  # the QR's time is over, and the gateway is asked whether it was paid in time. "One moment"
     PROCESSING = "processing"  # unknown: a code is with the gateway. "Confirm on your phone"
     PAID = "paid"  # taken; the goods are not reported yet. "Paid"
     COMPLETED = "completed"  # taken, and nothing is owed. "Thank you"
@@ -95,12 +104,17 @@ class SaleState(Enum):
     @property
     def shown(self) -> str:
         """What the host is told."""
-        return "processing" if self is SaleState.SWITCHING else self.value
+        return "processing" if self in (SaleState.SWITCHING, SaleState.EXPIRING) else self.value
 
     @property
     def is_with_customer(self) -> bool:
         """Whether a customer stands before the terminal: no other sale can be opened."""
-        return self in (SaleState.AWAITING_PAYMENT, SaleState.SWITCHING, SaleState.PROCESSING)
+        return self in (
+            SaleState.AWAITING_PAYMENT,
+            SaleState.SWITCHING,
+            SaleState.EXPIRING,
+            SaleState.PROCESSING,
+        )
 
     @property
     def is_final(self) -> bool:
@@ -205,6 +219,10 @@ def _yield_offer(sale: Sale) -> Command:
     return YieldAttempt(client_sn=_offer(sale))
 
 
+def _expire_offer(sale: Sale) -> Command:
+    return ExpireOffer(client_sn=_offer(sale))
+
+
 def _clear_way(sale: Sale) -> Command:
     return ClearWay(client_sn=sale.attempts[-1])
 
@@ -244,6 +262,7 @@ TABLE: Table[SaleState, Sale] = {
         CodeScanned: Row(_S.PROCESSING, (_disarm,)),
         CodeBesideOffer: Row(_S.SWITCHING, (_disarm, _yield_offer)),
         OfferDue: Row(_S.AWAITING_PAYMENT),
+        OfferPutOff: Row(_S.AWAITING_PAYMENT),
         AttemptOffered: Row(_S.AWAITING_PAYMENT, (_print_qr,)),
         AttemptPaid: Row(_S.PAID, (_disarm, _print, _waive_delivery)),
         OfferClosing: Row(_S.AWAITING_PAYMENT),
@@ -252,6 +271,7 @@ TABLE: Table[SaleState, Sale] = {
         AttemptRefused: Row(_S.CANCELED, (_disarm,)),
         AttemptReversing: Row(_S.CANCELING, (_disarm,)),
         PresentationExpired: Row(_S.CANCELED, (_disarm,)),
+        OfferRanOut: Row(_S.EXPIRING, (_disarm, _expire_offer)),
         CancelRequested: Row(_S.CANCELED, (_disarm,)),
         ShutdownRequested: Row(_S.CANCELED, (_disarm,)),
         OfferWithdrawn: Row(_S.CANCELING, (_disarm, _abandon_offer)),
@@ -268,6 +288,14 @@ TABLE: Table[SaleState, Sale] = {
         CancelRequested: Row(_S.CANCELING, (_abandon, _abandon_offer)),
         Recovered: Row(_S.SWITCHING),
         PowerReturned: Row(_S.SWITCHING),
+    },
+    _S.EXPIRING: {
+        AttemptPaid: Row(_S.PAID, (_print, _waive_delivery)),
+        AttemptUnpaid: Row(_S.CANCELED),
+        AttemptReversing: Row(_S.CANCELING),
+        CancelRequested: Row(_S.CANCELING, (_abandon_offer,)),
+        Recovered: Row(_S.EXPIRING),
+        PowerReturned: Row(_S.EXPIRING),
     },
     _S.PROCESSING: {
         AttemptPaid: Row(_S.PAID, (_print, _waive_delivery)),

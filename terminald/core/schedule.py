@@ -28,6 +28,8 @@ OFFER_AGAIN_LONGEST = Duration(30_000)
 MOST_OFFERS = 3
 #: Nobody scans, unlocks a phone and pays in less: no QR is offered for the rest of a window.
 OFFER_SHORTEST = Duration(10_000)
+#: While an earlier order of the sale is being undone no QR is offered; so much later it is looked again.
+OFFER_PUT_OFF = Duration(5_000)
 #: A scanned code lives about a minute: so long one is held while a QR order is being undone.
 HOLD_LONGEST = Duration(30_000)
 #: A refund that the gateway refuses for now (the merchant's balance) is tried again after this.
@@ -37,9 +39,9 @@ BLOCKED_RETRY = Duration(HOUR)
 LATE_REQUEST = Duration(120_000)
 #: A reversal that is open for so long is shown to a person; it goes on all the same.
 REVERSAL_ATTENTION_AFTER = Duration(300_000)
-#: After a restart an order is not given up at once, even when its window is over: this is what one query takes where
-#: connecting and reading are as slow as they may be. A shorter poll window is taken instead.
-RECOVERY_GRACE = Duration(30_000)
+#: At the end of a QR, and after a restart, the gateway is asked for so long before an order is given up: this is what
+#: one query takes where connecting and reading are as slow as they may be. A shorter poll window is taken instead.
+ASKING_PATIENCE = Duration(30_000)
 #: Trusted sources of the time of day may differ by so much without contradicting each other: servers are seconds apart,
 #: an answer has been on its way for some more, and nothing that is decided by the time of day is a matter of a minute.
 TIME_MARGIN = MINUTE

@@ -13,7 +13,7 @@ from terminald.core import sale as sales
 from terminald.core import spool
 from terminald.core.attempt_table import Attempt
 from terminald.core.book import SaleView
-from terminald.core.events import AttentionDue, PollWindowClosed
+from terminald.core.events import AttentionDue, OfferExpired, PollWindowClosed
 from terminald.core.ids import Duration, WallTime
 from terminald.core.receipt import Language
 from terminald.core.refund_answers import doubt_ends
@@ -195,7 +195,7 @@ class _Teller:
         for one in self._view.attempts:
             order, wakeup = self._names.order(one.client_sn), attempts.next_wakeup(one)
             awaited = ORDERS[one.kind][one.state].awaited
-            is_asked = wakeup is None or isinstance(wakeup.event, AttentionDue | PollWindowClosed)
+            is_asked = wakeup is None or isinstance(wakeup.event, AttentionDue | OfferExpired | PollWindowClosed)
             if awaited and is_asked and one.retry is None:
                 yield Planned(at=None, what=self._about(order, awaited))
             for each in _both(wakeup, attempts.next_wakeup(replace(one, retry=None))):

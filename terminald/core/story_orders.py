@@ -13,6 +13,7 @@ from terminald.core.events import (
     HoldEnded,
     LastLookDue,
     LookDue,
+    OfferExpired,
     PollDue,
     PollWindowClosed,
     RetryDue,
@@ -222,12 +223,12 @@ _QR: Final[_Words] = {
     ),
     _S.POLLING: Present(
         known=Text(
-            "{order}: a payment code was presented beside it, so it is to be undone.",
-            "{order}：顾客另外出示了付款码，因此要撤销它。",
+            "{order} is not shown any more: its time is over, or a payment code was presented beside it.",
+            "{order}：已不再展示：时间已到，或顾客另外出示了付款码。",
         ),
         unknown=Text(
-            "{order}: the gateway is asked first whether it has been paid meanwhile.",
-            "{order}：先向网关查询它是否已被支付。",
+            "{order}: the gateway is asked whether it was paid before; if not, it is undone.",
+            "{order}：正在向网关查询此前是否已支付；若未支付则撤销。",
         ),
         phone=Text(
             "{order}: the customer should not scan it any more. If it was paid already, that payment counts.",
@@ -245,6 +246,10 @@ ORDERS: Final[Mapping[str, _Words]] = {"scan": {**_QR, **_SCAN}, "qr": {**_SCAN,
 #: The times that an order waits for, by event: what happens then.
 WAKEUPS: Final[Mapping[type[Event], Text]] = {
     PollDue: Text("{order}: asks the gateway again", "{order}：再次向网关查询"),
+    OfferExpired: Text(
+        "{order}: asks the gateway a last time whether it was paid, and undoes it if it was not",
+        "{order}：最后一次查询是否已支付，若未支付则撤销",
+    ),
     PollWindowClosed: Text("{order}: gives it up, and undoes it at the gateway", "{order}：放弃等待，并在网关撤销"),
     HoldEnded: Text(
         "{order}: drops it if it is still held; the customer then presents a fresh one",

@@ -36,6 +36,10 @@ SALES: Final[Past] = {
         "已没有可用的付款方式。交易已取消。",
     ),
     on("AttemptUnpaid", before="canceling", to="canceled"): _CANCELED,
+    on("AttemptUnpaid", before="expiring"): Text(
+        "Nobody has paid in time. The sale was canceled.",
+        "没有按时付款。交易已取消。",
+    ),
     on("AttemptUnpaid"): None,
     on("AttemptRefused"): Text(
         "As the gateway refuses this terminal, the sale was canceled.", "由于网关拒绝本终端，交易已取消。"
@@ -53,6 +57,8 @@ SALES: Final[Past] = {
         "Nobody has paid in time: the QR code is undone, then the sale is canceled.",
         "没有按时付款：先撤销收款码，然后取消交易。",
     ),
+    on("OfferRanOut"): Text("The time to pay is over.", "付款时间已到。"),
+    on("OfferPutOff"): None,
     on("CancelRequested", before="awaiting_payment", to="canceled"): Text(
         "It was asked to cancel the sale, and it was canceled.",
         "收到取消请求，交易已取消。",
@@ -298,6 +304,10 @@ SCANS: Final[Mapping[str, Text]] = {
     "too_short": Text("shorter than any payment code", "比付款码短"),
     "not_a_payment_code": Text("no payment code", "不是付款码"),
     "code_reused": Text("a code that had been presented before", "重复出示的付款码"),
+    "earlier_order_open": Text(
+        "a code that was presented while an earlier order of the sale was being undone",
+        "本次交易的前一笔订单正在撤销时出示的付款码",
+    ),
 }
 _NOT_TAKEN: Final = Text("A scan was not taken: {scan}.", "扫到的内容未被采用：{scan}。")
 

@@ -42,6 +42,11 @@ _UNBELIEVED: Final = Text(
     "{order}: the answer speaks of another terminal, order or amount; it is not believed.",
     "{order}：应答中的终端、订单或金额不符，不予采信。",
 )
+_VANISHED: Final = Text(
+    "{order}: the gateway says that it does not know the order, which it had confirmed. That proves nothing: it is "
+    "asked and cancelled again.",
+    "{order}：网关称没有这笔订单，而此前已确认过。这不足为凭，将继续查询并撤销。",
+)
 _GONE_BACK: Final = Text(
     "{order}: the gateway says that it is undone; whatever was taken has gone back.",
     "{order}：网关答复已撤销，如有扣款已退回。",
@@ -90,6 +95,11 @@ ATTEMPTS: Final[Past] = {
     ),
     on("AbandonRequested", to="reversing"): _UNDO,
     on("AbandonRequested"): None,
+    on("OfferExpired", before="offered"): Text(
+        "{order}: its time is over; the gateway is asked a last time whether it has been paid.",
+        "{order}：时间已到，最后一次向网关查询是否已支付。",
+    ),
+    on("OfferExpired"): None,
     on("YieldRequested", before="offered"): Text(
         "{order}: a payment code was presented beside it; the gateway is asked whether it has been paid.",
         "{order}：顾客另外出示了付款码，先查询收款码是否已被支付。",
@@ -204,6 +214,9 @@ ATTEMPTS: Final[Past] = {
         "{order}: the gateway does not know it. It counts as unpaid, and is looked for again later.",
         "{order}：网关没有这笔订单，按未付款处理，稍后会再次查找。",
     ),
+    on("OrderAbsent", to="proving"): _VANISHED,
+    on("OrderAbsent", before="proving", to="reversing"): _VANISHED,
+    on("OrderAbsent", before="settling", to="settling"): _VANISHED,
     on("OrderAbsent", before="last_look"): Text(
         "{order}: looked for a last time, it has never arrived at the gateway.",
         "{order}：最后一次查找，订单从未到达网关。",

@@ -50,6 +50,15 @@ SALES: Final[Mapping[SaleState, SaleWords]] = {
         customer=Text("The terminal asks for a moment of patience.", "终端请顾客稍候。"),
         person=_HAND_NOTHING,
     ),
+    _S.EXPIRING: SaleWords(
+        known=Text(
+            "The sale of {amount} is not known to be paid, and its time is over. The gateway is asked whether the QR "
+            "code was paid in time.",
+            "这笔 {amount}的交易已到时间，尚未确认付款。正在向网关查询收款码是否已按时支付。",
+        ),
+        customer=Text("The terminal asks for a moment of patience.", "终端请顾客稍候。"),
+        person=_HAND_NOTHING,
+    ),
     _S.PROCESSING: SaleWords(
         known=Text(
             "The sale of {amount} is not known to be paid: its order is with the gateway.",

@@ -22,7 +22,9 @@ ADVICE_ZH: Final[Mapping[str, str]] = {
         "这笔付款参加了优惠活动，网关不支持退款。请以其他方式退还，或用交易单号（sn）咨询网关客服；"
         "处理后请登记：terminald attention SALE --reason TEXT。"
     ),
-    "order_lost": ("网关找不到它此前确认过的订单。请用交易单号（sn）咨询网关客服。terminald 会继续查询。"),
+    "order_lost": (
+        "网关找不到它此前确认过的订单。请用交易单号（sn）咨询网关客服。terminald 会继续查询，该退的款会退回。"
+    ),
     "delivery_overdue": (
         "交易已付款，但没有收到出货报告。请查看机器，然后报告：terminald delivered SALE（已出货），"
         "或 terminald undelivered SALE（未出货，自动退款）；也可由您对出货负责并结束交易："

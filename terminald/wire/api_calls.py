@@ -98,6 +98,7 @@ CALLS: Final = (
             "not_a_payment_code",
             "method_not_offered",
             "code_reused",
+            "earlier_order_open",
             "illegal_transition",
             "journal_failed",
         ),

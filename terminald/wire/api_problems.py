@@ -88,7 +88,7 @@ ATTENTION_ADVICE: Mapping[str, str] = {
     ),
     "order_lost": (
         "The gateway does not know an order any more that it had confirmed. Ask the gateway's customer service with "
-        "the sn. terminald goes on asking."
+        "the sn. terminald goes on asking, and gives back what is to go back."
     ),
     "delivery_overdue": (
         "The sale is paid, and nobody has said whether the goods came out. Look into the machine, then report it: "
@@ -155,6 +155,11 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     ),
     "code_reused": _kind(
         409, "The payment code was used already", "Let the customer open a fresh payment code and scan that."
+    ),
+    "earlier_order_open": _kind(
+        409,
+        "An earlier order of this sale is being undone",
+        "Present the code again when no attempt of the sale is reversing: two charges must not stand side by side.",
     ),
     "nothing_to_print": _kind(409, "There is no receipt", "Receipts exist for paid sales only."),
     "printer_off": _kind(409, "No printer is configured", "Set [printer] in the configuration."),

@@ -1,7 +1,7 @@
 """A small gateway with books of its own: where the money is, whatever its answers say and whether they arrive."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from terminald.core import events
 from terminald.core.commands import (
@@ -41,6 +41,8 @@ class Order:
     undone: Fen = NO_MONEY
     #: The gateway has an error of its own with it: it says neither paid nor closed.
     has_error: bool = False
+    #: The gateway says that it does not know it.
+    is_hidden: bool = False
     #: Why refunds of it are refused; empty when they are not.
     policy: str = ""
     finish_time: str = ""
@@ -78,7 +80,7 @@ class Gateway:
                 return self._submit(command, pick, now)
             case QueryOrder() | ReverseOrder() | RevokeOrder() | RefundOrder():
                 order = self.orders.get(command.client_sn)
-                if order is None:
+                if order is None or order.is_hidden:
                     return events.OrderAbsent()
                 if isinstance(command, RefundOrder):
                     return _refund(order, command)
@@ -91,27 +93,32 @@ class Gateway:
         order = Order(client_sn=command.client_sn, amount=command.amount, is_qr=isinstance(command, OfferOrder))
         self.orders[order.client_sn] = order
         if order.is_qr:
-            return events.QrOffered(content=f"https://qr.example/{order.client_sn}")
+            return events.QrOffered(content=f"https://qr.example/{order.client_sn}", facts=_number(order))
         match pick(4):
             case 0:
                 order.state = "closed"
                 return events.PayDeclined()
             case 1:
-                return events.OutcomePending()
+                return events.OutcomePending(facts=_number(order))
             case which:
                 order.pay(now, with_time=which == 2)
                 return events.PayConfirmed(facts=_facts(order))
 
 
 def _facts(order: Order) -> OrderFacts:
-    return OrderFacts(net_amount=order.kept, client_tsn=order.latest, finish_time=order.finish_time)
+    facts = _number(order)
+    return replace(facts, net_amount=order.kept, client_tsn=order.latest, finish_time=order.finish_time)
+
+
+def _number(order: Order) -> OrderFacts:
+    return OrderFacts(sn=f"sn-{order.client_sn}")
 
 
 def _query(order: Order) -> Answer:
     if order.has_error:
         return events.OrderErrored()
     if order.state == "open":
-        return events.OrderPending()
+        return events.OrderPending(facts=_number(order))
     if order.state == "closed":
         return events.OrderClosed()
     if order.kept == order.amount:

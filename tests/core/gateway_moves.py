@@ -94,9 +94,11 @@ def arrive_late(world: World, pick: Pick) -> None:
 
 
 def change_the_gateway(world: World, pick: Pick) -> None:
-    """An order gets into an error of the gateway's own, or out of it; the merchant's balance is empty, or not."""
+    """An order gets into an error of the gateway's own, or is lost; the merchant's balance is empty; or no more."""
     if order := choose(pick, list(world.gateway.orders.values())):
-        match pick(3):
+        match pick(4):
+            case 3:
+                order.is_hidden = not order.is_hidden and world.is_confirmed(order.client_sn)
             case 0:
                 order.has_error = not order.has_error
             case 1 if order.policy != FORBIDDEN:

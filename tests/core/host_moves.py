@@ -16,6 +16,7 @@ from terminald.core.refund_table import RefundKind
 from terminald.core.return_events import Delivered, PartUndelivered, Undelivered
 from terminald.core.sale_table import DeliveryState, SaleState
 from terminald.core.schedule import CODE_LIFE, DAY, HOUR, MINUTE
+from terminald.core.siblings import in_the_way
 from terminald.core.stimuli import AskRefund, CloseAttention, OpenSale, PrintCopy, ToJob, ToSale
 from terminald.errors import IllegalTransition
 from tests.core.gateway_model import Pick
@@ -63,7 +64,8 @@ def open_sale(world: Terminal, pick: Pick) -> None:
 def scan(world: Terminal, pick: Pick) -> None:
     """The customer presents a code."""
     sale = books.sale_with_customer(world.book)
-    if world.is_armed and sale is not None and len(sale.attempts) < MOST_ORDERS:
+    seen = sale and books.view(world.book, sale.id)
+    if world.is_armed and sale and seen and not in_the_way(seen) and len(sale.attempts) < MOST_ORDERS:
         code = CODES[pick(len(CODES))]
         digest = code.digest(b"salt")
         if not books.is_code_used(world.book, digest, world.now.instant):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from terminald.core.attempt_table import AttemptState
 from terminald.core.commands import GatewayCommand, OfferOrder, RefundOrder, SubmitPayment
 from terminald.core.events import Answer
-from terminald.core.ids import Instant
+from terminald.core.ids import ClientSn, Instant
 from terminald.core.refund_table import Refund, RefundKind, RefundState
 from terminald.core.sale_table import SaleState
 from terminald.core.schedule import Rules
@@ -63,7 +63,12 @@ class World(Terminal):
             for client_sn in self.sales[self.attempts[command.client_sn].sale_id].attempts:
                 order = self.gateway.orders.get(client_sn)
                 is_over = order is None or (order.kept == 0 and order.state != "open")
-                assert is_over or client_sn in self.watched, "I1"
+                assert is_over or (client_sn in self.watched and not self.is_confirmed(client_sn)), "I1"
+
+    def is_confirmed(self, client_sn: ClientSn) -> bool:
+        """Whether the terminal has heard of the gateway that it has this order."""
+        attempt = self.attempts[client_sn]
+        return bool(attempt.facts.sn or attempt.qr_content)
 
     def check_refund(self, command: RefundOrder) -> None:
         """I9: never more than what is left is asked for, by all that the terminal itself can know."""
@@ -85,7 +90,7 @@ class World(Terminal):
     def settle_with(self, pick: Pick) -> None:
         """Let what is delayed arrive, and the gateway help; then everything ends, and the books are right."""
         for order in self.gateway.orders.values():
-            order.has_error, order.policy = False, ""
+            order.has_error, order.is_hidden, order.policy = False, False, ""
         for late in self.delayed:
             self.let_arrive(late, pick)
         self.delayed = []

@@ -198,7 +198,7 @@ class Terminal:
         assert mine.state in (AttemptState.SUBMITTING, AttemptState.OFFERING), "I2: it is on disk with its sale"
         assert (mine.token, mine.amount) == (command.token, command.amount)
         for client_sn in self.sales[self.attempts[command.client_sn].sale_id].attempts:
-            assert client_sn == command.client_sn or client_sn in self.given_up, "I1"
+            assert client_sn == command.client_sn or self.attempts[client_sn].state.is_unpaid, "I1"
 
     def check_held_codes(self, done: Advance) -> None:
         """I1: a held code is submitted in the very advance in which the QR order is proven unpaid."""
@@ -286,6 +286,8 @@ class Terminal:
                 offer = self.attempts[sale.offer] if sale.offer else None
                 is_held = self.attempts[sale.attempts[-1]].state is AttemptState.HELD
                 return is_held and offer is not None and not offer.state.is_unpaid
+            case SaleState.EXPIRING:
+                return sale.offer is not None and not self.attempts[sale.offer].state.is_unpaid
             case SaleState.PROCESSING:
                 return not self.attempts[sale.attempts[-1]].state.is_unpaid
             case SaleState.CANCELING:

@@ -42,7 +42,7 @@ from terminald.core.events import (
 )
 from terminald.core.ids import WallTime
 from terminald.core.money import Fen
-from terminald.core.schedule import HOUR, RECOVERY_GRACE, SECOND
+from terminald.core.schedule import ASKING_PATIENCE, HOUR, SECOND
 from terminald.errors import IllegalTransition
 from tests.core.machine_builders import (
     AMOUNT,
@@ -259,7 +259,7 @@ def test_after_a_restart_it_is_found_out_how_things_stand(
 def test_after_a_restart_the_window_is_open_for_a_moment_longer() -> None:
     life = told(OutcomePending())
     life.tell(Recovered(), later=HOUR)
-    assert life.wakes_with(PollWindowClosed, in_ms=RECOVERY_GRACE)
+    assert life.wakes_with(PollWindowClosed, in_ms=ASKING_PATIENCE)
     assert life.tell(OrderPaid(), later=SECOND) == (tell_sale(AttemptPaid),)
 
 

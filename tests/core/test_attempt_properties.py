@@ -29,6 +29,7 @@ from tests.core.machine_builders import (
     COMPLETIONS,
     EVENT_TYPES,
     OPENING,
+    QR,
     RULES,
     SALE_ID,
     AttemptLife,
@@ -66,6 +67,7 @@ snapshots = st.builds(
     undoing_since=st.none() | instants,
     looks=st.lists(instants, max_size=4).map(lambda looks: tuple(sorted(looks))),
     attention=attentions,
+    qr_content=st.sampled_from(["", QR]),
 )
 
 
@@ -250,9 +252,15 @@ def test_every_state_takes_or_refuses_every_event(snapshot: Attempt, now: Now) -
 
 
 def judged_kind(snapshot: Attempt, kind: type[Event], now: Now) -> type[Event]:
-    """A presented code is another matter to a QR order that is with the customer than to any other."""
+    """A presented code is another matter to a QR order that is with the customer than to any other.
+
+    And what the gateway does not know is another matter when it has known it before.
+    """
     if kind is events.WayCleared and now.instant >= snapshot.window_ends:
         return events.HoldEnded
+    is_confirmed = bool(snapshot.facts.sn or snapshot.qr_content)
+    if kind is events.OrderAbsent and is_confirmed and snapshot.state in (S.REVERSING, S.PROVING, S.SETTLING):
+        return events.OrderVanished
     is_yielding = snapshot.state is S.POLLING and snapshot.kind == "qr"
     if kind is events.YieldRequested and snapshot.state is not S.OFFERED and not is_yielding:
         return events.AbandonRequested
@@ -262,4 +270,6 @@ def judged_kind(snapshot: Attempt, kind: type[Event], now: Now) -> type[Event]:
         events.OrderReturned,
         events.OrderPartlyReturned,
     }
+    if kind is events.QueryFailed and now.instant < snapshot.window_ends:
+        return kind
     return events.PaymentNotSeen if is_yielding and kind in inconclusive else kind

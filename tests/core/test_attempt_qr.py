@@ -20,6 +20,7 @@ from terminald.core.events import (
     Event,
     HoldEnded,
     LookDue,
+    OfferExpired,
     OrderAbsent,
     OrderClosed,
     OrderErrored,
@@ -33,7 +34,6 @@ from terminald.core.events import (
     PayConfirmed,
     PayDeclined,
     PollDue,
-    PollWindowClosed,
     PowerReturned,
     QrOffered,
     QueryFailed,
@@ -46,7 +46,7 @@ from terminald.core.events import (
     YieldRequested,
 )
 from terminald.core.money import Fen
-from terminald.core.schedule import HOLD_LONGEST, HOUR, RECOVERY_GRACE, SECOND
+from terminald.core.schedule import ASKING_PATIENCE, HOLD_LONGEST, HOUR, SECOND
 from terminald.core.tables import Wakeup
 from terminald.errors import IllegalTransition
 from tests.core.machine_builders import (
@@ -105,7 +105,7 @@ def test_the_qr_is_shown_as_soon_as_it_is_known() -> None:
     assert (life.attempt.qr_content, life.attempt.facts.sn) == (QR, "7894")
 
 
-def test_it_is_polled_every_2_s_for_30_s_then_every_5_s_and_undone_at_the_end_of_its_window() -> None:
+def test_it_is_polled_every_2_s_for_30_s_then_every_5_s_and_a_last_time_at_the_end_of_its_window() -> None:
     """ "Poll every 2 s for the first 30 s, then every 5 s" (documents, precreate)."""
     life = offer()
     life.tell(SHOWN, later=1 * SECOND)
@@ -115,9 +115,10 @@ def test_it_is_polled_every_2_s_for_30_s_then_every_5_s_and_undone_at_the_end_of
         asked.append((life.now.instant - NOON.instant) // SECOND)
         assert life.tell(OrderPending()) == ()
     assert asked == [*range(3, 32, 2), *range(36, 240, 5)]
-    assert life.wakes_with(PollWindowClosed, in_ms=240 * SECOND - (life.now.instant - NOON.instant))
-    assert life.wake() == (reverse(life.attempt.token), tell_sale(AttemptReversing, "expired"))
+    assert life.wakes_with(OfferExpired, in_ms=240 * SECOND - (life.now.instant - NOON.instant))
+    assert life.wake() == (query(life.attempt.token),)
     assert life.now.instant == NOON.instant + RULES.qr_window
+    assert life.tell(OrderPending()) == (reverse(life.attempt.token), tell_sale(AttemptReversing, "expired"))
     assert life.tell(ReversalConfirmed()) == (tell_sale(AttemptUnpaid),)
 
 
@@ -148,17 +149,28 @@ def test_an_answer_that_proves_nothing_leaves_the_qr_where_it_is(answer: Answer)
 
 
 def test_at_the_end_of_the_window_the_sale_knows_when_nobody_could_ask() -> None:
-    life = offer(SHOWN, PollDue(), QueryFailed())
-    assert life.tell(PollWindowClosed()) == (reverse(3), tell_sale(AttemptReversing, "gateway_unreachable"))
+    life = offer(SHOWN, OfferExpired())
+    unanswered = life.tell(QueryFailed(), later=ASKING_PATIENCE)
+    assert unanswered == (reverse(3), tell_sale(AttemptReversing, "gateway_unreachable"))
+
+
+def test_at_the_end_of_the_window_it_is_asked_again_where_there_was_no_answer() -> None:
+    """A single lost message is no reason to give a payment back."""
+    life = offer(SHOWN, OfferExpired())
+    assert life.tell(QueryFailed(), later=ASKING_PATIENCE - 1) == ()
+    assert life.wakes_with(PollDue, in_ms=RULES.poll_interval)
+    assert life.wake() == (query(3),)
+    assert life.wakeup is None, "the answer decides"
+    assert life.tell(OrderPaid()) == (tell_sale(AttemptPaid),)
 
 
 def test_a_payment_in_the_very_moment_of_the_reversal_goes_back() -> None:
     """I3: whatever the cancel found, it is asked until it is undone."""
-    life = offer(SHOWN, PollWindowClosed())
+    life = offer(SHOWN, OfferExpired(), OrderPending())
     assert life.tell(ReversalPending()) == ()
     assert life.is_in(S.PROVING)
-    assert life.wake() == (query(3),)
-    assert life.tell(OrderPaid()) == (reverse(4),)
+    assert life.wake() == (query(4),)
+    assert life.tell(OrderPaid()) == (reverse(5),)
     assert life.tell(ReversalConfirmed()) == (tell_sale(AttemptUnpaid),)
     assert life.is_in(S.REVERSED)
 
@@ -243,8 +255,10 @@ def test_after_a_restart_it_is_found_out_how_things_stand(
 @RESTARTS
 def test_a_qr_whose_window_ended_meanwhile_is_asked_about_before_it_is_undone(restart: Event) -> None:
     life = offer(SHOWN)
+    ends = life.attempt.window_ends
     assert life.tell(restart, later=HOUR) == (query(2),)
-    assert life.wakes_with(PollWindowClosed, in_ms=RECOVERY_GRACE)
+    assert life.attempt.window_ends == ends, "what is on paper says the same"
+    assert life.wake() == (query(3),)
     assert life.tell(OrderPaid()) == (tell_sale(AttemptPaid),)
 
 
@@ -257,7 +271,7 @@ def test_beside_a_code_the_qr_order_is_asked_about_and_then_undone() -> None:
     assert life.tell(YieldRequested()) == (query(2),)
     assert life.is_in(S.POLLING)
     assert life.wakeup is None, "the answer decides; it is not polled on"
-    assert life.tell(OrderPending()) == (reverse(3),)
+    assert life.tell(OrderPending()) == (reverse(3), tell_sale(AttemptReversing, "expired"))
     assert life.tell(ReversalConfirmed()) == (tell_sale(AttemptUnpaid),)
 
 
@@ -280,7 +294,7 @@ def test_beside_a_code_a_qr_that_is_over_needs_no_cancel(answer: Answer, state: 
 @pytest.mark.parametrize("answer", [OrderPending(), OrderErrored(), OrderAbsent(), AnswerMismatched(), QueryFailed()])
 def test_beside_a_code_whatever_does_not_prove_a_payment_is_undone(answer: Answer) -> None:
     life = offer(SHOWN, YieldRequested())
-    assert life.tell(answer) == (reverse(3),)
+    assert life.tell(answer)[0] == reverse(3)
     assert (life.attempt.attention is not None) == isinstance(answer, OrderErrored | AnswerMismatched)
 
 
@@ -368,4 +382,4 @@ def test_a_held_code_that_was_submitted_is_asked_about_after_a_restart(restart: 
 def test_of_equal_moments_the_window_comes_first() -> None:
     life = offer(SHOWN)
     due = replace(life.attempt, retry=life.attempt.window_ends)
-    assert attempts.next_wakeup(due) == Wakeup(at=due.window_ends, event=PollWindowClosed())
+    assert attempts.next_wakeup(due) == Wakeup(at=due.window_ends, event=OfferExpired())

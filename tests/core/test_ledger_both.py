@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
+from terminald.core import book as books
 from terminald.core import events, stimuli
 from terminald.core.attempt_table import AttemptState
-from terminald.core.commands import QueryOrder, SubmitPayment
+from terminald.core.commands import OfferOrder, QueryOrder, SubmitPayment
 from terminald.core.events import CancelRequested, CodeScanned, ShutdownRequested
-from terminald.core.ids import ClientSn
+from terminald.core.ids import ClientSn, Instant
 from terminald.core.sale_table import SaleState
+from terminald.core.siblings import in_the_way
 from terminald.core.stimuli import OpenSale, ToSale
 from tests.core.gateway_model import Gateway, Pick
 from tests.core.machine_builders import BOTH_ORDER, CODE, SALE_ID
-from tests.core.money_world import World
+from tests.core.money_world import Late, World
 from tests.core.terminal_world import Flight
 
 #: So many codes are scanned, and so many QR orders opened: more would only repeat.
@@ -56,12 +58,14 @@ def key(world: World) -> tuple[object, ...]:
         for one in world.in_flight
     )
     orders = sorted((names[one.client_sn], one.state, one.kept > 0) for one in world.gateway.orders.values())
+    delayed = sorted(names[late.command.client_sn] for late in world.delayed)
     return (
         (sale.state, names.get(sale.offer) if sale.offer else None, sale.offers, sale.offer_at is not None),
         tuple(sorted(names[one] for one in sale.waits_for)),
         tuple((world.attempts[one].kind, world.attempts[one].state) for one in sale.attempts),
         tuple(flights),
         tuple(orders),
+        tuple(delayed),
         world.is_armed,
         type(due[0].event).__name__ if due else None,
     )
@@ -86,6 +90,7 @@ def successors(world: World) -> Iterator[tuple[str, World]]:
             yield f"pay {number}", after
     for number, flight in enumerate(world.in_flight):
         yield from answers(world, number, flight)
+    yield from late_arrivals(world)
     yield from of_time_and_power(world)
 
 
@@ -93,7 +98,8 @@ def of_the_sale(world: World) -> Iterator[tuple[str, World]]:
     """What the customer and the host tell the sale."""
     sale = world.sales[SALE_ID]
     scans = sum(world.attempts[one].kind == "scan" for one in sale.attempts)
-    if world.is_armed and scans < MOST_CODES:
+    seen = books.view(world.book, SALE_ID)
+    if world.is_armed and scans < MOST_CODES and seen and not in_the_way(seen):
         code = CodeScanned(client_sn=ClientSn(f"scan-{scans}"), code=CODE, digest=f"d{scans}")
         yield told("scan", world, code)
     if not sale.paid and SALE_ID in world.book.sales:
@@ -144,6 +150,20 @@ def answers(world: World, number: int, flight: Flight) -> Iterator[tuple[str, Wo
             done = after.in_flight.pop(number)
             after.complete(done.command, answer)
             yield f"{name}: {type(answer).__name__}", after
+    if flight.answer is None and isinstance(flight.command, OfferOrder):
+        after = twin(world)
+        done = after.in_flight.pop(number)
+        after.delayed.append(Late(done.command, Instant(0)))
+        after.complete(done.command, lost)
+        yield f"{name} is held up", after
+
+
+def late_arrivals(world: World) -> Iterator[tuple[str, World]]:
+    """A pre-create that was held up on its way, and that nobody waits for, arrives."""
+    for number in range(len(world.delayed)):
+        after = twin(world)
+        after.let_arrive(after.delayed.pop(number), always(0))
+        yield "OfferOrder arrives late", after
 
 
 def always(number: int) -> Pick:

@@ -28,6 +28,7 @@ from terminald.core.events import (
     LastOfferEnded,
     OfferClosing,
     OfferEnded,
+    OfferRanOut,
     OfferWithdrawn,
     PowerReturned,
     PresentationExpired,
@@ -235,10 +236,11 @@ def test_the_hosts_cancel_comes_too_late_for_a_paid_sale() -> None:
 
 
 def test_states_say_what_they_are() -> None:
-    assert set(TABLE) == set(S) == set(HISTORIES) | {S.SWITCHING}
+    assert set(TABLE) == set(S) == set(HISTORIES) | {S.SWITCHING, S.EXPIRING}
     assert {state for state in S if state.is_final} == FINAL
-    assert {state for state in S if state.is_with_customer} == {S.AWAITING_PAYMENT, S.SWITCHING, S.PROCESSING}
-    assert {state.shown for state in S} == {state.value for state in S} - {"switching"}
+    with_customer = {S.AWAITING_PAYMENT, S.SWITCHING, S.EXPIRING, S.PROCESSING}
+    assert {state for state in S if state.is_with_customer} == with_customer
+    assert {state.shown for state in S} == {state.value for state in S} - {"switching", "expiring"}
     assert all(SaleLife(*history).is_in(state) for state, history in HISTORIES.items())
 
 
@@ -249,6 +251,7 @@ def test_paid_is_entered_on_the_word_of_an_attempt_and_never_left_for_canceled()
     assert {pair for pair in outside if pair[0] not in taken} == {
         (S.AWAITING_PAYMENT, AttemptPaid),
         (S.SWITCHING, AttemptPaid),
+        (S.EXPIRING, AttemptPaid),
         (S.PROCESSING, AttemptPaid),
     }
     for state in taken:
@@ -261,7 +264,7 @@ def test_paid_is_entered_on_the_word_of_an_attempt_and_never_left_for_canceled()
 
 def test_a_sale_with_the_gateway_is_canceled_by_its_attempt_only() -> None:
     """I3: no word of the host, of time or of a restart ends what may have moved money."""
-    for state in (S.SWITCHING, S.PROCESSING, S.CANCELING):
+    for state in (S.SWITCHING, S.EXPIRING, S.PROCESSING, S.CANCELING):
         causes = {event for event, row in TABLE[state].items() if row.to in (S.CANCELED, S.AWAITING_PAYMENT)}
         assert causes <= {AttemptUnpaid, AttemptRefused}
 
@@ -310,7 +313,7 @@ MEANINGS: dict[type[Event], set[type[Event]]] = {
     AttemptRefused: {OfferEnded},
 }
 #: Asked for of the QR order that is open: told only where there is one.
-OF_AN_OFFER = (AttemptOffered, CodeBesideOffer, OfferWithdrawn)
+OF_AN_OFFER = (AttemptOffered, CodeBesideOffer, OfferRanOut, OfferWithdrawn)
 
 
 snapshots = st.builds(
@@ -330,7 +333,7 @@ snapshots = st.builds(
     reason=st.sampled_from(["", "declined", "host"]),
     window_ends=st.integers(0, 10**9).map(Instant),
     closed_at=st.none() | st.just(NOON.wall),
-).filter(lambda sale: sale.state is not S.SWITCHING or sale.offer is not None)
+).filter(lambda sale: sale.state not in (S.SWITCHING, S.EXPIRING) or sale.offer is not None)
 
 
 @given(sale=snapshots, returns_overdue=st.booleans())

@@ -31,6 +31,7 @@ from tests.core.machine_builders import (
     OFFERING,
     OPENING,
     ORDER,
+    QR,
     QR_ORDER,
     REFUND_ID,
     RULES,
@@ -47,7 +48,15 @@ OTHER = past_words(Record(kind="?", subject="", sale_id=SALE_ID, cause="", befor
 
 #: What a machine makes of an event that it was told; the journal has the event as it was told.
 DERIVED = {
-    *("PaymentNotSeen", "RevokeRefused", "RefundAccounted", "RefundMissing", "RefundDenied", "RefundHeldUp"),
+    *(
+        "PaymentNotSeen",
+        "OrderVanished",
+        "RevokeRefused",
+        "RefundAccounted",
+        "RefundMissing",
+        "RefundDenied",
+        "RefundHeldUp",
+    ),
     *(
         "OrderStuck",
         "RefundDoubted",
@@ -93,8 +102,9 @@ def attempt_steps() -> Iterator[tuple[Key, str | None]]:
     held, _ = attempts.begin(replace(OPENING, is_held=True), amount=Fen(350), text=TEXT, now=NOON, rules=RULES)
     for one in (scan, qr, held):
         yield made("AttemptOpened", "", one.state), None
+    ended = replace(qr, qr_content=QR, window_ends=NOON.instant)
     for state in AttemptState:
-        for one in (replace(scan, state=state), replace(qr, state=state)):
+        for one in (replace(scan, state=state), replace(qr, state=state), replace(ended, state=state)):
             undoing = replace(one, undoing_since=NOON.instant)
             for event in EVENTS:
                 try:

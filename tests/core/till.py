@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from terminald.core import stimuli
 from terminald.core.attempt_table import AttemptState
-from terminald.core.book import Book, prune
+from terminald.core.book import Book, SaleView, prune, view
 from terminald.core.commands import RefundOrder, RevokeOrder
 from terminald.core.events import CodeScanned, Event, Fault, OrderFacts, PayConfirmed, RefundRefused
 from terminald.core.ids import ClientSn, JobId, RefundId, SaleId
@@ -13,7 +13,7 @@ from terminald.core.money import Fen
 from terminald.core.refund import Asked
 from terminald.core.refund_table import RefundKind, RefundState
 from terminald.core.sale_table import SaleOrder, SaleState
-from terminald.core.schedule import Now
+from terminald.core.schedule import Now, Rules
 from terminald.core.stimuli import (
     Advance,
     AskRefund,
@@ -36,8 +36,9 @@ FORBIDDEN = RefundRefused(fault=Fault(code="UPAY_TCP_ORDER_NOT_REFUNDABLE", mess
 class Till:
     """A book and its clock: applies a stimulus the way the engine does."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: Rules = RULES) -> None:
         """Begin at noon with nothing."""
+        self.rules = rules
         self.now: Now = NOON
         self.book = Book()
         self._named = 0
@@ -47,7 +48,7 @@ class Till:
         self.now = after(self.now, later)
         self._named += 1
         fresh = ClientSn(f"qr-{self._named}")
-        done = advance(self.book, stimulus, now=self.now, rules=RULES, fresh=fresh)
+        done = advance(self.book, stimulus, now=self.now, rules=self.rules, fresh=fresh)
         self.book = prune(merge(self.book, done), self.now.instant)
         return done
 
@@ -87,6 +88,12 @@ class Till:
         due = stimuli.next_wakeup(self.book)
         assert due is not None
         return self.apply(due[1], later=max(0, due[0].at - self.now.instant))
+
+    def seen(self) -> SaleView:
+        """Return the sale with all that belongs to it."""
+        found = view(self.book, SALE_ID)
+        assert found is not None
+        return found
 
     def sale_state(self) -> SaleState:
         """Return the sale's state."""

@@ -59,7 +59,7 @@ class Carrier(httpx.AsyncBaseTransport):
         if plan.delivery in (Delivery.CLOSE, Delivery.RESET):
             raise httpx.RemoteProtocolError("the connection was closed", request=request)
         answer = self.world.answer(plan, response)
-        self.door.answer(asked, answer)
+        self.door.answer(asked, answer, is_true=answer is response)
         return httpx.Response(answer.status, headers=dict(answer.headers), content=answer.body)
 
     async def _arrive(self, asked: Request, delay_s: float) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 
+from terminald.simulator.gateway import Fault
 from tests.simulation.history import History
 from tests.simulation.kinds import ENDINGS
 
@@ -25,6 +26,39 @@ async def pay_qr(history: History, reference: str) -> None:
     """Scan the QR, think, and pay, whatever has become of the sale."""
     content = await find_qr(history, reference)
     await asyncio.sleep(history.rng.choice((0.0, 0.5, 3.0, 5.0, 20.0, 29.9, 90.0, 101.0, 239.5, 300.0)))
+    history.door.pay(content)
+
+
+async def pay_qr_at_its_end(history: History, reference: str) -> None:
+    """Pay in the last seconds before the end that is shown, or just after it."""
+    content = await find_qr(history, reference)
+    if content:
+        left_s = history.door.offers.end_at(content) - history.gateway.now_s()
+        await asyncio.sleep(max(0.0, left_s - history.rng.choice((5.0, 1.9, 0.5, 0.1, 0.03, 0.01, 0.0, -0.01, -0.05))))
+        if history.door.pay(content):
+            history.door.seen["a QR was paid in its last seconds"] += 1
+
+
+async def pay_qr_that_is_forgotten(history: History, reference: str) -> None:
+    """Pay, or not, while the gateway says for a while that it does not know the order, which it has confirmed."""
+    rng = history.rng
+    content = await find_qr(history, reference)
+    order = history.door.order_of_qr(content)
+    if order is None:
+        return
+    for path in rng.sample(("query", "cancel", "cancel"), 2):
+        history.gateway.faults.add(
+            Fault(
+                kind="declined",
+                path="query" if path == "query" else "cancel",
+                client_sn=order.client_sn,
+                count=rng.choice((1, 2, 5)),
+                skip=rng.choice((0, 0, 1, 5)) if path == "query" else 0,
+                error_code="UPAY_ORDER_NOT_EXISTS",
+            )
+        )
+    history.door.seen["the gateway forgot an order"] += 1
+    await asyncio.sleep(rng.choice((1.0, 29.0, 35.0, 100.0)))
     history.door.pay(content)
 
 
@@ -64,6 +98,25 @@ async def scan_beside_qr(history: History, reference: str) -> None:
         await history.scan(reference, code(history))
 
 
+async def scan_beside_an_earlier_order(history: History, reference: str) -> None:
+    """Refuse the first QR; the second one is made late, and its order undone with difficulty: scan meanwhile."""
+    rng = history.rng
+    content = await find_qr(history, reference)
+    late_s = rng.choice((16.0, 20.0, 40.0))
+    history.gateway.faults.add(
+        Fault(kind="delay_request", path="precreate", seconds=late_s),
+        Fault(kind="close_request", path="cancel", count=rng.choice((1, 4)), skip=1),
+    )
+    history.gateway.customer("refuse", qr_code=content)
+    for _ in range(600):
+        await asyncio.sleep(0.3)
+        if history.has_order_in_the_way(reference):
+            history.door.offers.yield_to_code(reference)
+            why, _ = await history.ask(lambda desk: desk.present_code(reference, code(history)))
+            history.door.seen[f"a code beside an earlier order: {why or 'taken'}"] += 1
+            await asyncio.sleep(rng.choice((0.0, 1.0, 5.0)))
+
+
 async def refuse_qr(history: History, reference: str) -> None:
     """Scan the QR and refuse: the gateway closes the order."""
     content = await find_qr(history, reference)
@@ -85,11 +138,19 @@ def code(history: History) -> str:
 
 NOTHING = ("nothing",) * 7
 QR_HABITS: tuple[Habit, ...] = (
-    *(pay_qr, pay_qr, pay_qr, pay_qr),
+    *(pay_qr, pay_qr, pay_qr, pay_qr_at_its_end, pay_qr_at_its_end, pay_qr_that_is_forgotten),
     *(pay_qr_when_it_is_undone, pay_qr_when_it_is_undone),
     *(refuse_qr, walk_away),
 )
-BOTH_HABITS: tuple[Habit, ...] = (*QR_HABITS, scan_and_pay, scan_and_pay, scan_and_pay, scan_beside_qr, scan_beside_qr)
+BOTH_HABITS: tuple[Habit, ...] = (
+    *QR_HABITS,
+    scan_and_pay,
+    scan_and_pay,
+    scan_and_pay,
+    scan_beside_qr,
+    scan_beside_qr,
+    scan_beside_an_earlier_order,
+)
 
 
 async def befall(history: History, reference: str) -> None:

@@ -12,12 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from terminald.adapters.ports import Batch
-from terminald.core.attempt_table import UNDO_REQUEST_NO, AttemptState
+from terminald.core.attempt_table import UNDO_REQUEST_NO, Attempt, AttemptState
 from terminald.core.refund_table import RefundKind, RefundState
 from terminald.simulator.gateway import GatewayWorld, Plan, Request, Response
 from terminald.simulator.gateway_books import Order, business_day
 from terminald.simulator.gateway_outcomes import OrderStatus
 from terminald.simulator.gateway_protocol import peek
+from tests.simulation.promises import Offers
 
 SUBMITS = frozenset({"pay", "precreate"})
 BACK = frozenset({"refund", "revoke"})
@@ -36,6 +37,8 @@ _UNDOING = frozenset(
     }
 )
 _ABSENT = b"UPAY_ORDER_NOT_EXISTS"
+#: The one submit is asked for in the commit that enters these.
+_BEGUN = frozenset({AttemptState.SUBMITTING, AttemptState.OFFERING})
 #: Answers of the gateway that a soak must have seen.
 _WORDS = (
     "CANCEL_ERROR", "CANCEL_IN_PROGRESS", "REFUND_ERROR", "REFUND_IN_PROGRESS", "UPAY_TCP_ORDER_NOT_REFUNDABLE",
@@ -71,6 +74,8 @@ class Door:
         self._refunds: dict[tuple[str, str], int] = {}
         self._paid: set[str] = set()
         self._waits: list[_Wait] = []
+        #: What customers were shown, and what became of what they paid.
+        self.offers = Offers(world)
         #: Requests that move money back and are not answered, by order.
         self._going_back: dict[str, str] = {}
 
@@ -88,6 +93,9 @@ class Door:
             self._judge_refund(client_sn, fields["refund_request_no"], int(fields["refund_amount"]))
         elif asked.call == "cancel":
             self._given_up.add(client_sn)
+            self.found += self.offers.judge_cancel(client_sn)
+        elif asked.call == "query":
+            self.offers.note_query(client_sn, asked)
         if asked.call in BACK:
             self._judge_return(asked.call, client_sn)
         self._wake(asked.call, client_sn, is_answer=False)
@@ -123,9 +131,11 @@ class Door:
         if asked.call in SUBMITS:
             self._under_way[self._name(peek(asked.body))] -= 1
 
-    def answer(self, asked: Request, answer: Response) -> None:
+    def answer(self, asked: Request, answer: Response, *, is_true: bool) -> None:
         """Terminald gets an answer to read."""
         client_sn = self._name(peek(asked.body))
+        if asked.call == "query" and is_true:
+            self.offers.note_answer(client_sn, asked, answer)
         if _ABSENT in answer.body:
             self._absent_at.setdefault(client_sn, self.world.now_s())
         if b"ILLEGAL_SIGN" in answer.body:
@@ -231,7 +241,12 @@ class Door:
                 self.found.append(f"I1: two orders of {sale} are paid: {words}")
 
     def judge_committed(self, batch: Batch) -> None:
-        """I5: what the gateway refuses for now has called a person. I9: what is done was carried out by itself."""
+        """I1: one order of a sale is begun at a time. I5: a refund that is refused for now calls a person. I9: what is
+        done was carried out by itself.
+        """
+        for begun in batch.attempts:
+            if begun.state in _BEGUN:
+                self._judge_begun(begun, batch)
         for one in batch.refunds:
             if one.state is RefundState.BLOCKED and one.attention is None and not one.attention_closed:
                 self.found.append(f"I5: {one.id} is blocked, and no person was called")
@@ -239,6 +254,15 @@ class Door:
             is_done = one.state is RefundState.DONE and one.kind is RefundKind.REFUND and one.amount
             if is_done and order is not None and one.request_no not in order.refunds:
                 self.found.append(f"I9: {one.id} of {one.amount} is done, and never was carried out")
+
+    def _judge_begun(self, begun: Attempt, batch: Batch) -> None:
+        """I1: by what terminald itself knows, every other order of the sale is unpaid when one is begun."""
+        (sale,) = (one for one in batch.sales if one.id == begun.sale_id)
+        states = {one.client_sn: one.state for one in batch.attempts}
+        for other in sale.attempts:
+            state = states.get(other) or self._state_of(other)
+            if other != begun.client_sn and state is not None and not state.is_unpaid:
+                self.found.append(f"I1: {begun.client_sn} is begun, and {other} is {state.value}")
 
     def judge_told(self, sale: dict[str, object], what: str) -> None:
         """Judge what the host is told of a sale, at that moment."""
@@ -256,6 +280,7 @@ class Door:
             self.found.append(f"I3: {reference} is told canceled ({what}), and an order of it can be paid")
         if isinstance(qr, dict):
             self._judge_shown(str(reference), str(state), str(qr["content"]), what)
+            self.found += self.offers.note_shown(str(reference), str(qr["content"]), str(qr["expires_at"]))
         self._judge_alarm(sale, what)
 
     def _judge_alarm(self, sale: dict[str, object], what: str) -> None:

@@ -15,6 +15,7 @@ from typing import TypeVar
 from terminald.adapters.gateway_http import Credentials, HttpGateway
 from terminald.adapters.gateway_line import GatewaySettings
 from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.core import book as books
 from terminald.core import custody as custodies
 from terminald.core.attempt_table import AttemptState
 from terminald.core.book import SaleView
@@ -23,6 +24,7 @@ from terminald.core.ids import ClientSn, Duration, Reference, Secret, WallTime
 from terminald.core.money import Fen
 from terminald.core.sale_table import DeliveryState, Sale, SaleOrder, SaleState
 from terminald.core.schedule import Rules
+from terminald.core.siblings import in_the_way
 from terminald.core.terminal import Terminal
 from terminald.engine import Engine
 from terminald.engine_commands import World
@@ -150,6 +152,8 @@ class History:
                 await gateway.aclose()
                 journal.close()
             is_new_boot = self.rng.random() < self.power_cuts
+            if is_new_boot:
+                self.door.offers.end_all()
             await asyncio.sleep(self.rng.choice((0.5, 2.0, 45.0)))
 
     def _next_crash(self) -> tuple[int | None, bool]:
@@ -197,6 +201,7 @@ class History:
         engine, run = self.engine, self._run
         if engine is None or run is None or engine.is_draining:
             return
+        self.door.offers.end_all()
         await engine.drain(GRACE_S)
         self._end(run)
 
@@ -214,6 +219,12 @@ class History:
         """Return what the daemon makes of an order; None when it does not run, or has forgotten it."""
         known = self.engine.book.attempts.get(ClientSn(client_sn)) if self.engine else None
         return known.state if known else None
+
+    def has_order_in_the_way(self, reference: str) -> bool:
+        """Whether a customer is asked for a code of this sale while an earlier order of it is being undone."""
+        views = books.views(self.engine.book) if self.engine else ()
+        mine = [one for one in views if one.sale.order.reference == reference]
+        return any(one.sale.state is SaleState.AWAITING_PAYMENT and in_the_way(one) for one in mine)
 
     def _credentials(self) -> Credentials | None:
         return self.engine.keeper.credentials() if self.engine else None
@@ -270,6 +281,7 @@ class History:
 
     async def scan(self, reference: str, code: str) -> None:
         """The customer presents a code, to the scanner or to the host; nobody says whether it was taken."""
+        self.door.offers.yield_to_code(reference)
         if self.desk is not None and self.rng.random() < 0.5:
             self.desk.take_frame("front", code)
         else:
@@ -297,6 +309,7 @@ class History:
 
     async def cancel(self, reference: str) -> None:
         """The host cancels; it may be too late."""
+        self.door.offers.end(reference)
         await self.call(lambda desk: desk.cancel(reference))
 
     async def call(self, what: Callable[[EngineDesk], Awaitable[T]]) -> T | None:

@@ -25,6 +25,10 @@ def story_there(rng: random.Random) -> tuple[Fault, ...]:
     stories: tuple[tuple[Fault, ...], ...] = (
         (Fault(kind="delay_request", path="precreate", seconds=late_s), paid),
         (Fault(kind="delay_request", path="pay", seconds=late_s),),
+        (
+            Fault(kind="delay_request", path="precreate", seconds=late_s),
+            Fault(kind="close_request", path="cancel", count=rng.choice((1, 4)), skip=1),
+        ),
         (Fault(kind="lose_answer", path="precreate"), paid),
         (Fault(kind="close_answer", path="precreate"), paid),
         (Fault(kind="paid_first", path="cancel"),),

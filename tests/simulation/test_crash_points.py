@@ -12,7 +12,7 @@ from terminald.core.ids import Duration
 from terminald.core.money import Fen
 from terminald.core.refund_table import Refund
 from terminald.simulator.gateway import Fault
-from tests.simulation.customers import AROUND_S, find_qr
+from tests.simulation.customers import AROUND_S, find_qr, pay_qr_at_its_end
 from tests.simulation.history import RULES, Customer, History
 from tests.simulation.hosts import insist
 from tests.simulation.virtual_time import run_virtually
@@ -142,6 +142,7 @@ KINDS = {
     **{ending: Kind(("scan",), _presents(ending)) for ending in ("99", "10", "20", "40", "42", "50", "60", "62", "64")},
     "qr paid": Kind(("qr",), _pays_qr(3.0)),
     "qr expired": Kind(("qr",), _stays_away),
+    "qr paid at its end": Kind(("qr",), pay_qr_at_its_end),
     "both, scanned": Kind(("scan", "qr"), _presents("99", 2.5)),
     "both, scanned and declined, then the qr": Kind(("scan", "qr"), _does_both(4.0)),
     "part refunded": Kind(("scan",), _presents("99"), _refunds_a_part),

@@ -76,7 +76,7 @@ def test_every_alarm_of_a_sale_has_its_advice_in_both_languages() -> None:
 
 
 def test_every_reason_against_a_scan_has_its_words() -> None:
-    assert SCANS.keys() == {*get_args(barcode.Reason), "code_reused"}
+    assert SCANS.keys() == {*get_args(barcode.Reason), "code_reused", "earlier_order_open"}
 
 
 def test_the_language_is_one_of_two() -> None:

@@ -1,0 +1,97 @@
+"""What a QR promises, judged by the gateway's books: a payment that is made before the end that was shown counts.
+
+Whoever ends a sale early (the host, a shutdown, a power cut) ends the promise with it; a code that is presented beside
+the QR does from that moment on.
+"""
+
+import datetime as dt
+from dataclasses import dataclass, field
+
+from terminald.simulator.gateway import GatewayWorld, Request, Response
+
+#: The end that is shown is computed anew each time, from clocks that are read in whole milliseconds.
+_ROUNDING_S = 0.002
+
+
+@dataclass(slots=True)
+class _Promise:
+    reference: str
+    until_s: float
+    codes_at: list[float] = field(default_factory=list)
+    is_ended: bool = False
+    #: Questions about it, each with the time at which it left, and the last one that was truly answered with PAID.
+    asked: list[tuple[float, Request]] = field(default_factory=list)
+    told_paid: Request | None = None
+
+
+class Offers:
+    """Every QR that was ever shown."""
+
+    def __init__(self, world: GatewayWorld) -> None:
+        self._world = world
+        self._shown: dict[str, _Promise] = {}
+
+    # --- what happens ------------------------------------------------------------------------------------------------
+
+    def note_shown(self, reference: str, content: str, expires_at: str) -> list[str]:
+        """The host is told until when a QR can be paid; return what is wrong."""
+        until_s = dt.datetime.fromisoformat(expires_at).timestamp()
+        client_sn = next(one.client_sn for one in self._world.books.orders.values() if one.qr_code == content)
+        known = self._shown.setdefault(client_sn, _Promise(reference, until_s))
+        if abs(known.until_s - until_s) > _ROUNDING_S:
+            return [f"QR: {reference} shows its end at {until_s:.3f} after {known.until_s:.3f}"]
+        return []
+
+    def end_at(self, content: str) -> float:
+        """Return when the QR with this content ends, on the gateway's clock."""
+        order = next(one for one in self._world.books.orders.values() if one.qr_code == content)
+        return self._shown[order.client_sn].until_s
+
+    def end(self, reference: str) -> None:
+        """Somebody ends this sale."""
+        for one in self._of(reference):
+            one.is_ended = True
+
+    def end_all(self) -> None:
+        """Whoever stands before the terminal is sent away."""
+        for one in self._shown.values():
+            one.is_ended = True
+
+    def yield_to_code(self, reference: str) -> None:
+        """A code is presented: a payment from now on comes too late."""
+        for one in self._of(reference):
+            one.codes_at.append(self._world.now_s())
+
+    def note_query(self, client_sn: str, asked: Request) -> None:
+        """A question leaves."""
+        if promise := self._shown.get(client_sn):
+            promise.asked.append((self._world.now_s(), asked))
+
+    def note_answer(self, client_sn: str, asked: Request, answer: Response) -> None:
+        """A question is truly answered."""
+        promise = self._shown.get(client_sn)
+        if promise and b'"PAID"' in answer.body:
+            promise.told_paid = asked
+
+    def _of(self, reference: str) -> list[_Promise]:
+        return [one for one in self._shown.values() if one.reference == reference]
+
+    # --- judging -----------------------------------------------------------------------------------------------------
+
+    def judge_cancel(self, client_sn: str) -> list[str]:
+        """A cancel leaves; return what is wrong.
+
+        What was paid in time is cancelled only where every question since then was without a true answer.
+        """
+        promise, order = self._shown.get(client_sn), self._world.books.find(client_sn=client_sn)
+        if promise is None or order is None or promise.is_ended or not order.net_fen:
+            return []
+        paid_s = order.transactions[0].finished_s
+        if paid_s is None or paid_s >= promise.until_s or any(at <= paid_s for at in promise.codes_at):
+            return []
+        asked = [request for at, request in promise.asked if at >= paid_s]
+        if not asked:
+            return [f"QR: {client_sn} was paid {promise.until_s - paid_s:.3f} s before its end, and nobody asked"]
+        if promise.told_paid is asked[-1]:
+            return [f"QR: {client_sn} was paid {promise.until_s - paid_s:.3f} s before its end, and known to be"]
+        return []
