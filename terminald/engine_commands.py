@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from terminald.adapters.ports import Clock, Journal, KeyGateway, ReceiptSender, Scanner
 from terminald.core.book import SaleView
@@ -90,7 +91,10 @@ class Performer:
             raise LookupError(f"{command.job_id} has no sale")
         answer: PrintAnswer = PrinterAbsent(evidence="no printer is configured")
         if self._world.receipts is not None:
-            answer = await self._world.receipts.send(shown, _job(shown, command))
+            answer = await self._world.receipts.send(shown, _job(shown, command), partial(self._tell_job, command))
+        self._tell_job(command, answer)
+
+    def _tell_job(self, command: SendJob, answer: PrintAnswer) -> None:
         self._complete(ToJob(job_id=command.job_id, event=answer, token=command.token))
 
 

@@ -12,7 +12,7 @@ from terminald.core.book import Book, SaleView
 from terminald.core.commands import GatewayCommand
 from terminald.core.custody_events import CustodyAnswer
 from terminald.core.custody_table import Custody
-from terminald.core.events import Answer, Fault, PrintAnswer
+from terminald.core.events import Answer, Blockage, Fault, PrintAnswer
 from terminald.core.ids import Instant, SaleId, WallTime
 from terminald.core.money import Fen
 from terminald.core.refund_table import Refund
@@ -32,12 +32,14 @@ class DeviceState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceReport:
-    """A change in a device's state. Detail is for people: what is wrong and what to do; empty when ready."""
+    """A change in a device's state. Detail is for people: what is wrong and what to do; mostly empty when ready."""
 
     name: str
     kind: str  # "scanner" | "printer"
     state: DeviceState
     detail: str
+    #: Of a faulty printer: what keeps it from printing.
+    blocked_by: Blockage | None = None
 
 
 class Device(Protocol):
@@ -75,7 +77,35 @@ class Scanner(Device, Protocol):
 
 
 class Printer(Device, Protocol):
-    """A transport for finished print jobs."""
+    """A transport for finished print jobs, and for what the printer says."""
+
+    def listen(self, sink: Callable[[bytes], None]) -> None:
+        """From now on give the bytes that the printer sends to the sink, as they come.
+
+        Without XON and XOFF where the transport obeys them. Called once, before the first opening. The sink does not
+        block.
+        """
+
+    @property
+    def can_answer(self) -> bool:
+        """Whether anything that the printer says could arrive; known while the device is open."""
+
+    async def ask(self, request: bytes) -> None:
+        """Send a few bytes that the printer obeys at once, whatever else it is doing.
+
+        Between jobs, or while the job under way is held by flow control between two commands; never within one.
+
+        Raises:
+            DeviceAbsent: it is not open, or can not answer.
+            DeviceLost: it went away.
+            DeviceTimeout: not possible now; at the latest after ASK_S.
+        """
+
+    def stalled_s(self) -> float:
+        """Return for how long the job under way has made no progress; 0 without one."""
+
+    def prolong(self, by_s: float) -> None:
+        """Give the job under way at least so much more time: the printer has said why it takes nothing now."""
 
     async def write(self, data: bytes) -> None:
         """Send one whole job; returns when the last byte was accepted by the transport.
@@ -92,11 +122,18 @@ FrameSink = Callable[[str, str], None]  # (scanner name, text)
 DeviceSink = Callable[[DeviceReport], None]
 
 
+#: Called with what is known about a job before its completion. Must not block.
+PrintSink = Callable[[PrintAnswer], None]
+
+
 class ReceiptSender(ClosingPrinter, Protocol):
     """Draws a receipt and sends it to the printer."""
 
-    async def send(self, view: SaleView, job: PrintJob) -> PrintAnswer:
-        """Send one job once, and return what is known about the paper. Never raises for anything a printer does."""
+    async def send(self, view: SaleView, job: PrintJob, tell: PrintSink) -> PrintAnswer:
+        """Send one job once, and return what is known about the paper. Never raises for anything a printer does.
+
+        A printer that stops in the middle is waited for; tell is called with JobInterrupted then.
+        """
 
 
 # --- clock -----------------------------------------------------------------------------------------------------------

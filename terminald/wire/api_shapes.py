@@ -22,7 +22,7 @@ MAX_CODE = 64
 
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Amount = Annotated[int, Meta(description="in fen")]
-ReceiptState = Literal["off", "queued", "printing", "printed", "unverified", "expired", "failed"]
+ReceiptState = Literal["off", "queued", "printing", "blocked", "printed", "unverified", "expired", "failed"]
 Slip = Literal["receipt", "qr", "refund"]
 #: The states of the terminal's key, in public words.
 KEY_STATES = ("fresh", "stale", "expired", "doubtful", "locked_out")
