@@ -19,8 +19,9 @@ from terminald.adapters.gateway_line import GatewaySettings
 from terminald.adapters.journal_sqlite import JournalThread, SqliteJournal
 from terminald.adapters.log_courier import GatewayCourier
 from terminald.adapters.log_store import LogStore
-from terminald.adapters.ports import Device, Printer, Scanner
-from terminald.adapters.printers import make_printer, make_profile
+from terminald.adapters.ports import Device, DeviceReport, Scanner
+from terminald.adapters.printer_dialog import PrinterDialog
+from terminald.adapters.printers import make_dialog, make_profile
 from terminald.adapters.receipt_sender import ReceiptSender, Stationery
 from terminald.adapters.scanner_serial import SerialScanner
 from terminald.adapters.state_directory import lock
@@ -104,7 +105,7 @@ class App:
             is_clock_right=clock.is_system_right,
         )
         self._scanners = [self._scanner(one) for one in config.scanners]
-        self._printer = make_printer(config.printer)
+        self._printer = make_dialog(config.printer, self._note_device)
         world = World(
             journal=self._journal,
             gateway=self._gateway,
@@ -148,6 +149,9 @@ class App:
 
     def _credentials(self) -> Credentials | None:
         return self._engine.keeper.credentials()
+
+    def _note_device(self, report: DeviceReport) -> None:
+        self._engine.note_device(report)
 
     def _take_frame(self, scanner: str, text: str) -> None:
         self._desk.take_frame(scanner, text)
@@ -239,15 +243,19 @@ def sale_defaults(config: Config) -> SaleDefaults:
     )
 
 
-def _receipt_sender(config: Config, printer: Printer) -> ReceiptSender:
-    stationery = Stationery(
+def _receipt_sender(config: Config, printer: PrinterDialog) -> ReceiptSender:
+    return ReceiptSender(printer, make_profile(config.printer), stationery_of(config))
+
+
+def stationery_of(config: Config) -> Stationery:
+    """Return what is the same on every receipt of this terminal."""
+    return Stationery(
         terminal_name=config.terminal.name,
         header=config.receipt.header,
         footer=config.receipt.footer,
         language=config.receipt.language,
         zone=config.gateway.timezone,
     )
-    return ReceiptSender(printer, make_profile(config.printer), stationery)
 
 
 def _disk_watch(config: Config) -> Callable[[], bool]:

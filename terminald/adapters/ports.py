@@ -86,6 +86,9 @@ class Printer(Device, Protocol):
         block.
         """
 
+    #: Whether switching the printer off in the middle of a job always shows as a loss or a failed job.
+    notices_power_off: bool
+
     @property
     def can_answer(self) -> bool:
         """Whether anything that the printer says could arrive; known while the device is open."""
@@ -102,10 +105,13 @@ class Printer(Device, Protocol):
         """
 
     def stalled_s(self) -> float:
-        """Return for how long the job under way has made no progress; 0 without one."""
+        """Return for how long the job under way has made no progress; 0 without one, and before its first byte."""
 
     def prolong(self, by_s: float) -> None:
-        """Give the job under way at least so much more time: the printer has said why it takes nothing now."""
+        """Give the job under way at least so much more time: the printer has said why it takes nothing now.
+
+        No effect before its first byte: what was not begun is better tried again later.
+        """
 
     async def write(self, data: bytes) -> None:
         """Send one whole job; returns when the last byte was accepted by the transport.

@@ -3,7 +3,8 @@
 import re
 from pathlib import Path
 
-from terminald.adapters.ports import Printer
+from terminald.adapters.ports import DeviceSink, Printer
+from terminald.adapters.printer_dialog import PrinterDialog
 from terminald.adapters.printer_file import FilePrinter
 from terminald.adapters.printer_network import NetworkPrinter
 from terminald.adapters.printer_serial import SerialPrinter
@@ -36,6 +37,14 @@ def make_printer(settings: PrinterConfig) -> Printer | None:
         case "file":
             path = Path(device)
             return NodePrinter(locate=at_path(path)) if path.is_relative_to(_DEVICES) else FilePrinter(path=path)
+
+
+def make_dialog(settings: PrinterConfig, report: DeviceSink) -> PrinterDialog | None:
+    """Build the configured printer with what is asked of it, not yet open; None without one."""
+    printer = make_printer(settings)
+    if printer is None:
+        return None
+    return PrinterDialog(printer, asks=settings.status != "none", confirm=settings.confirm, report=report)
 
 
 def make_profile(settings: PrinterConfig) -> Profile:

@@ -1,7 +1,8 @@
 """Print jobs and their honest states. A receipt never changes the fate of money (I8).
 
 A job that was cut off in the middle is not sent twice blindly: some of it may be on paper, and a printer that ran out
-of paper keeps the rest and prints it after the refill. Only what is certain to be lost is printed again, once, as a copy.
+of paper keeps the rest and prints it after the refill. Only what is certain to be lost is printed again, once, marked
+as a copy.
 """
 
 from dataclasses import dataclass, replace
