@@ -133,6 +133,8 @@ class App:
             device_id=device_id,
             code_pattern=config.sale.payment_code,
             request_s=gateway_settings(config).deadline_s,
+            stationery=stationery_of(config),
+            columns=config.printer.columns,
         )
         self._api = ApiServer(self._desk, sale_defaults(config), clock.now, terminald.__version__)
         self._clock_watch = ClockWatch(self._engine, take_step=clock.take_step)

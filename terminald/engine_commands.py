@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from terminald.adapters.ports import Clock, Journal, KeyGateway, ReceiptSender, Scanner
+from terminald.adapters.ports import Clock, Journal, KeyGateway, Scanner
+from terminald.adapters.ports_receipts import ReceiptSender
 from terminald.core.book import SaleView
 from terminald.core.commands import ArmScanners, Command, DisarmScanners, GatewayCommand, SendJob
 from terminald.core.events import Answer, PrintAnswer, PrinterAbsent

@@ -134,8 +134,8 @@ class Slips:
     def __init__(self) -> None:
         self.printed: list[DayReport] = []
 
-    async def send(self, view: SaleView, job: PrintJob) -> PrintAnswer:
-        raise AssertionError((view, job))
+    async def send(self, view: SaleView, job: PrintJob, tell: PrintSink) -> PrintAnswer:
+        raise AssertionError((view, job, tell))
 
     async def send_closing(self, report: DayReport, now: Now) -> PrintAnswer:
         self.printed.append(report)

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
 
-from terminald.adapters.ports_report import ClosingPrinter, DayJournal, ReportDesk
+from terminald.adapters.ports_receipts import ReceiptDesk
+from terminald.adapters.ports_report import DayJournal, ReportDesk
 from terminald.adapters.ports_story import StoryDesk, StoryJournal
 from terminald.core.attempt_table import Attempt
 from terminald.core.book import Book, SaleView
 from terminald.core.commands import GatewayCommand
 from terminald.core.custody_events import CustodyAnswer
 from terminald.core.custody_table import Custody
-from terminald.core.events import Answer, Blockage, Fault, PrintAnswer
+from terminald.core.events import Answer, Blockage, Fault
 from terminald.core.ids import Instant, SaleId, WallTime
 from terminald.core.money import Fen
 from terminald.core.refund_table import Refund
@@ -126,20 +127,6 @@ class Printer(Device, Protocol):
 FrameSink = Callable[[str, str], None]  # (scanner name, text)
 #: Called with each change of a device's state. Must not block.
 DeviceSink = Callable[[DeviceReport], None]
-
-
-#: Called with what is known about a job before its completion. Must not block.
-PrintSink = Callable[[PrintAnswer], None]
-
-
-class ReceiptSender(ClosingPrinter, Protocol):
-    """Draws a receipt and sends it to the printer."""
-
-    async def send(self, view: SaleView, job: PrintJob, tell: PrintSink) -> PrintAnswer:
-        """Send one job once, and return what is known about the paper. Never raises for anything a printer does.
-
-        A printer that stops in the middle is waited for; tell is called with JobInterrupted then.
-        """
 
 
 # --- clock -----------------------------------------------------------------------------------------------------------
@@ -358,7 +345,7 @@ class Status:
     uptime_s: int
 
 
-class Desk(ReportDesk, StoryDesk, Protocol):
+class Desk(ReceiptDesk, ReportDesk, StoryDesk, Protocol):
     """What the engine does for callers. Methods may raise ApiError, and JournalUnavailable for a failed journal."""
 
     async def open_sale(self, order: SaleOrder) -> tuple[SaleView, bool]:
@@ -396,9 +383,6 @@ class Desk(ReportDesk, StoryDesk, Protocol):
 
     async def query(self, name: str) -> tuple[SaleView, tuple[OrderLook, ...]]:
         """Ask the gateway about every attempt that may have reached it."""
-
-    async def print_copy(self, name: str) -> SaleView:
-        """Print the receipt once more, marked as a copy; ApiError nothing_to_print, printer_off."""
 
     async def check_in(self) -> KeyStatus:
         """Renew the key now, and return what it is then; ApiError not_ready, busy."""

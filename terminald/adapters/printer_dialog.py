@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
-from terminald.adapters.ports import DeviceSink, Printer, PrintSink
+from terminald.adapters.ports import DeviceSink, Printer
+from terminald.adapters.ports_receipts import PrintSink
 from terminald.adapters.printer_condition import PrinterCondition
 from terminald.adapters.printer_job import Confirm, JobRun
 from terminald.adapters.printer_questions import TIMING, Timing
@@ -57,12 +58,15 @@ class PrinterDialog:
         self._condition.closed()
         await self._printer.close()
 
-    async def print(self, draw: Callable[[], Awaitable[bytes | None]], tell: PrintSink) -> PrintAnswer:
+    async def print(
+        self, draw: Callable[[], Awaitable[bytes | None]], tell: PrintSink, *, may_repeat: bool = True
+    ) -> PrintAnswer:
         """Send one job once, and return what is known about the paper.
 
         Draw gives its bytes when its turn has come and the printer can print; None when it is not to be printed any
         more. Tell is called with JobInterrupted when the printer stops in the middle; it is waited for then. While it
-        is, every other job is blocked.
+        is, every other job is blocked. Without may_repeat nobody would print a lost job again, and the printer's return is
+        not waited for.
         """
         condition = self._condition
         async with self._turn() as is_ours:
@@ -73,7 +77,8 @@ class PrinterDialog:
             data = await draw()
             if data is None:
                 return SlipOutdated(evidence="it is not true any more; it was not printed")
-            answer = await JobRun(self._printer, condition, data, confirm=self._confirm, tell=tell).run()
+            run = JobRun(self._printer, condition, data, confirm=self._confirm, tell=tell, may_repeat=may_repeat)
+            answer = await run.run()
             await condition.look(may_be_busy=not isinstance(answer, JobPrinted))
             return answer
 

@@ -15,7 +15,8 @@ from itertools import count
 from typing import Final, Literal
 
 from terminald.adapters.fd_writer import job_deadline_s
-from terminald.adapters.ports import Printer, PrintSink
+from terminald.adapters.ports import Printer
+from terminald.adapters.ports_receipts import PrintSink
 from terminald.adapters.printer_condition import HELD, PrinterCondition, Trouble
 from terminald.adapters.printer_questions import Proof, Silence
 from terminald.core.events import (
@@ -64,9 +65,17 @@ class JobRun:
     """Carries one job out. Lives for one job."""
 
     def __init__(
-        self, printer: Printer, condition: PrinterCondition, data: bytes, *, confirm: Confirm, tell: PrintSink
+        self,
+        printer: Printer,
+        condition: PrinterCondition,
+        data: bytes,
+        *,
+        confirm: Confirm,
+        tell: PrintSink,
+        may_repeat: bool,
     ) -> None:
-        """Tell is called when the printer stops in the middle."""
+        """Tell is called when the printer stops in the middle. May_repeat: a loss is worth waiting to be certain of."""
+        self._may_repeat = may_repeat
         self._printer = printer
         self._condition = condition
         self._timing = condition.timing
@@ -131,8 +140,8 @@ class JobRun:
                 condition.hold()
                 self._interrupt(HELD)
 
-    def _interrupt(self, trouble: Trouble) -> None:
-        told = JobInterrupted(evidence=trouble.words + _REST, by=trouble.by)
+    def _interrupt(self, trouble: Trouble, then: str = _REST) -> None:
+        told = JobInterrupted(evidence=trouble.words + then, by=trouble.by)
         if told != self._told:
             self._told = told
             self._tell(told)
@@ -237,7 +246,9 @@ class JobRun:
         self, detail: str, *, is_complete: bool = False, is_marked: bool = True, is_hung_up: bool = True
     ) -> PrintAnswer:
         """Wait until the printer is back, and find out whether it still has the job."""
-        self._interrupt(Trouble(by=Blockage.OFFLINE, words=detail))
+        if not self._may_repeat:
+            return JobBroken(evidence=detail)
+        self._interrupt(Trouble(by=Blockage.OFFLINE, words=detail), "; it is waited for")
         if not await self._wait_back(is_hung_up=is_hung_up):
             return JobPrinted(evidence=_PROVEN) if self._is_answered(0) else JobBroken(evidence=detail)
         if not is_complete:

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from functools import partial
+from typing import Final
 
-from terminald.adapters.ports import PrintSink
+from terminald.adapters.ports_receipts import PrintSink
 from terminald.adapters.printer_dialog import PrinterDialog
 from terminald.core.attempt_table import AttemptState
 from terminald.core.book import SaleView
@@ -30,6 +31,10 @@ class Stationery:
     footer: tuple[str, ...]
     language: Language
     zone: timezone
+
+
+#: Of a terminal that has nothing of its own to say.
+PLAIN: Final = Stationery(terminal_name="", header=(), footer=(), language="zh", zone=timezone(timedelta(hours=8)))
 
 
 def text_of(view: SaleView, stationery: Stationery, columns: int) -> str:
@@ -76,7 +81,7 @@ class ReceiptSender:
         marks = layout_closing(report, slip, columns=self._profile.columns)
         # Whoever asked is not kept waiting for new paper; the printer is, or the rest would come out with the next job.
         stopped: asyncio.Future[PrintAnswer] = asyncio.get_running_loop().create_future()
-        printing = asyncio.create_task(self._print(marks, partial(_set, stopped)))
+        printing = asyncio.create_task(self._print(marks, partial(_set, stopped), may_repeat=False))
         try:
             await asyncio.wait({printing, stopped}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
@@ -88,13 +93,13 @@ class ReceiptSender:
         printing.add_done_callback(self._stopped.discard)
         return stopped.result()
 
-    async def _print(self, marks: Iterable[Mark], tell: PrintSink) -> PrintAnswer:
+    async def _print(self, marks: Iterable[Mark], tell: PrintSink, *, may_repeat: bool = True) -> PrintAnswer:
         async def draw() -> bytes:
             # In a thread: drawing the first QR code imports a library.
             return await asyncio.to_thread(encode, marks, self._profile)
 
         try:
-            return await self._printer.print(draw, tell)
+            return await self._printer.print(draw, tell, may_repeat=may_repeat)
         except (OSError, ValueError) as error:
             return JobBroken(evidence=f"nothing was printed: {error}")
 

@@ -20,6 +20,7 @@ from terminald.adapters.ports import (
     SaleFilter,
     Status,
 )
+from terminald.adapters.ports_receipts import WrittenReceipt
 from terminald.config import ApiConfig
 from terminald.core.book import SaleView
 from terminald.core.events import JobSent, PrintAnswer
@@ -141,6 +142,10 @@ class FakeDesk:
     async def print_copy(self, name: str) -> SaleView:
         await self._enter("print_copy", name)
         return self._find(name)
+
+    async def receipt_text(self, name: str) -> WrittenReceipt:
+        await self._enter("receipt_text", name)
+        return WrittenReceipt(sale_id=self._find(name).sale.id, columns=32, text="支付凭证\n")
 
     async def dossier(self, name: str) -> Dossier:
         await self._enter("dossier", name)
