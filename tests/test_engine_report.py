@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from terminald.adapters.ports_receipts import PrintSink
 from terminald.core.book import SaleView
 from terminald.core.commands import QueryOrder, RefundOrder, SubmitPayment
 from terminald.core.events import (

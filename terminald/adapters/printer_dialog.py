@@ -65,8 +65,8 @@ class PrinterDialog:
 
         Draw gives its bytes when its turn has come and the printer can print; None when it is not to be printed any
         more. Tell is called with JobInterrupted when the printer stops in the middle; it is waited for then. While it
-        is, every other job is blocked. Without may_repeat nobody would print a lost job again, and the printer's return is
-        not waited for.
+        is, every other job is blocked. Without may_repeat nobody would print a lost job again, and the return of a
+        printer that went away is not waited for.
         """
         condition = self._condition
         async with self._turn() as is_ours:

@@ -26,6 +26,7 @@ from terminald.core.spool import PrintJob
 from terminald.core.spool import begin as begin_job
 from terminald.simulator.printer_paper import print_job
 from terminald.wire.escpos import Profile
+from tests.adapters.silent_printer import Paper, dialog_with
 
 NOW = Now(instant=Instant(1_000_000), wall=WallTime(1_714_536_000_000), is_trusted=True)
 RULES = Rules(
@@ -59,27 +60,6 @@ ENGLISH = Stationery(
 CHINESE = replace(ENGLISH, language="zh", header=("大堂售货机",), footer=("谢谢惠顾",))
 
 
-class Paper:
-    """A transport that keeps what it is given."""
-
-    name = kind = "printer"
-
-    def __init__(self) -> None:
-        self.data = b""
-
-    async def open(self) -> None:
-        """There is nothing to open."""
-
-    async def run(self) -> None:
-        """There is nothing to serve."""
-
-    async def close(self) -> None:
-        """There is nothing to close."""
-
-    async def write(self, data: bytes) -> None:
-        self.data += data
-
-
 def job(slip: str, about: str) -> PrintJob:
     return begin_job(JobId("j"), SALE_ID, is_copy=False, slip=slip, about=about, now=NOW, rules=RULES)
 
@@ -107,7 +87,7 @@ def refunded() -> SaleView:
 
 def print_slip(view: SaleView, wanted: PrintJob, stationery: Stationery, profile: Profile) -> bytes:
     paper = Paper()
-    answer = asyncio.run(ReceiptSender(paper, profile, stationery).send(view, wanted))
+    answer = asyncio.run(ReceiptSender(dialog_with(paper), profile, stationery).send(view, wanted, print))
     assert isinstance(answer, JobSent)
     return paper.data
 
@@ -149,6 +129,6 @@ def test_a_qr_that_can_not_be_paid_any_more_is_not_printed() -> None:
     gone = replace(view, attempts=(replace(view.attempts[0], state=AttemptState.REVERSING),))
     paper = Paper()
     profile = Profile(columns=32, width_dots=384, encoding="gbk", cut="full")
-    answer = asyncio.run(ReceiptSender(paper, profile, ENGLISH).send(gone, job("qr", "q-1")))
+    answer = asyncio.run(ReceiptSender(dialog_with(paper), profile, ENGLISH).send(gone, job("qr", "q-1"), print))
     assert isinstance(answer, SlipOutdated)
     assert paper.data == b""
