@@ -173,7 +173,8 @@ class JobRun:
         except DeviceError as error:
             return JobSent(evidence=f"the printer took every byte, and then nothing more: {error.detail}")
         if not self._condition.proves:
-            self._condition.owed += 1
+            self._condition.proves = bool(self._heard.tags or self._heard.statuses)
+            self._condition.owed = max(0, self._owed + 1 - self._heard.statuses)
             return JobSent(evidence="the printer took every byte; it does not say whether it printed them")
         try:
             is_proven = await self._wait_for(lambda: self._is_answered(0))
