@@ -30,7 +30,8 @@ QUICK = Timing(
     doubt_s=0.1,
     second_s=0.1,
 )
-OK, PAPER_OUT, COVER_OPEN = {}, {1: 0x08, 2: 0x20, 4: 0x60}, {1: 0x08, 2: 0x04}
+OK: dict[int, int] = {}
+PAPER_OUT, COVER_OPEN = {1: 0x08, 2: 0x20, 4: 0x60}, {1: 0x08, 2: 0x04}
 NEAR_END = {4: 0x0C}
 
 
