@@ -153,6 +153,15 @@ class PrinterCondition:
         while True:
             if self.trouble is None:
                 await self.wait_news()
-            else:
-                await asyncio.sleep(self.timing.poll_s)
-                await self.look()
+                continue
+            await asyncio.sleep(self.timing.poll_s)
+            await self._recheck()
+
+    async def _recheck(self) -> None:
+        """Find out whether the fault still stands, with as few bytes as possible."""
+        trouble = self.trouble
+        if trouble is None or not self.answers:
+            return
+        is_still = await self.questions.is_still(None if trouble is _GONE else trouble.by)
+        if not is_still or trouble is HELD:
+            await self.look()

@@ -14,6 +14,7 @@ from typing import Final
 
 from terminald.adapters.fd_writer import GRACE_S
 from terminald.adapters.ports import Printer
+from terminald.core.events import Blockage
 from terminald.errors import DeviceError, DeviceTimeout
 from terminald.wire.printer_status import (
     CAUSE,
@@ -137,6 +138,20 @@ class Questions:
                 seen = reading
             return Silence.UNCLEAR
 
+    async def is_still(self, by: Blockage | None) -> bool:
+        """Ask one question only, whether it is still that; None: whether it is still silent.
+
+        Some printers keep questions in their buffer. Of one that is full and waits for paper, little may be asked.
+        """
+        async with self._one_look:
+            wanted = self._wanted or _READINGS
+            sign = PRINTER if by in (None, Blockage.OFFLINE) else PAPER if by is Blockage.PAPER else CAUSE
+            number = sign if sign in wanted else wanted[0]
+            answer = await self._ask(number)
+            if isinstance(answer, Silence):
+                return answer is not Silence.SILENT or by is None
+            return by is not None and _is_sign(by, read_state({number: answer}))
+
     async def _ask_all(self) -> dict[int, int] | Silence:
         """Return the answers to the questions that the printer knows; SILENT when there is none at all."""
         answers: dict[int, int] = {}
@@ -186,3 +201,8 @@ class Questions:
                     self._answer.set_result(reply.bits)
             elif isinstance(reply, QueuedStatus | ProcessId) and not self._is_deaf:
                 self._proof_sink(reply)
+
+
+def _is_sign(by: Blockage, state: PrinterState) -> bool:
+    """Whether one answer alone may come from this; a stuck cutter shows as an error of no kind there."""
+    return state.blocked_by is by or (by is Blockage.CUTTER and state.is_in_error)
