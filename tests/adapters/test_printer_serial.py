@@ -275,7 +275,7 @@ def test_a_printer_that_holds_the_line_can_be_asked_why(line: Line) -> None:
         assert printer.stalled_s() == 0
         printer.prolong(1.0)
         await printer.open()
-        job = asyncio.create_task(printer.write(b"Cola 3.50\n" * 1000))
+        job = asyncio.create_task(printer.write(b"Cola 3.50\n" * 10_000))
         await line.read(300)
         os.write(line.far, b"\x13")
         async with asyncio.timeout(10):
