@@ -167,7 +167,7 @@ def test_a_required_printer_that_reports_a_fault_keeps_sales_from_being_begun_un
         bench.engine.note_device(report(DeviceState.FAULTY, blocked_by))
         await settle()
         assert bench.desk.status().reasons == (reason,)
-        with pytest.raises(ApiError, match="ready") as refused:
+        with pytest.raises(ApiError, match="no sale can be opened now") as refused:
             await bench.open()
         assert refused.value.reasons == (reason,)
         bench.engine.note_device(report(DeviceState.READY))
