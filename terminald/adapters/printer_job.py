@@ -190,6 +190,8 @@ class JobRun:
 
     def _unproven(self) -> PrintAnswer:
         condition = self._condition
+        if condition.trouble is not None:
+            return JobSent(evidence=f"the printer took every byte, and waits since then: {condition.trouble.words}")
         # An answer that belongs to an earlier job shows that nothing is owed any more.
         condition.owed = 0 if self._heard.statuses else condition.owed + 1
         condition.proves = self._heard.statuses > 0 or bool(self._heard.tags)

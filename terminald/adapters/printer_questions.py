@@ -175,14 +175,18 @@ class Questions:
             return Silence.UNCLEAR
         self._reader.reset()
         self._answer = asyncio.get_running_loop().create_future()
+        before = self._heard_at
         try:
             await self._printer.ask(DLE_EOT + bytes((number,)))
             async with asyncio.timeout(self._timing.answer_s):
                 return await self._answer
         except DeviceTimeout:
             return Silence.NOT_NOW
-        except (DeviceError, TimeoutError):
+        except DeviceError:
             return Silence.SILENT
+        except TimeoutError:
+            # Whoever talks, however strangely, is there.
+            return Silence.SILENT if self._heard_at == before else Silence.UNCLEAR
         finally:
             self._answer = None
 

@@ -173,12 +173,14 @@ class ScriptedPrinter:
 class Desk(AbstractAsyncContextManager["Desk"]):
     """The printer's dialog as the daemon runs it: supervised, and with what it reports kept."""
 
-    def __init__(self, printer: ScriptedPrinter, *, asks: bool = True, confirm: Confirm = "gs_r") -> None:
+    def __init__(
+        self, printer: ScriptedPrinter, *, asks: bool = True, confirm: Confirm = "gs_r", timing: Timing = QUICK
+    ) -> None:
         self.printer = printer
         self.reports: list[DeviceReport] = []
         self.told: list[PrintAnswer] = []
         self._changed = asyncio.Event()
-        self.dialog = PrinterDialog(printer, asks=asks, confirm=confirm, report=self._report, timing=QUICK)
+        self.dialog = PrinterDialog(printer, asks=asks, confirm=confirm, report=self._report, timing=timing)
 
     async def __aenter__(self) -> Self:
         backoff = Backoff(first_s=0.02, longest_s=0.02, longest_absent_s=0.02)

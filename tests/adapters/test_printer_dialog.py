@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
 from terminald.adapters.printer_job import Confirm
+from terminald.adapters.printer_questions import Timing
 from terminald.core.events import (
     Blockage,
     JobBlocked,
@@ -17,7 +19,7 @@ from terminald.core.events import (
     PrinterAbsent,
     SlipOutdated,
 )
-from tests.adapters.scripted_printer import COVER_OPEN, NEAR_END, OK, PAPER_OUT, Desk, ScriptedPrinter
+from tests.adapters.scripted_printer import COVER_OPEN, NEAR_END, OK, PAPER_OUT, QUICK, Desk, ScriptedPrinter
 
 JOB = b"\x1b@" + b"Cola 3.50\n" * 20 + b"\x1dV\x00"
 CONFIRMS: tuple[Confirm, ...] = ("gs_r", "process_id")
@@ -25,9 +27,16 @@ CONFIRMS: tuple[Confirm, ...] = ("gs_r", "process_id")
 Scene = Callable[[Desk, ScriptedPrinter], Awaitable[None]]
 
 
-def play(scene: Scene, printer: ScriptedPrinter, *, asks: bool = True, confirm: Confirm = "gs_r") -> None:
+def play(
+    scene: Scene,
+    printer: ScriptedPrinter,
+    *,
+    asks: bool = True,
+    confirm: Confirm = "gs_r",
+    timing: Timing = QUICK,
+) -> None:
     async def run() -> None:
-        async with Desk(printer, asks=asks, confirm=confirm) as desk:
+        async with Desk(printer, asks=asks, confirm=confirm, timing=timing) as desk:
             await scene(desk, printer)
 
     asyncio.run(run())
@@ -425,3 +434,40 @@ def test_a_paper_sensor_that_answers_without_paper_proves_nothing() -> None:
         assert isinstance(await job, JobSent)
 
     play(scene, ScriptedPrinter())
+
+
+def test_a_printer_that_answers_nonsense_is_not_taken_for_switched_off() -> None:
+    async def scene(desk: Desk, printer: ScriptedPrinter) -> None:
+        printer.answers_status = False
+        true_ask = printer.ask
+
+        async def ask(request: bytes) -> None:
+            await true_ask(request)
+            printer.say(b"\xff")
+
+        printer.ask = ask  # type: ignore[method-assign] # bytes of no kind
+        assert isinstance(await desk.print(JOB), JobPrinted)
+        assert desk.states() == ["ready"]
+
+    play(scene, ScriptedPrinter())
+
+
+def test_a_cutter_that_stays_stuck_for_a_day_ends_the_wait() -> None:
+    """I11."""
+
+    async def scene(desk: Desk, printer: ScriptedPrinter) -> None:
+        printer.is_stopped = True
+        job = desk.print(JOB)
+        await asyncio.sleep(0.02)
+        printer.is_stopped = False
+        printer.set({1: 0x08, 2: 0x40, 3: 0x08})
+        await desk.interrupted()
+        answer = await job
+        assert isinstance(answer, JobSent)
+        assert "blade" in answer.evidence
+        assert desk.reports[-1].blocked_by is Blockage.CUTTER
+        printer.set(OK)
+        await desk.until(lambda: desk.states()[-1] == "ready")
+        assert isinstance(await desk.print(JOB), JobPrinted)
+
+    play(scene, ScriptedPrinter(), timing=replace(QUICK, wait_longest_s=1.0))

@@ -1,7 +1,10 @@
 """The printer's dialog on real lines: pseudo terminals with the simulated printer, and sockets."""
 
 import asyncio
+import contextlib
 import os
+import pty
+import tty
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -206,16 +209,23 @@ def test_nothing_that_a_printer_does_delays_the_loop(capfd: pytest.CaptureFixtur
             worst = max(worst, loop.time() - begun - 0.005)
 
     async def scene() -> None:
-        async with SimulatedPrinter(flow="xonxoff") as simulated, station(serial_on(simulated, "xonxoff")) as made:
+        far, near = pty.openpty()
+        tty.setraw(near)
+        os.set_blocking(far, False)
+        line = SerialPrinter(device=os.ttyname(near), baudrate=921_600, flow="xonxoff", grace_s=0.5)
+        async with station(line) as made:
             measuring = asyncio.create_task(measure())
-            simulated.set_paper(is_out=True)
             job = made.print(LONG)
-            for _ in range(50):
-                os.write(simulated._master, bytes(range(256)) * 4)  # noise on the line
+            for _ in range(100):
+                with contextlib.suppress(BlockingIOError):
+                    # Every byte there is: XOFF among them, and more XON than one would like.
+                    os.write(far, bytes(range(256)) * 4)
                 await asyncio.sleep(0.01)
-            simulated.set_paper(is_out=False)
-            await job
+            job.cancel()
+            await asyncio.wait({job, measuring}, timeout=0)
             measuring.cancel()
+        os.close(far)
+        os.close(near)
 
     asyncio.run(scene())
     assert worst < 0.05
