@@ -20,8 +20,9 @@ from terminald.adapters.gateway_line import GatewaySettings
 from terminald.adapters.journal_sqlite import JournalThread, SqliteJournal
 from terminald.adapters.log_courier import GatewayCourier
 from terminald.adapters.log_store import LogStore
-from terminald.adapters.ports import Device, Printer
-from terminald.adapters.printers import make_printer, make_profile
+from terminald.adapters.ports_devices import Device, DeviceReport
+from terminald.adapters.printer_dialog import PrinterDialog
+from terminald.adapters.printers import make_dialog, make_profile
 from terminald.adapters.receipt_sender import ReceiptSender, Stationery
 from terminald.adapters.scanners import make_scanner
 from terminald.adapters.state_directory import lock
@@ -106,7 +107,7 @@ class App:
         )
         self._scanners = [make_scanner(one, self._take_frame) for one in config.scanners]
         self._device_watch = DeviceWatch()
-        self._printer = make_printer(config.printer, self._device_watch)
+        self._printer = make_dialog(config.printer, self._note_device, self._device_watch)
         world = World(
             journal=self._journal,
             gateway=self._gateway,
@@ -134,6 +135,8 @@ class App:
             device_id=device_id,
             code_pattern=config.sale.payment_code,
             request_s=gateway_settings(config).deadline_s,
+            stationery=stationery_of(config),
+            columns=config.printer.columns,
         )
         self._api = ApiServer(self._desk, sale_defaults(config), clock.now, terminald.__version__)
         self._clock_watch = ClockWatch(self._engine, take_step=clock.take_step)
@@ -141,6 +144,9 @@ class App:
 
     def _credentials(self) -> Credentials | None:
         return self._engine.keeper.credentials()
+
+    def _note_device(self, report: DeviceReport) -> None:
+        self._engine.note_device(report)
 
     def _take_frame(self, scanner: str, text: str) -> None:
         self._desk.take_frame(scanner, text)
@@ -233,15 +239,19 @@ def sale_defaults(config: Config) -> SaleDefaults:
     )
 
 
-def _receipt_sender(config: Config, printer: Printer) -> ReceiptSender:
-    stationery = Stationery(
+def _receipt_sender(config: Config, printer: PrinterDialog) -> ReceiptSender:
+    return ReceiptSender(printer, make_profile(config.printer), stationery_of(config))
+
+
+def stationery_of(config: Config) -> Stationery:
+    """Return what is the same on every receipt of this terminal."""
+    return Stationery(
         terminal_name=config.terminal.name,
         header=config.receipt.header,
         footer=config.receipt.footer,
         language=config.receipt.language,
         zone=config.gateway.timezone,
     )
-    return ReceiptSender(printer, make_profile(config.printer), stationery)
 
 
 def _disk_watch(config: Config) -> Callable[[], bool]:

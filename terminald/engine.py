@@ -11,12 +11,8 @@ from dataclasses import replace
 from typing import TypeVar
 
 from terminald.adapters.api_views import device_event
-from terminald.adapters.ports import (
-    Batch,
-    DeviceReport,
-    DeviceState,
-    Entry,
-)
+from terminald.adapters.ports import Batch, Entry
+from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.core import book as books
 from terminald.core import ledger, stimuli
 from terminald.core.attempt_table import AttemptState
@@ -325,11 +321,20 @@ class Engine:
             after=report.state.value,
         )
         self.tell(lambda: self.publish(record, "device", device_event(report)))
+        if report.kind == "printer" and report.state is DeviceState.READY:
+            self.tell(self._send_waiting)
         self._look_at_readiness()
+
+    async def _send_waiting(self) -> None:
+        """Send the slips that wait for the printer, which is ready now."""
+        for stimulus in stimuli.printer_ready(self.book):
+            await self._apply_surely(stimulus)
 
     def reasons(self) -> tuple[Reason, ...]:
         """Return every reason against taking money now."""
         ready = {report.kind for report in self.devices.values() if report.state is DeviceState.READY}
+        there = (report for report in self.devices.values() if report.state is not DeviceState.ABSENT)
+        printer = next((report for report in there if report.kind == "printer"), None)
         condition = Condition(
             is_activated=self.keeper.custody is not None,
             is_key_accepted=not (self.link.is_key_refused or self.keeper.is_locked_out),
@@ -339,7 +344,8 @@ class Engine:
             is_clock_in_the_way=self.link.is_clock_in_the_way,
             is_gateway_reachable=self.link.is_reachable,
             has_scanner="scanner" in ready,
-            has_printer="printer" in ready,
+            has_printer=printer is not None,
+            printer_blocked_by=printer.blocked_by if printer else None,
             is_journal_writable=self.is_journal_writable,
             has_disk_space=self.world.has_disk_space(),
             is_draining=self.is_draining,

@@ -2,8 +2,11 @@
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from terminald.adapters.ports import Clock, Journal, KeyGateway, ReceiptSender, Scanner
+from terminald.adapters.ports import Clock, Journal, KeyGateway
+from terminald.adapters.ports_devices import Scanner
+from terminald.adapters.ports_receipts import ReceiptSender
 from terminald.core.book import SaleView
 from terminald.core.commands import ArmScanners, Command, DisarmScanners, GatewayCommand, SendJob
 from terminald.core.events import Answer, PrintAnswer, PrinterAbsent
@@ -88,8 +91,9 @@ class Performer:
         job = next(job for job in self._sale_of(command).jobs if job.id == command.job_id)
         answer: PrintAnswer = PrinterAbsent(evidence="no printer is configured")
         if self._world.receipts is not None:
-            answer = await self._world.receipts.send(job, lambda: self._look(command, job))
-        self._complete(ToJob(job_id=command.job_id, event=answer, token=command.token))
+            look, tell = partial(self._look, command, job), partial(self._tell_job, command)
+            answer = await self._world.receipts.send(job, look, tell)
+        self._tell_job(command, answer)
 
     def _look(self, command: SendJob, job: PrintJob) -> SaleView | None:
         is_over = self._world.clock.now().instant >= job.expires
@@ -100,3 +104,6 @@ class Performer:
         if shown is None:
             raise LookupError(f"{command.job_id} has no sale")
         return shown
+
+    def _tell_job(self, command: SendJob, answer: PrintAnswer) -> None:
+        self._complete(ToJob(job_id=command.job_id, event=answer, token=command.token))

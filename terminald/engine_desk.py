@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from terminald.adapters.ports import KeyStatus, LoggedEvent, OrderLook, SaleFilter, Status
+from terminald.adapters.ports_receipts import WrittenReceipt
+from terminald.adapters.receipt_sender import PLAIN, Stationery, text_of
 from terminald.core import book as books
 from terminald.core.attempt_table import Attempt, AttemptState
 from terminald.core.book import SaleView, with_view
@@ -76,12 +78,21 @@ class EngineDesk:
     """Implements :class:`terminald.adapters.ports.Desk` on an engine."""
 
     def __init__(
-        self, engine: Engine, *, device_id: str, code_pattern: re.Pattern[str], request_s: float = REQUEST_S
+        self,
+        engine: Engine,
+        *,
+        device_id: str,
+        code_pattern: re.Pattern[str],
+        request_s: float = REQUEST_S,
+        stationery: Stationery = PLAIN,
+        columns: int = 32,
     ) -> None:
         """Device_id is the terminal's fingerprint; what does not match code_pattern is no payment code.
 
-        Request_s is how long a request to the gateway may take.
+        Request_s is how long a request to the gateway may take. Columns and stationery are of receipts as text.
         """
+        self._stationery = stationery
+        self._columns = columns
         self._patience_s = min(MOST_PATIENCE_S, CHECKIN_REQUESTS * request_s)
         self._engine = engine
         self._world = engine.world
@@ -302,6 +313,12 @@ class EngineDesk:
         self._engine.book = with_view(self._engine.book, found)
         await self._engine.apply(PrintCopy(sale_id=found.sale.id))
         return self._in_book(found.sale.id)
+
+    async def receipt_text(self, name: str) -> WrittenReceipt:
+        """Write the receipt of a paid sale as text, whether or not there is a printer."""
+        found = await self.get_sale(name)
+        text = text_of(found, self._stationery, self._columns)
+        return WrittenReceipt(sale_id=found.sale.id, columns=self._columns, text=text)
 
     async def report(self, day: int | None) -> DayReport:
         """Return the report of a day, by its number since 1970; None: today."""

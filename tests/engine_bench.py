@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from terminald.adapters.journal_sqlite import SqliteJournal
-from terminald.adapters.ports import Batch, LinkReport, LinkState, ReceiptSender
+from terminald.adapters.ports import Batch, LinkReport, LinkState
+from terminald.adapters.ports_receipts import ReceiptSender
 from terminald.core import custody
 from terminald.core.commands import GatewayCommand, OrderText
 from terminald.core.custody_events import CustodyAnswer, KeyAccepted, KeyRenewed
@@ -43,6 +44,7 @@ TERMINAL = Terminal(
     activated_at=WallTime(0),
     rotated_at=WallTime(0),
 )
+GATEWAY = frozenset({"gateway"})
 CODE, OTHER_CODE = "130000000000000001", "130000000000000002"
 
 
@@ -124,7 +126,7 @@ async def settle() -> None:
 
 
 class Bench:
-    def __init__(self, path: Path, receipts: ReceiptSender | None = None) -> None:
+    def __init__(self, path: Path, receipts: ReceiptSender | None = None, required: frozenset[str] = GATEWAY) -> None:
         store = SqliteJournal(path)
         store.close_activation(store.record_activation_intent("…", WallTime(0)), "activated", TERMINAL)
         self.journal = FlakyJournal(store)
@@ -144,20 +146,27 @@ class Bench:
         self.engine = Engine(
             world,
             rules=RULES,
-            required=frozenset({"gateway"}),
+            required=required,
             book=self.journal.store.load_book(Instant(0)),
             custody=custody.begin(TERMINAL, now=Now(instant=Instant(0), wall=WallTime(0)), rules=RULES),
             last_seq=self.journal.store.last_seq(),
         )
         self.desk = EngineDesk(self.engine, device_id="d", code_pattern=re.compile("^[0-9]{16,24}$"))
 
-    async def open(self, reference: str = "order", amount: int = 350, *, methods: tuple[str, ...] = ("scan",)) -> None:
+    async def open(
+        self,
+        reference: str = "order",
+        amount: int = 350,
+        *,
+        methods: tuple[str, ...] = ("scan",),
+        wants_receipt: bool = False,
+    ) -> None:
         order = SaleOrder(
             reference=Reference(reference),
             amount=Fen(amount),
             methods=methods,
             text=OrderText(subject="Cola", operator="kiosk"),
-            wants_receipt=False,
+            wants_receipt=wants_receipt,
             qr_payway="3" if "qr" in methods else "",
         )
         await self.desk.open_sale(order)
@@ -170,8 +179,10 @@ class Bench:
 
 
 @asynccontextmanager
-async def engine_bench(path: Path, receipts: ReceiptSender | None = None) -> AsyncIterator[Bench]:
-    bench = Bench(path, receipts)
+async def engine_bench(
+    path: Path, receipts: ReceiptSender | None = None, required: frozenset[str] = GATEWAY
+) -> AsyncIterator[Bench]:
+    bench = Bench(path, receipts, required)
     running = asyncio.create_task(bench.engine.run(is_new_boot=False))
     await settle()
     try:

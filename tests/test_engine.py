@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from terminald.adapters.ports import DeviceReport, DeviceState
+from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.core.commands import QueryOrder, ReverseOrder, SubmitPayment
 from terminald.core.events import (
     Answer,

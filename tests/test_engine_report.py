@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from terminald.adapters.ports_receipts import PrintSink
 from terminald.core.book import SaleView
 from terminald.core.commands import QueryOrder, RefundOrder, SubmitPayment
 from terminald.core.events import (
@@ -134,8 +135,8 @@ class Slips:
     def __init__(self) -> None:
         self.printed: list[DayReport] = []
 
-    async def send(self, job: PrintJob, look: Callable[[], SaleView | None]) -> PrintAnswer:
-        raise AssertionError((job, look))
+    async def send(self, job: PrintJob, look: Callable[[], SaleView | None], tell: PrintSink) -> PrintAnswer:
+        raise AssertionError((job, look, tell))
 
     async def send_closing(self, report: DayReport, now: Now) -> PrintAnswer:
         self.printed.append(report)

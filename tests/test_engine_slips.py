@@ -17,10 +17,12 @@ from terminald.core.money import Fen
 from terminald.core.sale_table import SaleOrder
 from terminald.core.spool import JobState
 from terminald.wire.escpos import Profile
+from tests.adapters.silent_printer import Paper, dialog_with
 from tests.engine_bench import Bench, engine_bench
 from tests.simulation.virtual_time import run_virtually
 
 ENGLISH = Stationery(terminal_name="", header=(), footer=(), language="en", zone=UTC)
+PROFILE = Profile(columns=32, width_dots=384, encoding="gbk", cut="full")
 QR = "https://qr.example/1"
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -35,24 +37,13 @@ class AtOnce(ThreadPoolExecutor):
         return done
 
 
-class HeldUp:
+class HeldUp(Paper):
     """A transport that takes nothing until it is freed."""
 
-    name = kind = "printer"
-    watched: tuple[Path, ...] = ()
-
     def __init__(self) -> None:
+        super().__init__()
         self.jobs: list[bytes] = []
         self.freed = asyncio.Event()
-
-    async def open(self) -> None:
-        """There is nothing to open."""
-
-    async def run(self) -> None:
-        """There is nothing to serve."""
-
-    async def close(self) -> None:
-        """There is nothing to close."""
 
     async def write(self, data: bytes) -> None:
         """Keep it, as soon as it may be."""
@@ -64,7 +55,9 @@ def play(path: Path, scene: Callable[[Bench, HeldUp], Awaitable[None]]) -> None:
     async def run() -> None:
         asyncio.get_running_loop().set_default_executor(AtOnce())
         printer = HeldUp()
-        sender = ReceiptSender(printer, Profile(columns=32, width_dots=384, encoding="gbk", cut="full"), ENGLISH)
+        sender = ReceiptSender(
+            dialog_with(printer), Profile(columns=32, width_dots=384, encoding="gbk", cut="full"), ENGLISH
+        )
         async with engine_bench(path / "journal.db", sender) as bench:
             await scene(bench, printer)
 

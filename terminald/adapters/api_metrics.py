@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from terminald.adapters.ports import DeviceState, Status
+from terminald.adapters.ports import Status
+from terminald.adapters.ports_devices import DeviceState
 from terminald.core.ids import WallTime
 from terminald.wire.api_problems import READINESS_ADVICE
 from terminald.wire.api_shapes import KEY_STATES

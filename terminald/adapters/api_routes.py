@@ -26,7 +26,7 @@ from terminald.wire.api import (
 )
 from terminald.wire.api_report import decode_day, decode_wants_sales, printed_json, report_json
 from terminald.wire.api_story import Origin, decode_language
-from terminald.wire.api_views import refund_json, sale_json, sales_json
+from terminald.wire.api_views import receipt_json, refund_json, sale_json, sales_json
 from terminald.wire.metrics import MEDIA_TYPE
 from terminald.wire.openapi import openapi_json
 
@@ -86,6 +86,7 @@ class Routes:
             "close_attention": self._close_attention,
             "query": self._query,
             "print_copy": self._print_copy,
+            "get_receipt": self._get_receipt,
             "explain": self._explain,
             "get_evidence": self._get_evidence,
             "get_report": self._get_report,
@@ -146,6 +147,10 @@ class Routes:
     async def _print_copy(self, request: Request) -> Response:
         decode_empty_request(request.body)
         return self._show(await self._desk.print_copy(request.name))
+
+    async def _get_receipt(self, request: Request) -> Response:
+        written = await self._desk.receipt_text(request.name)
+        return json_answer(receipt_json(written.sale_id, written.columns, written.text))
 
     async def _explain(self, request: Request) -> Response:
         language = decode_language(request.query)

@@ -5,7 +5,8 @@ from typing import Final
 
 import msgspec
 
-from terminald.adapters.ports import DeviceReport, KeyAttention, KeyStatus, OrderLook, SaleFilter, Status
+from terminald.adapters.ports import KeyAttention, KeyStatus, OrderLook, SaleFilter, Status
+from terminald.adapters.ports_devices import DeviceReport
 from terminald.core.book import SaleView
 from terminald.core.schedule import Now
 from terminald.errors import ApiError

@@ -2,8 +2,9 @@
 
 Theory of operation: a job goes out in small chunks. Before each chunk the line must be free: not lost, not held by the
 printer (XOFF), allowed by the gate (a modem line), with little left in the kernel, and writable. A kernel that does
-the flow control itself shows it as "not writable". What is still in the kernel when a job fails was not sent; the
-owner of the descriptor discards it, so that no rest of an old job comes out before the next one.
+the flow control itself shows it as "not writable". Chunks end between two commands where they can, so that a printer
+that holds the line can be asked why, without harm to the job. What is still in the kernel when a job fails was not
+sent; the owner of the descriptor discards it, so that no rest of an old job comes out before the next one.
 """
 
 import asyncio
@@ -11,28 +12,34 @@ import fcntl
 import os
 import struct
 import termios
+from bisect import bisect_right
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 from terminald.errors import DeviceAbsent, DeviceError, DeviceLost, DeviceTimeout
+from terminald.wire.escpos_walk import paper_mm, stops
 
 #: Bytes per write. One chunk in the kernel and one being written stay below the smallest reserve that a printer keeps
 #: after XOFF (256 bytes).
 CHUNK: Final = 128
 #: How often the gate and the kernel's backlog are looked at: half the time of one chunk at 115 200 baud.
 POLL_S: Final = 0.005
+#: The same, of a line that has been held for longer than STALLED_S: somebody has to put in paper first.
+SLOW_POLL_S: Final = 0.05
+STALLED_S: Final = 1.0
+#: How long a few bytes may take to leave that a printer obeys at once.
+ASK_S: Final = 0.3
 #: A job's time beyond transmission and printing: a busy printer finishing what it holds.
 GRACE_S: Final = 3.0
 
-_LINE_MM = 3.75  # 30 dots at 8 dots/mm
 _SLOWEST_MM_S = 50  # the slowest heads sold print 50 to 100 mm/s
 _MARGIN = 1.2  # pauses between the characters of a USB adapter
 
 
 def job_deadline_s(data: bytes, *, bytes_per_second: float, grace_s: float = GRACE_S) -> float:
     """Return how long a job may take: its transmission, the paper it moves past a slow head, and the grace."""
-    return len(data) / bytes_per_second * _MARGIN + data.count(b"\n") * _LINE_MM / _SLOWEST_MM_S + grace_s
+    return len(data) / bytes_per_second * _MARGIN + paper_mm(data) / _SLOWEST_MM_S + grace_s
 
 
 def kernel_backlog(fd: int) -> int:
@@ -83,6 +90,12 @@ class FdWriter:
         self._held = False
         self._lost: str | None = None
         self._one_job = asyncio.Lock()
+        self._timeout: asyncio.Timeout | None = None
+        self._has_begun = False
+        self._progress = 0.0  # the event loop's time of the last one
+        self._left = 0  # in the kernel, when it was looked at last
+        self._is_interruptible = True
+        self._is_asking = False
 
     def hold(self) -> None:
         """Stop before the next chunk: the printer's buffer is nearly full."""
@@ -113,21 +126,73 @@ class FdWriter:
         async with self._one_job:
             await self._write(data, deadline_s)
 
+    async def ask(self, request: bytes) -> None:
+        """Send a few bytes that the printer obeys at once, whether or not it holds the line; within ASK_S.
+
+        Raises:
+            DeviceLost: the device went away.
+            DeviceTimeout: a job is under way and in the middle of a command, or the kernel takes nothing.
+        """
+        if self._lost is not None:
+            raise DeviceLost(self._device, self._lost)
+        if not self._is_interruptible or self._is_asking:
+            raise DeviceTimeout(self._device, "a job is under way")
+        self._is_asking = True
+        try:
+            async with asyncio.timeout(ASK_S):
+                while request:
+                    with suppress(BlockingIOError):
+                        request = request[os.write(self._fd, request) :]
+                    if request:
+                        await asyncio.sleep(POLL_S)
+        except TimeoutError as exc:
+            raise DeviceTimeout(self._device, "it accepts nothing") from exc
+        except OSError as exc:
+            raise DeviceLost(self._device, exc.strerror or str(exc)) from exc
+        finally:
+            self._is_asking = False
+
+    def stalled_s(self) -> float:
+        """Return for how long the job under way has made no progress; 0 without one, and before its first byte."""
+        return asyncio.get_running_loop().time() - self._progress if self._has_begun else 0.0
+
+    def prolong(self, by_s: float) -> None:
+        """Move the deadline of the job under way so far from now, if it is nearer.
+
+        No effect before the job's first byte: what was not begun is better tried again later.
+        """
+        timeout = self._timeout if self._has_begun else None
+        when = asyncio.get_running_loop().time() + by_s
+        if timeout is not None and not timeout.expired() and when > (timeout.when() or when):
+            timeout.reschedule(when)
+
     async def _write(self, data: bytes, deadline_s: float) -> None:
         sent = 0
+        ends = stops(data)
+        started = self._note_progress()
         try:
-            async with asyncio.timeout(deadline_s):
+            async with asyncio.timeout(deadline_s) as self._timeout:
                 while sent < len(data):
                     await self._until(self._window)
                     await self._until_writable()
-                    if not self._held:  # XOFF may have come while the descriptor was not writable
+                    if not self._held and not self._is_asking:  # either may have come while it was not writable
                         with suppress(BlockingIOError):
-                            sent += os.write(self._fd, data[sent : sent + CHUNK])
+                            sent += os.write(self._fd, data[sent : _chunk_end(ends, sent)])
+                            self._note_progress()
+                            self._has_begun = True
+                        self._is_interruptible = _is_stop(ends, sent)
                 await self._until(1)
         except TimeoutError as exc:
-            raise self._failure(DeviceTimeout, self._stall(deadline_s), sent, len(data)) from exc
+            raise self._failure(DeviceTimeout, self._stall(self._note_progress() - started), sent, len(data)) from exc
         except OSError as exc:
             raise self._failure(DeviceLost, self._lost or exc.strerror or str(exc), sent, len(data)) from exc
+        finally:
+            self._timeout, self._has_begun = None, False
+            self._is_interruptible = True
+
+    def _note_progress(self) -> float:
+        self._progress = asyncio.get_running_loop().time()
+        return self._progress
 
     async def _until(self, window: int) -> None:
         """Wait until nobody holds the line and the backlog is below the window."""
@@ -135,9 +200,14 @@ class FdWriter:
             await self._free.wait()
             if self._lost is not None:
                 raise OSError(self._lost)
-            if self._may_send() and self._backlog() < window:
+            left = self._backlog()
+            if left < self._left:
+                self._note_progress()
+            self._left = left
+            if left < window and not self._is_asking and self._may_send():
                 return
-            await asyncio.sleep(POLL_S)
+            is_slow = asyncio.get_running_loop().time() - self._progress >= STALLED_S
+            await asyncio.sleep(SLOW_POLL_S if is_slow else POLL_S)
 
     async def _until_writable(self) -> None:
         loop = asyncio.get_running_loop()
@@ -152,9 +222,9 @@ class FdWriter:
             if self._lost is None:
                 loop.remove_writer(self._fd)
 
-    def _stall(self, deadline_s: float) -> str:
+    def _stall(self, after_s: float) -> str:
         cause = "the printer holds the line (XOFF)" if self._held else "it accepts nothing more"
-        return f"{cause} after {deadline_s:.1f} s: paper, cover, cable, flow control"
+        return f"{cause} after {after_s:.1f} s: paper, cover, cable, flow control"
 
     def _failure(self, error: type[DeviceError], detail: str, sent: int, total: int) -> DeviceError:
         if self._lost is None:
@@ -163,3 +233,14 @@ class FdWriter:
         if sent == 0:
             error = DeviceAbsent
         return error(self._device, f"{detail}; {sent} of {total} bytes sent")
+
+
+def _chunk_end(ends: tuple[int, ...], start: int) -> int:
+    """Return where the chunk that begins there ends: between two commands, where one of them ends in time."""
+    before = bisect_right(ends, start + CHUNK)
+    return ends[before - 1] if before and ends[before - 1] > start else start + CHUNK
+
+
+def _is_stop(ends: tuple[int, ...], place: int) -> bool:
+    before = bisect_right(ends, place)
+    return place == 0 or (before > 0 and ends[before - 1] == place)

@@ -1,19 +1,20 @@
 """What the engine needs of the world. Each protocol is implemented by one adapter and by the tests' fakes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Final, Protocol
 
-from terminald.adapters.ports_report import ClosingPrinter, DayJournal, ReportDesk
+from terminald.adapters.ports_devices import DeviceReport
+from terminald.adapters.ports_receipts import ReceiptDesk
+from terminald.adapters.ports_report import DayJournal, ReportDesk
 from terminald.adapters.ports_story import StoryDesk, StoryJournal
 from terminald.core.attempt_table import Attempt
 from terminald.core.book import Book, SaleView
 from terminald.core.commands import GatewayCommand
 from terminald.core.custody_events import CustodyAnswer
 from terminald.core.custody_table import Custody
-from terminald.core.events import Answer, Fault, PrintAnswer
+from terminald.core.events import Answer, Fault
 from terminald.core.ids import Instant, SaleId, WallTime
 from terminald.core.money import Fen
 from terminald.core.refund_table import Refund
@@ -21,99 +22,6 @@ from terminald.core.sale_table import Sale, SaleOrder
 from terminald.core.schedule import Now
 from terminald.core.spool import PrintJob
 from terminald.core.stimuli import Record
-
-
-class DeviceState(Enum):
-    """How a device is doing, as ``status.devices`` shows it."""
-
-    ABSENT = "absent"  # not there, or not to be opened
-    READY = "ready"  # open and usable
-    FAULTY = "faulty"  # open, and reporting a fault
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceReport:
-    """A change in a device's state. Detail is for people: what is wrong and what to do; empty when ready."""
-
-    name: str
-    kind: str  # "scanner" | "printer"
-    state: DeviceState
-    detail: str
-    #: When it came into this state; the engine, which has the clock, sets it.
-    since: WallTime | None = None
-
-
-class Device(Protocol):
-    """A device object lives once; the supervisor opens and closes what is behind it, again and again."""
-
-    name: str
-    kind: str
-
-    @property
-    def watched(self) -> tuple[Path, ...]:
-        """The paths whose coming, going or change of attributes makes another opening worth while.
-
-        A directory stands for what is in it, and in the directories in it. Empty: nothing tells, only time does.
-        """
-
-    async def open(self) -> None:
-        """Open the device.
-
-        Raises:
-            DeviceAbsent: it may not be opened; detail says why and what to do.
-            DeviceMissing: nothing is at the watched paths that could be opened.
-            DeviceHeld: another process has it.
-        """
-
-    async def run(self) -> None:
-        """Serve the open device until it is lost or the task is cancelled.
-
-        Raises:
-            DeviceLost: it went away.
-        """
-
-    async def close(self) -> None:
-        """Let go of the device; harmless when it is not open; never hangs on a dead line."""
-
-
-class Scanner(Device, Protocol):
-    """A source of scanned frames, listened to only while armed."""
-
-    def arm(self) -> None:
-        """Begin to deliver frames. What was received before is discarded."""
-
-    def disarm(self) -> None:
-        """Stop to deliver frames; those that arrive are counted and dropped."""
-
-
-class Printer(Device, Protocol):
-    """A transport for finished print jobs."""
-
-    async def write(self, data: bytes) -> None:
-        """Send one whole job; returns when the last byte was accepted by the transport.
-
-        Raises:
-            DeviceAbsent: nothing was sent.
-            DeviceLost, DeviceTimeout: some bytes may have been sent; detail says how many of how many.
-        """
-
-
-#: Called with the text of each complete frame, without suffix; ``wire.barcode`` reads the prefix. Must not block.
-FrameSink = Callable[[str, str], None]  # (scanner name, text)
-#: Called with each change of a device's state. Must not block.
-DeviceSink = Callable[[DeviceReport], None]
-
-
-class ReceiptSender(ClosingPrinter, Protocol):
-    """Draws a receipt and sends it to the printer."""
-
-    async def send(self, job: PrintJob, look: Callable[[], SaleView | None]) -> PrintAnswer:
-        """Send one job once, when the printer is free for it, and return what is known about the paper.
-
-        Look returns the sale as it is at the moment at which it is called; None when nobody waits for the slip any
-        more. Never raises for anything a printer does.
-        """
-
 
 # --- clock -----------------------------------------------------------------------------------------------------------
 
@@ -331,7 +239,7 @@ class Status:
     uptime_s: int
 
 
-class Desk(ReportDesk, StoryDesk, Protocol):
+class Desk(ReceiptDesk, ReportDesk, StoryDesk, Protocol):
     """What the engine does for callers. Methods may raise ApiError, and JournalUnavailable for a failed journal."""
 
     async def open_sale(self, order: SaleOrder) -> tuple[SaleView, bool]:
@@ -369,9 +277,6 @@ class Desk(ReportDesk, StoryDesk, Protocol):
 
     async def query(self, name: str) -> tuple[SaleView, tuple[OrderLook, ...]]:
         """Ask the gateway about every attempt that may have reached it."""
-
-    async def print_copy(self, name: str) -> SaleView:
-        """Print the receipt once more, marked as a copy; ApiError nothing_to_print, printer_off."""
 
     async def check_in(self) -> KeyStatus:
         """Renew the key now, and return what it is then; ApiError not_ready, busy."""

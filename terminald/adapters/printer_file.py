@@ -3,6 +3,7 @@
 import asyncio
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from terminald.errors import DeviceAbsent, DeviceLost
@@ -14,6 +15,8 @@ class FilePrinter:
     """Appends each job to a regular file, which is opened anew for each, so that it may be moved away at any time."""
 
     kind: str = "printer"
+    notices_power_off: bool = True
+    can_answer: bool = False
 
     def __init__(self, *, path: Path, name: str = "printer") -> None:
         """Path is created when its directory exists."""
@@ -26,6 +29,24 @@ class FilePrinter:
     def watched(self) -> tuple[Path, ...]:
         """Return nothing: what keeps a file from being written is mostly not told by its path."""
         return ()
+
+    def listen(self, sink: Callable[[bytes], None]) -> None:
+        """Do nothing: a file says nothing."""
+
+    async def ask(self, request: bytes) -> None:
+        """Refuse.
+
+        Raises:
+            DeviceAbsent: always.
+        """
+        raise DeviceAbsent(self.name, f"{self._path} is a file, which can not be asked ({len(request)} bytes)")
+
+    def stalled_s(self) -> float:
+        """Return 0: a disk is waited for."""
+        return 0.0
+
+    def prolong(self, by_s: float) -> None:
+        """Do nothing: there is no deadline."""
 
     async def open(self) -> None:
         """Prove that the file can be written.

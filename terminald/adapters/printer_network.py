@@ -4,10 +4,13 @@ import asyncio
 import os
 import socket
 import struct
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from terminald.adapters.fd_reader import FdReader
 from terminald.adapters.fd_writer import GRACE_S, FdWriter, job_deadline_s, kernel_backlog
 from terminald.errors import DeviceAbsent, DeviceError, DeviceLost
 
@@ -15,29 +18,53 @@ from terminald.errors import DeviceAbsent, DeviceError, DeviceLost
 CONNECT_S: Final = 4.0
 #: Slower than any printer's network part takes bytes while paper is not what it waits for.
 BYTES_PER_SECOND: Final = 20_000
+#: How long a connection is kept after its last use: while a fault stands it is asked more often than that.
+KEEP_S: Final = 10.0
 
 #: More than any job: the kernel's send buffer is the bound here, because TCP does the flow control.
 _WINDOW = 1 << 30
-_DISCARD = struct.pack("ii", 1, 0)  # SO_LINGER: reset on close, what is not acknowledged is thrown away
+#: SO_LINGER: reset on close, what is not acknowledged is thrown away; and the usual way.
+_DISCARD, _KEEP = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Connection:
+    socket: socket.socket
+    writer: FdWriter
+    reader: FdReader
 
 
 class NetworkPrinter:
-    """Sends each job over a connection of its own.
+    """Sends each job over a connection that is kept for what belongs to it: questions before, and the proof after.
 
-    Such printers serve one connection at a time and drop idle ones without a word, so none is kept: opening proves that
-    the printer answers, and the device counts as ready until a job finds that it does not.
+    Such printers serve one connection at a time and drop idle ones without a word, so none is kept for long: opening
+    proves that the printer answers, and the device counts as ready until a job finds that it does not.
     """
 
     kind: str = "printer"
+    notices_power_off: bool = True
+    can_answer: bool = True
 
-    def __init__(self, *, host: str, port: int, name: str = "printer", grace_s: float = GRACE_S) -> None:
+    def __init__(
+        self, *, host: str, port: int, name: str = "printer", grace_s: float = GRACE_S, keep_s: float = KEEP_S
+    ) -> None:
         """Host is a name or an address."""
         self.name = name
         self._host = host
         self._port = port
         self._grace_s = grace_s
+        self._keep_s = keep_s
         self._lost = asyncio.Event()
         self._lost_detail = ""
+        self._sink: Callable[[bytes], None] = _ignore
+        self._connection: _Connection | None = None
+        self._connecting = asyncio.Lock()
+        self._in_use = 0
+        self._farewell: asyncio.TimerHandle | None = None
+
+    def listen(self, sink: Callable[[bytes], None]) -> None:
+        """From now on give what the printer sends to the sink."""
+        self._sink = sink
 
     @property
     def watched(self) -> tuple[Path, ...]:
@@ -63,7 +90,10 @@ class NetworkPrinter:
         raise DeviceLost(self.name, self._lost_detail)
 
     async def close(self) -> None:
-        """Do nothing: no connection outlives its job."""
+        """Let go of the connection, if there is one."""
+        if self._connection is not None:
+            self._connection.writer.lose("closed")
+            self._hang_up()
 
     async def write(self, data: bytes) -> None:
         """Send one whole job; returns when the printer has acknowledged every byte.
@@ -73,25 +103,90 @@ class NetworkPrinter:
             DeviceLost, DeviceTimeout: detail says how many of how many bytes.
         """
         try:
-            connection = await self._connect()
-            with connection:
+            async with self._kept() as connection:
                 await self._send(connection, data)
         except DeviceError as exc:
+            self._hang_up()
             self._lost_detail = exc.detail
             self._lost.set()
             raise
+        except asyncio.CancelledError:
+            self._hang_up()
+            raise
 
-    async def _send(self, connection: socket.socket, data: bytes) -> None:
+    async def ask(self, request: bytes) -> None:
+        """Send a few bytes that the printer obeys at once.
+
+        Raises:
+            DeviceAbsent: nobody answers there.
+            DeviceLost: it went away.
+            DeviceTimeout: a job is under way and in the middle of a command, or it takes nothing.
+        """
+        try:
+            async with self._kept() as connection:
+                await connection.writer.ask(request)
+        except DeviceLost:
+            self._hang_up()
+            raise
+
+    def stalled_s(self) -> float:
+        """Return for how long the job under way has made no progress; 0 without one."""
+        return self._connection.writer.stalled_s() if self._connection else 0.0
+
+    def prolong(self, by_s: float) -> None:
+        """Give the job under way at least so much more time."""
+        if self._connection:
+            self._connection.writer.prolong(by_s)
+
+    @asynccontextmanager
+    async def _kept(self) -> AsyncIterator[_Connection]:
+        """Use the connection, a new one if there is none, and keep it for a while."""
+        if self._farewell is not None:
+            self._farewell.cancel()
+            self._farewell = None
+        self._in_use += 1
+        try:
+            async with self._connecting:
+                if self._connection is None:
+                    self._connection = self._equip(await self._connect())
+            self._connection.reader.listen()
+            yield self._connection
+        finally:
+            self._in_use -= 1
+            if not self._in_use and (self._connection is None or self._connection.reader.is_ended):
+                self._hang_up()
+            elif not self._in_use:
+                self._farewell = asyncio.get_running_loop().call_later(self._keep_s, self._hang_up)
+
+    def _equip(self, connection: socket.socket) -> _Connection:
         def backlog() -> int:
             if error := connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 raise OSError(error, os.strerror(error))
             return kernel_backlog(connection.fileno())
 
-        writer = FdWriter(self.name, connection.fileno(), backlog=backlog, window=_WINDOW)
+        fd = connection.fileno()
+        writer = FdWriter(self.name, fd, backlog=backlog, window=_WINDOW)
+        return _Connection(socket=connection, writer=writer, reader=FdReader(fd, self._sink, on_end=self._on_end))
+
+    def _on_end(self) -> None:
+        """The printer has closed its side: nothing more comes from there. A job under way may still be taken."""
+        if not self._in_use:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
+        if self._farewell is not None:
+            self._farewell.cancel()
+            self._farewell = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.reader.close()
+            connection.socket.close()
+
+    async def _send(self, connection: _Connection, data: bytes) -> None:
         deadline_s = job_deadline_s(data, bytes_per_second=BYTES_PER_SECOND, grace_s=self._grace_s)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DISCARD)
-        await writer.write(data, deadline_s=deadline_s)
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DISCARD)
+        await connection.writer.write(data, deadline_s=deadline_s)
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _KEEP)
 
     async def _connect(self) -> socket.socket:
         try:
@@ -124,6 +219,10 @@ class NetworkPrinter:
     def _absent(self, why: str) -> DeviceAbsent:
         where = f"{self._host}:{self._port}"
         return DeviceAbsent(self.name, f"{where}: {why}: check the printer's power, network and [printer] device")
+
+
+def _ignore(_: bytes) -> None:
+    pass
 
 
 def _reason(exc: OSError | UnicodeError) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import os
 import termios
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -41,11 +42,12 @@ class _Line:
 class SerialPrinter:
     """Sends jobs over a serial line, with the flow control that the printer was set to.
 
-    XON/XOFF is obeyed here and not in the kernel: there, a held line would swallow status requests too. RTS/CTS is the
-    kernel's. DTR/DSR does not exist in Linux: DSR is looked at before each chunk.
+    All flow control is obeyed here and not in the kernel: there, a held line would swallow status requests too. CTS or
+    DSR is looked at before each chunk. Only where a line does not tell its CTS, RTS/CTS is left to the kernel.
     """
 
     kind: str = "printer"
+    notices_power_off: bool = False
 
     def __init__(
         self, *, device: str, baudrate: int, flow: Flow, name: str = "printer", grace_s: float = GRACE_S
@@ -59,6 +61,16 @@ class SerialPrinter:
         self._line: _Line | None = None
         self._lost = asyncio.Event()
         self._lost_detail = ""
+        self._sink: Callable[[bytes], None] = _ignore
+
+    def listen(self, sink: Callable[[bytes], None]) -> None:
+        """From now on give what the printer sends to the sink, XON and XOFF left out where they are obeyed."""
+        self._sink = sink
+
+    @property
+    def can_answer(self) -> bool:
+        """Whether what the printer says could arrive: a line has two directions, wired or not."""
+        return True
 
     @property
     def watched(self) -> tuple[Path, ...]:
@@ -80,24 +92,32 @@ class SerialPrinter:
         except (OSError, ValueError, termios.error) as exc:
             raise await opening_error(self.name, self._device, exc, group=_GROUP) from exc
         fd = port.fileno()
-        may_send = partial(_is_set_ready, port) if self._flow == "dsrdtr" else _is_always_ready
-        writer = FdWriter(self.name, fd, may_send=may_send, backlog=partial(kernel_backlog, fd))
+        writer = FdWriter(self.name, fd, may_send=self._gate(port), backlog=partial(kernel_backlog, fd))
         self._line = _Line(port=port, fd=fd, writer=writer)
         self._lost.clear()
         asyncio.get_running_loop().add_reader(fd, self._on_readable, self._line)
 
     def _open_port(self) -> serial.Serial:
         """Open the port, in a thread: opening a serial line may wait for a carrier."""
-        rtscts = self._flow == "rtscts"
-        port = serial.Serial(self._device, self._baudrate, timeout=0, write_timeout=0, rtscts=rtscts, exclusive=True)
+        port = serial.Serial(self._device, self._baudrate, timeout=0, write_timeout=0, exclusive=True)
         try:
             fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
             if self._flow == "dsrdtr":
                 _is_set_ready(port)  # a line without modem control refuses here, not in the middle of a receipt
+            if self._flow == "rtscts":
+                port.rtscts = not _tells_clear(port)
         except OSError:
             port.close()
             raise
         return port
+
+    def _gate(self, port: serial.Serial) -> Callable[[], bool]:
+        """Say what is to be looked at before each chunk."""
+        if self._flow == "dsrdtr":
+            return partial(_is_set_ready, port)
+        if self._flow == "rtscts" and not port.rtscts:
+            return partial(_is_clear_to_send, port)
+        return _is_always_ready
 
     async def run(self) -> None:
         """Wait until the line hangs up.
@@ -136,8 +156,29 @@ class SerialPrinter:
                 _discard(line.fd, termios.TCOFLUSH)
             raise
 
+    async def ask(self, request: bytes) -> None:
+        """Send a few bytes that the printer obeys at once, whether or not it holds the line.
+
+        Raises:
+            DeviceAbsent: the line is not open.
+            DeviceLost: it went away.
+            DeviceTimeout: a job is under way and in the middle of a command.
+        """
+        if self._line is None:
+            raise DeviceAbsent(self.name, f"{self._device} is not open")
+        await self._line.writer.ask(request)
+
+    def stalled_s(self) -> float:
+        """Return for how long the job under way has made no progress; 0 without one."""
+        return self._line.writer.stalled_s() if self._line else 0.0
+
+    def prolong(self, by_s: float) -> None:
+        """Give the job under way at least so much more time."""
+        if self._line:
+            self._line.writer.prolong(by_s)
+
     def _on_readable(self, line: _Line) -> None:
-        """Obey XON and XOFF, and notice a hang-up: it makes the line readable for ever."""
+        """Obey XON and XOFF, pass on what else was said, and notice a hang-up: it makes the line readable for ever."""
         try:
             data = os.read(line.fd, _READ_SIZE)
         except BlockingIOError:
@@ -147,12 +188,16 @@ class SerialPrinter:
             return
         if not data:
             self._lose(line, f"{self._device} hung up: check the cable and the power")
-        elif self._flow == "xonxoff":
+            return
+        if self._flow == "xonxoff":
             for byte in data:
                 if byte == _XOFF:
                     line.writer.hold()
                 elif byte == _XON:
                     line.writer.release()
+            data = data.translate(None, bytes((_XON, _XOFF)))
+        if data:
+            self._sink(data)
 
     def _lose(self, line: _Line, detail: str) -> None:
         asyncio.get_running_loop().remove_reader(line.fd)
@@ -161,7 +206,24 @@ class SerialPrinter:
         self._lost.set()
 
 
+def _ignore(_: bytes) -> None:
+    pass
+
+
 def _is_always_ready() -> bool:
+    return True
+
+
+def _is_clear_to_send(port: serial.Serial) -> bool:
+    return bool(port.cts)
+
+
+def _tells_clear(port: serial.Serial) -> bool:
+    """Whether the line says whether its CTS is set; a pseudo terminal does not."""
+    try:
+        port.cts  # noqa: B018 - asks the driver
+    except OSError:
+        return False
     return True
 
 

@@ -14,6 +14,7 @@ from typing import Final
 from terminald.adapters.device_faults import opening_error
 from terminald.adapters.device_watch import DeviceWatch, Lookout
 from terminald.adapters.fd_hangup import heeding_hangup
+from terminald.adapters.fd_reader import FdReader
 from terminald.adapters.fd_writer import GRACE_S, FdWriter, job_deadline_s
 from terminald.errors import DeviceAbsent, DeviceLost, DeviceMissing
 
@@ -49,17 +50,19 @@ class _Node:
     fd: int
     number: int  # st_rdev
     writer: FdWriter
+    reader: FdReader | None  # None: it can not be read
 
 
 class NodePrinter:
     """Sends jobs to a character device that is opened once and watched.
 
-    The device is never read. A USB printer with nothing to say answers a read with an empty packet, which looks like
-    the end of the device; its unplugging is seen by the node that goes away, by the kernel's hang-up (since 2021), and
-    by a write that fails.
+    It is read only for a while after it was spoken to. A USB printer with nothing to say may answer a read with an
+    empty packet, which looks like the end of the device and is none; its unplugging is seen by the node that goes away,
+    by the kernel's hang-up (since 2021), and by a write that fails.
     """
 
     kind: str = "printer"
+    notices_power_off: bool = True
 
     def __init__(
         self,
@@ -75,6 +78,16 @@ class NodePrinter:
         self._watch = watch
         self._grace_s = grace_s
         self._node: _Node | None = None
+        self._sink: Callable[[bytes], None] = _ignore
+
+    def listen(self, sink: Callable[[bytes], None]) -> None:
+        """From now on give what the printer sends to the sink."""
+        self._sink = sink
+
+    @property
+    def can_answer(self) -> bool:
+        """Whether the open device may be read."""
+        return self._node is not None and self._node.reader is not None
 
     @property
     def watched(self) -> tuple[Path, ...]:
@@ -89,7 +102,7 @@ class NodePrinter:
         """
         try:
             path = self._locate()
-            fd = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+            fd, is_readable = _open(path)
         except OSError as exc:
             raise await self._refused(exc) from exc
         status = os.fstat(fd)
@@ -97,7 +110,8 @@ class NodePrinter:
             os.close(fd)
             raise DeviceAbsent(self.name, f"{path} is not a printer's device: choose driver serial or file for it")
         writer = FdWriter(self.name, fd)
-        self._node = _Node(path=path, fd=fd, number=status.st_rdev, writer=writer)
+        reader = FdReader(fd, self._sink) if is_readable and FdReader.can_read(fd) else None
+        self._node = _Node(path=path, fd=fd, number=status.st_rdev, writer=writer, reader=reader)
 
     async def run(self) -> None:
         """Watch the open device.
@@ -116,6 +130,8 @@ class NodePrinter:
         node, self._node = self._node, None
         if node is not None:
             node.writer.lose("closed")
+            if node.reader is not None:
+                node.reader.close()
             os.close(node.fd)
 
     async def write(self, data: bytes) -> None:
@@ -128,6 +144,8 @@ class NodePrinter:
         if self._node is None:
             raise DeviceAbsent(self.name, f"not open; 0 of {len(data)} bytes sent")
         deadline_s = job_deadline_s(data, bytes_per_second=BYTES_PER_SECOND, grace_s=self._grace_s)
+        if self._node.reader is not None:
+            self._node.reader.listen()
         await self._node.writer.write(data, deadline_s=deadline_s)
 
     async def _refused(self, exc: OSError) -> DeviceAbsent:
@@ -135,6 +153,41 @@ class NodePrinter:
         if isinstance(error, DeviceMissing):
             return DeviceMissing(self.name, f"{error.detail}, and that the module usblp is loaded")
         return error
+
+    async def ask(self, request: bytes) -> None:
+        """Send a few bytes that the printer obeys at once.
+
+        Raises:
+            DeviceAbsent: it is not open, or may not be read.
+            DeviceLost: it went away.
+            DeviceTimeout: it takes nothing now, or a job is under way and in the middle of a command.
+        """
+        if self._node is None or self._node.reader is None:
+            raise DeviceAbsent(self.name, "it can not answer")
+        self._node.reader.listen()
+        await self._node.writer.ask(request)
+
+    def stalled_s(self) -> float:
+        """Return for how long the job under way has made no progress; 0 without one."""
+        return self._node.writer.stalled_s() if self._node else 0.0
+
+    def prolong(self, by_s: float) -> None:
+        """Give the job under way at least so much more time."""
+        if self._node:
+            self._node.writer.prolong(by_s)
+
+
+def _ignore(_: bytes) -> None:
+    pass
+
+
+def _open(path: Path) -> tuple[int, bool]:
+    """Open a node to write, and to read where that is allowed."""
+    flags = os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+    try:
+        return os.open(path, os.O_RDWR | flags), True
+    except PermissionError:
+        return os.open(path, os.O_WRONLY | flags), False
 
 
 def at_path(path: Path) -> Place:

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 from terminald.adapters.device_watch import DeviceWatch
-from terminald.adapters.ports import Printer
+from terminald.adapters.ports_devices import DeviceSink, Printer
+from terminald.adapters.printer_dialog import PrinterDialog
 from terminald.adapters.printer_file import FilePrinter
 from terminald.adapters.printer_network import NetworkPrinter
 from terminald.adapters.printer_serial import SerialPrinter
@@ -39,6 +40,14 @@ def make_printer(settings: PrinterConfig, watch: DeviceWatch | None = None) -> P
             path = Path(device)
             is_device = path.is_relative_to(_DEVICES)
             return NodePrinter(locate=at_path(path), watch=watch) if is_device else FilePrinter(path=path)
+
+
+def make_dialog(settings: PrinterConfig, report: DeviceSink, watch: DeviceWatch | None = None) -> PrinterDialog | None:
+    """Build the configured printer with what is asked of it, not yet open; None without one."""
+    printer = make_printer(settings, watch)
+    if printer is None:
+        return None
+    return PrinterDialog(printer, asks=settings.status != "none", confirm=settings.confirm, report=report)
 
 
 def make_profile(settings: PrinterConfig) -> Profile:

@@ -3,19 +3,22 @@
 import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
+from functools import partial
+from typing import Final
 
-from terminald.adapters.ports import Printer
+from terminald.adapters.ports_receipts import PrintSink
+from terminald.adapters.printer_dialog import PrinterDialog
 from terminald.core.attempt_table import AttemptState
 from terminald.core.book import SaleView
 from terminald.core.closing_slip import ClosingSlip, layout_closing
-from terminald.core.events import JobBroken, JobSent, PrintAnswer, PrinterAbsent, SlipOutdated
-from terminald.core.receipt import Goods, Language, Mark, Receipt, layout
+from terminald.core.events import JobBroken, PrintAnswer
+from terminald.core.receipt import Goods, Language, Mark, Receipt, layout, render_text
 from terminald.core.report import DayReport
 from terminald.core.sale_table import SaleState
 from terminald.core.schedule import Now
 from terminald.core.spool import PrintJob
-from terminald.errors import DeviceAbsent, DeviceError
+from terminald.errors import ApiError
 from terminald.wire.api_report import day_text, is_over, offset_text
 from terminald.wire.escpos import Profile, encode
 
@@ -31,6 +34,22 @@ class Stationery:
     zone: timezone
 
 
+#: Of a terminal that has nothing of its own to say.
+PLAIN: Final = Stationery(terminal_name="", header=(), footer=(), language="zh", zone=timezone(timedelta(hours=8)))
+
+
+def text_of(view: SaleView, stationery: Stationery, columns: int) -> str:
+    """Write the receipt of a paid sale as plain text, whether or not there is a printer.
+
+    Raises:
+        ApiError: nothing_to_print, where the sale is not paid.
+    """
+    if view.paid_by is None:
+        raise ApiError("nothing_to_print", f"sale {view.sale.id} is not paid")
+    slip = _receipt_of(view, stationery, is_copy=False)
+    return render_text(layout(slip, columns=columns), columns)
+
+
 class ReceiptSender:
     """Implements the port of the same name on one printer, one slip after the other.
 
@@ -38,23 +57,23 @@ class ReceiptSender:
     it, is therefore judged when its turn has come.
     """
 
-    def __init__(self, printer: Printer, profile: Profile, stationery: Stationery) -> None:
+    def __init__(self, printer: PrinterDialog, profile: Profile, stationery: Stationery) -> None:
         """Profile says what the printer understands."""
         self._printer = printer
         self._profile = profile
         self._stationery = stationery
-        self._one_slip = asyncio.Lock()
+        #: Closing slips that the printer stopped in the middle of.
+        self._stopped: set[asyncio.Task[PrintAnswer]] = set()
 
-    async def send(self, job: PrintJob, look: Callable[[], SaleView | None]) -> PrintAnswer:
-        """Send one job once, when the printer is free, and return what is known about the paper."""
-        async with self._one_slip:
+    async def send(self, job: PrintJob, look: Callable[[], SaleView | None], tell: PrintSink) -> PrintAnswer:
+        """Send one job once, and return what is known about the paper; tell takes what is known before."""
+
+        def marks() -> Iterable[Mark] | None:
             view = look()
-            if view is None:
-                return SlipOutdated(evidence="the printer was busy for longer than anybody waits; it was not printed")
-            slip = slip_of(view, job, self._stationery)
-            if slip is None:
-                return SlipOutdated(evidence="the QR is not to be paid any more; it was not printed")
-            return await self._print(layout(slip, columns=self._profile.columns))
+            slip = None if view is None else slip_of(view, job, self._stationery)
+            return None if slip is None else layout(slip, columns=self._profile.columns)
+
+        return await self._print(marks, tell)
 
     async def send_closing(self, report: DayReport, now: Now) -> PrintAnswer:
         """Send the slip of a day once, and return what is known about the paper."""
@@ -67,21 +86,38 @@ class ReceiptSender:
             terminal_name=stationery.terminal_name,
             is_over=is_over(report, now),
         )
-        async with self._one_slip:
-            return await self._print(layout_closing(report, slip, columns=self._profile.columns))
-
-    async def _print(self, marks: Iterable[Mark]) -> PrintAnswer:
+        marks = partial(layout_closing, report, slip, columns=self._profile.columns)
+        # Whoever asked is not kept waiting for new paper; the printer is, or the rest would come out with the next job.
+        stopped: asyncio.Future[PrintAnswer] = asyncio.get_running_loop().create_future()
+        printing = asyncio.create_task(self._print(marks, partial(_set, stopped), may_repeat=False))
         try:
+            await asyncio.wait({printing, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            printing.cancel()
+            raise
+        if printing.done():
+            return printing.result()
+        self._stopped.add(printing)
+        printing.add_done_callback(self._stopped.discard)
+        return stopped.result()
+
+    async def _print(
+        self, write: Callable[[], Iterable[Mark] | None], tell: PrintSink, *, may_repeat: bool = True
+    ) -> PrintAnswer:
+        async def draw() -> bytes | None:
+            marks = write()
             # In a thread: drawing the first QR code imports a library.
-            data = await asyncio.to_thread(encode, marks, self._profile)
-            await self._printer.write(data)
-        except DeviceAbsent as error:
-            return PrinterAbsent(evidence=error.detail)
-        except DeviceError as error:
-            return JobBroken(evidence=error.detail)
+            return None if marks is None else await asyncio.to_thread(encode, marks, self._profile)
+
+        try:
+            return await self._printer.print(draw, tell, may_repeat=may_repeat)
         except (OSError, ValueError) as error:
             return JobBroken(evidence=f"nothing was printed: {error}")
-        return JobSent(evidence="the printer took every byte; it was not asked whether it printed them")
+
+
+def _set(told: asyncio.Future[PrintAnswer], answer: PrintAnswer) -> None:
+    if not told.done():
+        told.set_result(answer)
 
 
 def slip_of(view: SaleView, job: PrintJob, stationery: Stationery) -> Receipt | None:
@@ -107,7 +143,7 @@ def _qr_of(view: SaleView, job: PrintJob, stationery: Stationery) -> Receipt | N
     # Ends on the time line as far from its start as on the calendar.
     ends_ms = attempt.started_at + (attempt.window_ends - attempt.started)
     return replace(
-        _common(view, job, stationery),
+        _common(view, stationery, is_copy=job.is_copy),
         kind="qr",
         amount=order.amount,
         payway=order.qr_payway,
@@ -121,7 +157,7 @@ def _refund_of(view: SaleView, job: PrintJob, stationery: Stationery) -> Receipt
     refund = next(one for one in view.refunds if one.id == job.about)
     done_ms = refund.ended_at or refund.opened_at
     return replace(
-        receipt_of(view, job, stationery),
+        _receipt_of(view, stationery, is_copy=job.is_copy),
         kind="refund",
         amount=refund.amount,
         goods=(),
@@ -131,7 +167,7 @@ def _refund_of(view: SaleView, job: PrintJob, stationery: Stationery) -> Receipt
     )
 
 
-def _common(view: SaleView, job: PrintJob, stationery: Stationery) -> Receipt:
+def _common(view: SaleView, stationery: Stationery, *, is_copy: bool) -> Receipt:
     order = view.sale.order
     return Receipt(
         kind="sale",
@@ -146,7 +182,7 @@ def _common(view: SaleView, job: PrintJob, stationery: Stationery) -> Receipt:
         operator=order.text.operator,
         reference=order.reference,
         time="",
-        copy=job.is_copy,
+        copy=is_copy,
     )
 
 
@@ -156,6 +192,10 @@ def receipt_of(view: SaleView, job: PrintJob, stationery: Stationery) -> Receipt
     Raises:
         LookupError: the sale is not paid: there is nothing to print.
     """
+    return _receipt_of(view, stationery, is_copy=job.is_copy)
+
+
+def _receipt_of(view: SaleView, stationery: Stationery, *, is_copy: bool) -> Receipt:
     attempt = view.paid_by
     if attempt is None:
         raise LookupError(f"sale {view.sale.id} is not paid")
@@ -164,7 +204,7 @@ def receipt_of(view: SaleView, job: PrintJob, stationery: Stationery) -> Receipt
         int(facts.finish_time) if facts.finish_time.isascii() and facts.finish_time.isdigit() else attempt.started_at
     )
     return replace(
-        _common(view, job, stationery),
+        _common(view, stationery, is_copy=is_copy),
         payway=facts.payway,
         sn=facts.sn,
         trade_no=facts.trade_no,

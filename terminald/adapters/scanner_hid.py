@@ -18,7 +18,7 @@ from typing import Final
 
 from terminald.adapters.device_faults import opening_error
 from terminald.adapters.input_nodes import DIRECTORY, InputNode, NoSuchKeyboard, open_keyboard
-from terminald.adapters.ports import FrameSink
+from terminald.adapters.ports_devices import FrameSink
 from terminald.adapters.scanner_serial import ScannerCounters
 from terminald.config_keyboard import KeyboardChoice
 from terminald.errors import DeviceAbsent, DeviceLost, DeviceMissing

@@ -20,7 +20,7 @@ import serial
 
 from terminald.adapters.device_faults import opening_error
 from terminald.adapters.fd_writer import kernel_backlog
-from terminald.adapters.ports import FrameSink
+from terminald.adapters.ports_devices import FrameSink
 from terminald.adapters.scanner_trigger import Trigger
 from terminald.errors import DeviceAbsent, DeviceLost
 from terminald.wire.barcode import Framer, Suffix

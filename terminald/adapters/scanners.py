@@ -1,6 +1,6 @@
 """The configured scanners."""
 
-from terminald.adapters.ports import FrameSink, Scanner
+from terminald.adapters.ports_devices import FrameSink, Scanner
 from terminald.adapters.scanner_hid import HidScanner
 from terminald.adapters.scanner_serial import SerialScanner
 from terminald.config import ScannerConfig

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
 from terminald.adapters.device_watch import DeviceWatch, Lookout
-from terminald.adapters.ports import Device, DeviceReport, DeviceSink, DeviceState
+from terminald.adapters.ports_devices import Device, DeviceReport, DeviceSink, DeviceState
 from terminald.errors import DeviceAbsent, DeviceError, DeviceHeld, DeviceMissing
 
 _log = logging.getLogger(__name__)

@@ -76,7 +76,7 @@ sales:
   show         one sale with its attempts and refunds
   explain      the story of one sale in plain words; what to tell the customer
   attention    what a person should look at in a sale; closes it
-  receipt      print a receipt again, or draw it
+  receipt      print a receipt again, draw it, or show it
   report       what a day has brought; does the gateway say the same
   events       follow what happens
 paid sales:
@@ -237,7 +237,7 @@ def _sale_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         ("show", "Show one sale with its attempts and refunds."),
         ("explain", "Tell the story of a sale in plain words: what is certain, what is not, what happens next."),
         ("attention", "Show what a person should look at in a sale; with --reason: note that it is settled."),
-        ("receipt", "Print a receipt again, marked as a copy; or draw it."),
+        ("receipt", "Print a receipt again, marked as a copy; or draw it, or show its text."),
     ):
         made = command(name, what)
         made.add_argument("sale", metavar="SALE", help=_SALE_HELP)
@@ -250,7 +250,9 @@ def _sale_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         if name == "attention":
             made.add_argument("--reason", metavar="TEXT", help="how it was settled, for the record")
         if name == "receipt":
-            made.add_argument("--png", type=Path, metavar="FILE", help="draw it into this file instead")
+            instead = made.add_mutually_exclusive_group()
+            instead.add_argument("--png", type=Path, metavar="FILE", help="draw it into this file instead")
+            instead.add_argument("--text", action="store_true", help="show it as text instead")
     listing = command("sales", "List sales, newest first.")
     listing.add_argument("--state", choices=_STATES)
     listing.add_argument("--day", metavar="YYYY-MM-DD", help="one business day of the gateway")

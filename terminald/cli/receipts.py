@@ -1,4 +1,4 @@
-"""``terminald receipt``: print a receipt once more, or draw it."""
+"""``terminald receipt``: print a receipt once more, draw it, or show its text."""
 
 import argparse
 from datetime import datetime, timezone
@@ -9,6 +9,7 @@ from terminald.cli.outcome import DONE, REFUSED, CommandFailed
 from terminald.cli.words import paid_attempt, receipt_words
 from terminald.config import Config, load
 from terminald.core.receipt import Receipt, layout
+from terminald.logs import escape
 from terminald.simulator.printer_escpos import Interpreter
 from terminald.simulator.printer_paper import Paper
 from terminald.wire import api_shapes as shapes
@@ -16,10 +17,12 @@ from terminald.wire.escpos import Profile, encode
 
 
 def receipt(args: argparse.Namespace) -> int:
-    """Print a copy of a receipt on the terminal's printer, or draw it into a file."""
+    """Print a copy of a receipt on the terminal's printer, draw it into a file, or show it as text."""
     png: Path | None = args.png
     with connect(args) as daemon:
         path = daemon.sale_path(args.sale)
+        if args.text:
+            return _show(daemon.get(f"{path}/receipt"), is_json=args.json)
         body = daemon.get(path) if png else daemon.post(f"{path}/receipt")
     sale = decode(body, shapes.Sale)
     if png:
@@ -28,6 +31,12 @@ def receipt(args: argparse.Namespace) -> int:
         print(body.decode())
     else:
         print(png or f"Copy of the receipt of sale {sale.id}: {receipt_words(sale.receipt)}.")
+    return DONE
+
+
+def _show(body: bytes, *, is_json: bool) -> int:
+    shown = decode(body, shapes.ReceiptText)
+    print(body.decode() if is_json else "\n".join(map(escape, shown.text.splitlines())))
     return DONE
 
 

@@ -21,10 +21,13 @@ from terminald.wire.api_report import DaySums, PrintedSlip, ProviderSums, Report
 #: Sales in doubt that are named in the text; ``--json`` names more.
 _MAX_NAMED = 10
 _SLIPS = {
+    "printed": "printed",
     "unverified": "sent to the printer, which did not say whether it printed it",
+    "blocked": "not printed yet: the printer reports a fault",
     "failed": "not printed whole: the printer failed",
     "absent": "not printed: the printer is not there",
 }
+_PRINTED = ("printed", "unverified")
 _PRINTER_ADVICE = "terminald status tells how the printer is; then print it again"
 
 
@@ -154,7 +157,7 @@ def _told(checked: Checked, host: Path | None) -> Iterator[str]:
         yield "no differences" if not checked.differences else f"{_count(len(checked.differences), 'difference')}:"
     for one in checked.differences or ():
         yield f"! {_about(one)}: {escape(one.detail)}"
-    if checked.slip is not None and checked.slip.state == "unverified":
+    if checked.slip is not None and checked.slip.state in _PRINTED:
         yield f"closing slip: {_SLIPS[checked.slip.state]}"
 
 
@@ -180,5 +183,5 @@ def _faults(checked: Checked) -> Iterator[tuple[str, str]]:
     if checked.differences:
         advice = "look at each of them: terminald show SALE, and the sn in the merchant's console"
         yield f"{_count(len(checked.differences), 'difference')} on {checked.report.day}", advice
-    if checked.slip is not None and checked.slip.state != "unverified":
+    if checked.slip is not None and checked.slip.state not in _PRINTED:
         yield f"closing slip {_SLIPS[checked.slip.state]}: {checked.slip.detail}", _PRINTER_ADVICE

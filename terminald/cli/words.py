@@ -23,6 +23,7 @@ _RECEIPTS = {
     "off": "none",
     "queued": "waiting for the printer",
     "printing": "being printed",
+    "blocked": "waiting: the printer reports a fault",
     "printed": "printed",
     "unverified": "sent to the printer, which did not say whether it printed it",
     "expired": "not printed in time, and given up",

@@ -1,6 +1,7 @@
 """What can happen. Past tense; replies of the gateway become distinct events where they are decoded."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 from terminald.core.ids import ClientSn, PaymentCode
 from terminald.core.money import Fen
@@ -305,11 +306,28 @@ class LifetimeEnded(Event):
     """Nobody is waiting for this receipt any more."""
 
 
+class PrinterReady(Event):
+    """The printer is there, and reports nothing (any more) that keeps it from printing."""
+
+
+class Blockage(Enum):
+    """What keeps a printer from printing until somebody sees to it."""
+
+    PAPER = "paper"  # it has none left
+    COVER = "cover"  # it is open
+    CUTTER = "cutter"  # it is stuck
+    OFFLINE = "offline"  # by its button, by an error of its own, or it does not answer any more
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrintAnswer(Event):
     """A completion of sending a job. Evidence says in words what is known."""
 
     evidence: str = ""
+
+
+class JobPrinted(PrintAnswer):
+    """The printer said, after the cut, that it has printed everything before."""
 
 
 class JobSent(PrintAnswer):
@@ -318,6 +336,24 @@ class JobSent(PrintAnswer):
 
 class PrinterAbsent(PrintAnswer):
     """The printer could not be reached; nothing was sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobBlocked(PrintAnswer):
+    """The printer can not print now; nothing was sent."""
+
+    by: Blockage = Blockage.OFFLINE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobInterrupted(PrintAnswer):
+    """No completion yet: the printer stopped in the middle, keeps what it has, and is waited for."""
+
+    by: Blockage = Blockage.OFFLINE
+
+
+class JobLost(PrintAnswer):
+    """The printer is back, and what it had not printed is certainly gone. Part of it may be on paper."""
 
 
 class JobBroken(PrintAnswer):

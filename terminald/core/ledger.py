@@ -31,8 +31,6 @@ from terminald.core.events import (
     AbandonRequested,
     Event,
     OfferExpired,
-    PowerReturned,
-    Recovered,
     YieldRequested,
 )
 from terminald.core.ids import ClientSn, JobId, PaymentCode, RefundId, SaleId, WallTime
@@ -63,6 +61,7 @@ from terminald.core.stimuli import (
     ToJob,
     ToRefund,
     ToSale,
+    is_stale,
 )
 from terminald.core.tables import Attention
 from terminald.errors import IllegalTransition
@@ -89,16 +88,6 @@ def advance(book: Book, stimulus: Stimulus, *, now: Now, rules: Rules, fresh: Cl
     return draft.result()
 
 
-def _is_stale(told: ToAttempt | ToRefund | ToJob, subject: Attempt | Refund | PrintJob | None) -> bool:
-    """Whether a completion comes too late: something else was asked since, or it is closed by other means.
-
-    So does a recovery of what another one's recovery has closed.
-    """
-    if isinstance(told.event, Recovered | PowerReturned):
-        return subject is None or subject.state.is_final
-    return told.token is not None and (subject is None or subject.state.is_final or told.token != subject.token)
-
-
 class _Draft:
     """Collects one advance. Lives for one call."""
 
@@ -120,13 +109,13 @@ class _Draft:
             case ToSale():
                 self._tell_sale(stimulus.sale_id, stimulus.event)
             case ToAttempt():
-                if not _is_stale(stimulus, self._book.attempts.get(stimulus.client_sn)):
+                if not is_stale(stimulus, self._book.attempts.get(stimulus.client_sn)):
                     self._tell_attempt(stimulus.client_sn, stimulus.event)
             case ToRefund():
-                if not _is_stale(stimulus, self._book.refunds.get(stimulus.refund_id)):
+                if not is_stale(stimulus, self._book.refunds.get(stimulus.refund_id)):
                     self._tell_refund(stimulus.refund_id, stimulus.event)
             case ToJob():
-                if not _is_stale(stimulus, self._book.jobs.get(stimulus.job_id)):
+                if not is_stale(stimulus, self._book.jobs.get(stimulus.job_id)):
                     self._tell_job(stimulus.job_id, stimulus.event)
             case AskRefund():
                 self._open_refund(stimulus.sale_id, stimulus.asked)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
+from terminald.core.events import Blockage
+
 
 class Reason(Enum):
     """Why no sale can be opened, in the words of the local API."""
@@ -15,6 +17,9 @@ class Reason(Enum):
     GATEWAY_UNREACHABLE = "gateway_unreachable"
     SCANNER_ABSENT = "scanner_absent"
     PRINTER_ABSENT = "printer_absent"
+    PAPER_OUT = "paper_out"
+    COVER_OPEN = "cover_open"
+    PRINTER_FAULTY = "printer_faulty"
     JOURNAL_FAILED = "journal_failed"
     DISK_FULL = "disk_full"
     DRAINING = "draining"
@@ -35,6 +40,8 @@ class Condition:
     is_gateway_reachable: bool
     has_scanner: bool
     has_printer: bool
+    #: What keeps the printer from printing, by its own word; None where it says nothing of the kind.
+    printer_blocked_by: Blockage | None
     is_journal_writable: bool
     has_disk_space: bool
     is_draining: bool
@@ -47,6 +54,8 @@ def reasons(condition: Condition, required: frozenset[str]) -> tuple[Reason, ...
     journal, the key and the disk are never optional. A gateway that only a wrong clock keeps away is the clock's fault.
     """
     has_link = condition.is_gateway_reachable or "gateway" not in required
+    # Only a printer that is there has anything to say.
+    blocked_by = condition.printer_blocked_by if condition.has_printer and "printer" in required else None
     has_clock = condition.is_clock_trusted or "clock" not in required
     judged = (
         (Reason.JOURNAL_FAILED, condition.is_journal_writable),
@@ -59,6 +68,9 @@ def reasons(condition: Condition, required: frozenset[str]) -> tuple[Reason, ...
         (Reason.GATEWAY_UNREACHABLE, has_link or condition.is_clock_in_the_way),
         (Reason.SCANNER_ABSENT, condition.has_scanner or "scanner" not in required),
         (Reason.PRINTER_ABSENT, condition.has_printer or "printer" not in required),
+        (Reason.PAPER_OUT, blocked_by is not Blockage.PAPER),
+        (Reason.COVER_OPEN, blocked_by is not Blockage.COVER),
+        (Reason.PRINTER_FAULTY, blocked_by not in (Blockage.CUTTER, Blockage.OFFLINE)),
         (Reason.DRAINING, not condition.is_draining),
     )
     return tuple(reason for reason, is_good in judged if not is_good)

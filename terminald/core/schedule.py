@@ -37,6 +37,9 @@ BLOCKED_RETRY = Duration(HOUR)
 #: A request without a clear answer may be held up in the network for so long, and be carried out then: before that
 #: nobody is told that a refund was refused.
 LATE_REQUEST = Duration(120_000)
+#: A job for a printer that reports a fault goes on when the printer says that it is over. In case that is missed, it is
+#: looked at again after this: a few times in the life of a receipt.
+BLOCKED_PRINTER_RETRY = Duration(30_000)
 #: A reversal that is open for so long is shown to a person; it goes on all the same.
 REVERSAL_ATTENTION_AFTER = Duration(300_000)
 #: At the end of a QR, and after a restart, the gateway is asked for so long before an order is given up: this is what

@@ -10,7 +10,7 @@ from terminald.core import spool
 from terminald.core.attempt_table import Attempt
 from terminald.core.book import Book
 from terminald.core.commands import Command
-from terminald.core.events import Event
+from terminald.core.events import Event, PowerReturned, PrinterReady, Recovered
 from terminald.core.ids import ClientSn, JobId, PaymentCode, RefundId, SaleId
 from terminald.core.refund import Asked
 from terminald.core.refund_table import Refund
@@ -156,3 +156,19 @@ def recovery(book: Book, event: Event) -> tuple[Stimulus, ...]:
         *(ToSale(sale_id=sale.id, event=event) for sale in book.sales.values() if not sale.state.is_final),
         *(ToJob(job_id=job.id, event=event) for job in book.jobs.values() if not job.state.is_final),
     )
+
+
+def printer_ready(book: Book) -> tuple[Stimulus, ...]:
+    """Return what to apply when the printer is ready (again): every slip that waits for it is sent, oldest first."""
+    waiting = (job for job in book.jobs.values() if spool.is_waiting(job))
+    return tuple(ToJob(job_id=job.id, event=PrinterReady()) for job in waiting)
+
+
+def is_stale(told: ToAttempt | ToRefund | ToJob, subject: Attempt | Refund | PrintJob | None) -> bool:
+    """Tell whether a completion comes too late: something else was asked since, or it is closed by other means.
+
+    So does a recovery of what another one's recovery has closed.
+    """
+    if isinstance(told.event, Recovered | PowerReturned):
+        return subject is None or subject.state.is_final
+    return told.token is not None and (subject is None or subject.state.is_final or told.token != subject.token)

@@ -21,6 +21,7 @@ from terminald.core.refund_table import Refund
 from terminald.core.return_events import DeliveryWindowClosed
 from terminald.core.sale_table import SaleState
 from terminald.core.schedule import Now
+from terminald.core.spool import JobState
 from terminald.core.story_orders import ORDERS, WAKEUPS
 from terminald.core.story_refunds import REFUND_WAKEUPS, refund_words
 from terminald.core.story_sales import (
@@ -29,6 +30,7 @@ from terminald.core.story_sales import (
     NOTHING_KEPT,
     OTHER_REASON,
     REASONS,
+    RECEIPT_HELD,
     RECEIPTS,
     RETURNED,
     SALE_WAKEUPS,
@@ -145,7 +147,9 @@ class _Teller:
         yield from (text for present, values in self._money() if (text := self._of(present.known, values)))
         receipts = [job for job in self._view.jobs if job.slip == "receipt"]
         if receipts:
-            yield self.tongue.say(RECEIPTS[receipts[-1].state])
+            last = receipts[-1]
+            is_held = last.blocked_by is not None and last.state in (JobState.PRINTING, JobState.REPRINTING)
+            yield self.tongue.say(RECEIPT_HELD if is_held else RECEIPTS[last.state])
 
     def uncertain(self) -> Iterator[str]:
         yield from (text for present, values in self._money() if (text := self._of(present.unknown, values)))

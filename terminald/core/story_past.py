@@ -262,6 +262,23 @@ _CUT_OFF: Final = Text(
 PRINTS: Final[Past] = {
     on("JobEnqueued"): None,
     on("SendDue"): None,
+    on("PrinterReady"): None,
+    on("JobPrinted"): Text("{slip} was printed: the printer said so.", "{slip}：已打印，打印机已确认。"),
+    on("JobBlocked"): Text(
+        "{slip} waits: the printer can not print now (paper, cover, cutter, or off-line).",
+        "{slip}：等待打印，打印机暂时无法打印（缺纸、机盖、切刀或脱机）。",
+    ),
+    on("JobInterrupted"): Text(
+        "{slip}: the printer stopped in the middle (paper, cover, cutter, or off-line) and is to print the rest.",
+        "{slip}：打印机中途停止（缺纸、机盖、切刀或脱机），恢复后将打印其余部分。",
+    ),
+    on("JobLost"): Text(
+        "{slip}: the printer lost what it had not printed yet; a part may be on paper. It is printed again, as a copy.",
+        "{slip}：打印机丢失了未打印的内容，可能只打印了一部分；将重新打印并注明补打。",
+    ),
+    on("JobLost", to="failed"): Text(
+        "{slip}: the printer lost it again; a part may be on paper.", "{slip}：打印机再次丢失，可能只打印了一部分。"
+    ),
     on("JobSent"): Text(
         "{slip} was sent to the printer, which did not say whether it printed it.",
         "{slip}：已发送到打印机，是否打印成功未经确认。",
@@ -271,10 +288,16 @@ PRINTS: Final[Past] = {
         "{slip}: the printer failed; a part may be on paper.", "{slip}：打印机出错，可能只打印了一部分。"
     ),
     on("SlipOutdated"): Text("{slip} was not printed, because it came too late.", "{slip}：为时已晚，没有打印。"),
+    on("LifetimeEnded", before="lost"): Text(
+        "{slip} was not printed again in time, and given up; a part may be on paper.",
+        "{slip}：未能按时重新打印，已放弃，可能只打印了一部分。",
+    ),
     on("LifetimeEnded"): Text("{slip} was not printed in time, and given up.", "{slip}：未能按时打印，已放弃。"),
     on("Recovered", before="printing"): _CUT_OFF,
+    on("Recovered", before="reprinting"): _CUT_OFF,
     on("Recovered"): None,
     on("PowerReturned", before="printing"): _CUT_OFF,
+    on("PowerReturned", before="reprinting"): _CUT_OFF,
     on("PowerReturned"): None,
 }
 

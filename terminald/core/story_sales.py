@@ -202,7 +202,20 @@ DELIVERY_ENDS: Final[Mapping[bool, Text]] = {
 #: What is known about the latest receipt.
 RECEIPTS: Final[Mapping[JobState, Text]] = {
     JobState.QUEUED: Text("The receipt waits for the printer.", "小票等待打印。"),
+    JobState.BLOCKED: Text(
+        "The receipt waits: the printer can not print now (paper, cover, cutter, or off-line).",
+        "小票等待打印：打印机暂时无法打印（缺纸、机盖、切刀或脱机）。",
+    ),
     JobState.PRINTING: Text("The receipt is being sent to the printer.", "小票正在打印。"),
+    JobState.LOST: Text(
+        "The printer lost the receipt, a part may be on paper; it will be printed again, marked as a copy.",
+        "打印机丢失了小票，可能只打印了一部分；将重新打印并注明补打。",
+    ),
+    JobState.REPRINTING: Text(
+        "The printer had lost the receipt; it is being sent again, marked as a copy.",
+        "打印机曾丢失小票，正在重新打印并注明补打。",
+    ),
+    JobState.PRINTED: Text("The receipt is printed: the printer said so.", "小票已打印，打印机已确认。"),
     JobState.UNVERIFIED: Text(
         "The receipt was sent to the printer, which did not say whether it printed it.",
         "小票已发送到打印机，是否打印成功未经确认。",
@@ -210,3 +223,9 @@ RECEIPTS: Final[Mapping[JobState, Text]] = {
     JobState.EXPIRED: Text("The receipt was not printed in time, and given up.", "小票未能按时打印，已放弃。"),
     JobState.FAILED: Text("The printer failed while it printed the receipt.", "打印小票时打印机出错。"),
 }
+
+#: The same, where the printer stopped in the middle of it.
+RECEIPT_HELD: Final = Text(
+    "The printer stopped in the middle of the receipt (paper, cover, cutter, or off-line), and is to print the rest.",
+    "打印小票时打印机中途停止（缺纸、机盖、切刀或脱机），恢复后将打印其余部分。",
+)

@@ -192,6 +192,14 @@ CALLS: Final = (
         problems=(*_BODY_PROBLEMS, "not_found", "nothing_to_print", "printer_off", "journal_failed"),
     ),
     ApiCall(
+        id="get_receipt",
+        method="GET",
+        path="/v1/sales/{id}/receipt",
+        summary="Show the receipt of a paid sale as plain text; with or without a printer.",
+        gives={200: shapes.ReceiptText},
+        problems=("not_found", "nothing_to_print", "journal_failed"),
+    ),
+    ApiCall(
         id="explain",
         method="GET",
         path="/v1/sales/{id}/explanation",

@@ -120,6 +120,12 @@ READINESS_ADVICE: Mapping[str, str] = {
     "gateway_unreachable": "Check the terminal's network, name resolution and gateway.url; the log says what failed.",
     "scanner_absent": "Plug the scanner in, and check the configured device path; terminald status says what it finds.",
     "printer_absent": "Switch the printer on, plug it in, and check the device; terminald status says what it finds.",
+    "paper_out": "Put new paper into the printer; terminald notices by itself.",
+    "cover_open": "Close the printer's cover; terminald notices by itself.",
+    "printer_faulty": (
+        "The printer is off-line: by its button, by a stuck cutter or another error, or it does not answer any more. "
+        "terminald status says what it reports; clear it, or switch the printer off and on."
+    ),
     "journal_failed": "The journal can not be written: check the disk and its mount, then restart terminald.",
     "disk_full": "Free space on the disk that holds the state directory.",
     "draining": "New sales are refused on purpose, because terminald is being stopped.",

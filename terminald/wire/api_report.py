@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
-from terminald.core.events import JobBroken, JobSent, PrintAnswer
+from terminald.core.events import JobBlocked, JobBroken, JobInterrupted, JobLost, JobPrinted, JobSent, PrintAnswer
 from terminald.core.ids import Duration
 from terminald.core.report import DayReport, SaleOfDay, Sums
 from terminald.core.schedule import Now
@@ -76,9 +76,12 @@ class Report(Struct, frozen=True, kw_only=True):
 
 
 class PrintedSlip(Struct, frozen=True, kw_only=True):
-    """What is known about the paper: it has most likely been printed, in part perhaps, or not at all."""
+    """What is known about the paper.
 
-    state: Literal["unverified", "failed", "absent"]
+    Blocked: the printer can not print now; what it was given already comes out when it can, what it was not does not.
+    """
+
+    state: Literal["printed", "unverified", "blocked", "failed", "absent"]
     detail: str
 
 
@@ -149,11 +152,15 @@ def is_over(report: DayReport, now: Now) -> bool:
 
 def printed_json(answer: PrintAnswer) -> bytes:
     """Write what is known about the paper."""
-    state: Literal["unverified", "failed", "absent"]
+    state: Literal["printed", "unverified", "blocked", "failed", "absent"]
     match answer:
+        case JobPrinted():
+            state = "printed"
         case JobSent():
             state = "unverified"
-        case JobBroken():
+        case JobBlocked() | JobInterrupted():
+            state = "blocked"
+        case JobBroken() | JobLost():
             state = "failed"
         case _:
             state = "absent"

@@ -22,7 +22,7 @@ MAX_CODE = 64
 
 Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
 Amount = Annotated[int, Meta(description="in fen")]
-ReceiptState = Literal["off", "queued", "printing", "printed", "unverified", "expired", "failed"]
+ReceiptState = Literal["off", "queued", "printing", "blocked", "printed", "unverified", "expired", "failed"]
 Slip = Literal["receipt", "qr", "refund"]
 #: The states of the terminal's key, in public words.
 KEY_STATES = ("fresh", "stale", "expired", "doubtful", "locked_out")
@@ -321,6 +321,14 @@ class Status(Struct, frozen=True, kw_only=True):
 
 
 # --- events and problems ---------------------------------------------------------------------------------------------
+
+
+class ReceiptText(Struct, frozen=True, kw_only=True):
+    """The receipt of a paid sale as plain text, in lines of at most so many columns (a Chinese character takes two)."""
+
+    sale: str
+    columns: int
+    text: str
 
 
 class PrintEvent(Struct, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ from typing import Final
 
 import msgspec
 
+from terminald.core import spool
 from terminald.core.attempt_table import Attempt, AttemptState
 from terminald.core.book import SaleView
 from terminald.core.ids import ClientSn, Instant, SaleId, WallTime
@@ -23,6 +24,7 @@ _WITH_REASON: Final = frozenset({SaleState.CANCELING, SaleState.CANCELED})
 _RECEIPT_STATES: Final[dict[str, shapes.ReceiptState]] = {
     "queued": "queued",
     "printing": "printing",
+    "blocked": "blocked",
     "printed": "printed",
     "unverified": "unverified",
     "expired": "expired",
@@ -155,7 +157,12 @@ def _wall(instant: Instant, now: Now) -> WallTime:
 def _receipt(jobs: tuple[PrintJob, ...]) -> shapes.ReceiptState:
     """Return how the latest receipt is doing; other slips are told as events only."""
     receipts = [job for job in jobs if job.slip == "receipt"]
-    return _RECEIPT_STATES[receipts[-1].state.value] if receipts else "off"
+    return _RECEIPT_STATES[spool.shown(receipts[-1]).value] if receipts else "off"
+
+
+def receipt_json(sale_id: SaleId, columns: int, text: str) -> bytes:
+    """Write the receipt of a sale as text."""
+    return msgspec.json.encode(shapes.ReceiptText(sale=sale_id, columns=columns, text=text))
 
 
 # --- bodies of events ------------------------------------------------------------------------------------------------
@@ -174,7 +181,7 @@ def print_event(job: PrintJob) -> bytes:
             sale=job.sale_id,
             slip=_SLIPS[job.slip],
             copy=job.is_copy,
-            state=_RECEIPT_STATES[job.state.value],
+            state=_RECEIPT_STATES[spool.shown(job).value],
             detail=job.evidence,
         )
     )

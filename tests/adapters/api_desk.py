@@ -11,15 +11,9 @@ import httpx
 from terminald.adapters.api_limits import ApiLimits
 from terminald.adapters.api_server import ApiServer
 from terminald.adapters.api_socket import listening
-from terminald.adapters.ports import (
-    DeviceReport,
-    DeviceState,
-    KeyStatus,
-    LoggedEvent,
-    OrderLook,
-    SaleFilter,
-    Status,
-)
+from terminald.adapters.ports import KeyStatus, LoggedEvent, OrderLook, SaleFilter, Status
+from terminald.adapters.ports_devices import DeviceReport, DeviceState
+from terminald.adapters.ports_receipts import WrittenReceipt
 from terminald.config import ApiConfig
 from terminald.core.book import SaleView
 from terminald.core.events import JobSent, PrintAnswer
@@ -141,6 +135,10 @@ class FakeDesk:
     async def print_copy(self, name: str) -> SaleView:
         await self._enter("print_copy", name)
         return self._find(name)
+
+    async def receipt_text(self, name: str) -> WrittenReceipt:
+        await self._enter("receipt_text", name)
+        return WrittenReceipt(sale_id=self._find(name).sale.id, columns=32, text="支付凭证\n")
 
     async def dossier(self, name: str) -> Dossier:
         await self._enter("dossier", name)

@@ -68,14 +68,17 @@ def test_the_calls_about_a_sale_reach_the_desk(tmp_path: Path) -> None:
                 await post("/v1/sales/01/cancel", json={}),
                 await post("/v1/sales/01/query"),
                 await post("/v1/sales/01/receipt"),
+                await served.client.get("/v1/sales/01/receipt"),
             ]
-        assert [answer.status_code for answer in answers] == [200] * 5
+        assert [answer.status_code for answer in answers] == [200] * 6
         assert answers[3].json()["orders"] == [
             {"client_sn": "A1", "answer": "paid", "net": None},
             {"client_sn": "A2", "answer": "unanswered", "net": None},
         ]
         assert answers[3].json()["sale"] == answers[1].json()
-        assert [call[0] for call in desk.calls] == ["present_code", "cancel", "cancel", "query", "print_copy"]
+        called = ["present_code", "cancel", "cancel", "query", "print_copy", "receipt_text"]
+        assert [call[0] for call in desk.calls] == called
+        assert answers[5].json() == {"sale": "01", "columns": 32, "text": "支付凭证\n"}
         assert desk.calls[0] == ("present_code", "01", "130812345678901147")
 
     asyncio.run(story())

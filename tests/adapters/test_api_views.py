@@ -11,7 +11,8 @@ from terminald.adapters.api_views import (
     queried_json,
     status_json,
 )
-from terminald.adapters.ports import DeviceReport, DeviceState, KeyAttention, OrderLook, SaleFilter
+from terminald.adapters.ports import KeyAttention, OrderLook, SaleFilter
+from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.core.ids import WallTime
 from terminald.errors import ApiError
 from terminald.wire.api_problems import ATTENTION_ADVICE

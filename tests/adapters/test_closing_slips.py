@@ -12,7 +12,8 @@ from terminald.core.ids import WallTime
 from terminald.errors import DeviceAbsent, DeviceLost
 from terminald.simulator.printer_paper import print_job
 from terminald.wire.escpos import Profile
-from tests.adapters.test_receipt_slips import CHINESE, ENGLISH, Paper
+from tests.adapters.silent_printer import Paper, dialog_with
+from tests.adapters.test_receipt_slips import CHINESE, ENGLISH
 from tests.wire.api_samples import NOW
 from tests.wire.report_samples import DAY, day_report
 
@@ -24,7 +25,7 @@ PROFILE = Profile(columns=32, width_dots=384, encoding="gbk", cut="full")
 def test_the_slip_of_a_day_can_be_read(tmp_path: Path, stationery: Stationery, columns: int, width_dots: int) -> None:
     paper = Paper()
     profile = replace(PROFILE, columns=columns, width_dots=width_dots)
-    answer = asyncio.run(ReceiptSender(paper, profile, stationery).send_closing(day_report(), NOW))
+    answer = asyncio.run(ReceiptSender(dialog_with(paper), profile, stationery).send_closing(day_report(), NOW))
     assert isinstance(answer, JobSent)
     (sheet,) = print_job(paper.data, width_dots=width_dots, encoding="gbk")
     is_english = stationery.language == "en"
@@ -49,7 +50,7 @@ def test_the_slip_of_a_day_can_be_read(tmp_path: Path, stationery: Stationery, c
 def test_the_slip_of_a_day_that_is_over_does_not_say_that_it_goes_on() -> None:
     paper = Paper()
     late = replace(NOW, wall=WallTime(DAY.end), is_trusted=True)
-    asyncio.run(ReceiptSender(paper, PROFILE, ENGLISH).send_closing(day_report(), late))
+    asyncio.run(ReceiptSender(dialog_with(paper), PROFILE, ENGLISH).send_closing(day_report(), late))
     (sheet,) = print_job(paper.data, width_dots=384, encoding="gbk")
     assert "NOT OVER" not in sheet.text
 
@@ -69,6 +70,6 @@ def test_a_printer_that_fails_is_told_in_words(error: Exception, answer: type) -
             await super().write(data[:7])
             raise error
 
-    said = asyncio.run(ReceiptSender(Broken(), PROFILE, ENGLISH).send_closing(day_report(), NOW))
+    said = asyncio.run(ReceiptSender(dialog_with(Broken()), PROFILE, ENGLISH).send_closing(day_report(), NOW))
     assert isinstance(said, answer)
     assert said.evidence

@@ -13,7 +13,7 @@ import pytest
 
 from terminald.adapters.device_watch import DeviceWatch
 from terminald.adapters.inotify import Inotify
-from terminald.adapters.ports import Device, DeviceReport, DeviceState
+from terminald.adapters.ports_devices import Device, DeviceReport, DeviceState
 from terminald.adapters.printer_usb import NodePrinter, by_usb_id
 from terminald.adapters.scanner_serial import SerialScanner
 from terminald.adapters.supervisor import BACKOFF, Backoff, supervise

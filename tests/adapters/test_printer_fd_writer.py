@@ -1,5 +1,7 @@
 import asyncio
+import contextlib
 import errno
+import itertools
 import os
 import socket
 from collections.abc import Callable, Coroutine, Iterator
@@ -8,6 +10,7 @@ import pytest
 
 from terminald.adapters.fd_writer import CHUNK, GRACE_S, FdWriter, job_deadline_s
 from terminald.errors import DeviceAbsent, DeviceLost, DeviceTimeout
+from terminald.wire.escpos_walk import stops
 
 SOON = 0.05  # a deadline that is to pass
 LONG = 30.0  # one that is not
@@ -201,3 +204,151 @@ def test_what_never_blocks_needs_no_readiness() -> None:
             os.close(fd)
 
     run(scene)
+
+
+TEXT_JOB = b"\x1b@" + b"Cola 3.50\n" * 40 + b"\x1dV\x00"
+
+
+def test_chunks_end_between_two_commands() -> None:
+    """So that a printer that holds the line can be asked why, without harm to the job."""
+    ends: list[int] = []
+
+    async def scene() -> None:
+        ours, printers = socket.socketpair(type=socket.SOCK_SEQPACKET)
+        ours.settimeout(0)
+        printers.settimeout(0)
+        with ours, printers:
+            await FdWriter("printer", ours.fileno()).write(TEXT_JOB, deadline_s=LONG)
+            while sum(ends) < len(TEXT_JOB):
+                ends.append(len(printers.recv(CHUNK + 1)))
+
+    run(scene)
+    assert max(ends) <= CHUNK
+    assert set(itertools.accumulate(ends)) <= set(stops(TEXT_JOB))
+
+
+def test_a_held_job_can_be_interrupted_by_a_question_and_goes_on(line: tuple[socket.socket, socket.socket]) -> None:
+    async def scene() -> None:
+        holds = iter([True, True, True])
+
+        def hold_after_two() -> bool:
+            if next(holds, None) is None:
+                writer.hold()
+            return True
+
+        writer = FdWriter("printer", line[0].fileno(), may_send=hold_after_two)
+        job = asyncio.create_task(writer.write(TEXT_JOB, deadline_s=LONG))
+        await turn()
+        before = received(line[1])
+        assert 0 < len(before) < len(TEXT_JOB)
+        await writer.ask(b"\x10\x04\x01")
+        assert received(line[1]) == b"\x10\x04\x01"
+        holds = iter([True] * 100)
+        writer.release()
+        await job
+        assert before + received(line[1]) == TEXT_JOB
+
+    run(scene)
+
+
+def test_a_job_in_the_middle_of_a_picture_is_not_interrupted(line: tuple[socket.socket, socket.socket]) -> None:
+    picture = b"\x1dv0\x00\x10\x00\x80\x00" + bytes(16 * 128)
+
+    async def scene() -> None:
+        chunks = itertools.count()
+
+        def hold_after_two() -> bool:
+            if next(chunks) == 2:
+                writer.hold()
+            return True
+
+        writer = FdWriter("printer", line[0].fileno(), may_send=hold_after_two)
+        job = asyncio.create_task(writer.write(picture, deadline_s=LONG))
+        await turn()
+        with pytest.raises(DeviceTimeout, match="under way"):
+            await writer.ask(b"\x10\x04\x01")
+        writer.release()
+        await job
+        assert received(line[1]) == picture
+
+    run(scene)
+
+
+def test_a_question_is_sent_on_a_line_that_is_held_and_idle(line: tuple[socket.socket, socket.socket]) -> None:
+    async def scene() -> None:
+        writer = FdWriter("printer", line[0].fileno())
+        writer.hold()
+        await writer.ask(b"\x10\x04\x01")
+        assert received(line[1]) == b"\x10\x04\x01"
+        writer.lose("it burns")
+        with pytest.raises(DeviceLost, match="it burns"):
+            await writer.ask(b"\x10\x04\x01")
+
+    run(scene)
+
+
+def test_a_question_that_can_not_leave_ends_in_time_and_without_spinning(
+    line: tuple[socket.socket, socket.socket],
+) -> None:
+    async def scene() -> None:
+        with contextlib.suppress(BlockingIOError):
+            while line[0].send(bytes(65536)):
+                pass
+        writer = FdWriter("printer", line[0].fileno())
+        with pytest.raises(DeviceTimeout, match="accepts nothing"):
+            await writer.ask(b"\x10\x04\x01")
+        line[1].close()
+        with pytest.raises(DeviceLost):
+            await writer.ask(b"\x10\x04\x01")
+
+    run(scene)
+
+
+def test_a_stalled_job_is_given_more_time_once_it_has_begun(line: tuple[socket.socket, socket.socket]) -> None:
+    async def scene() -> None:
+        writer = FdWriter("printer", line[0].fileno())
+        assert writer.stalled_s() == 0
+        job = asyncio.create_task(writer.write(b"x" * 10_000_000, deadline_s=0.3))
+        await asyncio.sleep(0.1)
+        assert 0 < writer.stalled_s() < 0.3
+        writer.prolong(1.0)
+        await asyncio.sleep(0.4)
+        assert not job.done()
+        assert writer.stalled_s() > 0.3
+        with pytest.raises(DeviceTimeout):
+            await job
+        assert writer.stalled_s() == 0
+
+    run(scene)
+
+
+def test_a_job_that_has_not_begun_is_given_no_more_time(line: tuple[socket.socket, socket.socket]) -> None:
+    async def scene() -> None:
+        writer = FdWriter("printer", line[0].fileno())
+        writer.hold()
+        job = asyncio.create_task(writer.write(b"x", deadline_s=SOON))
+        await turn()
+        assert writer.stalled_s() == 0
+        writer.prolong(LONG)
+        with pytest.raises(DeviceAbsent, match="0 of 1 bytes sent"):
+            await job
+
+    run(scene)
+
+
+def test_a_long_hold_costs_next_to_nothing(line: tuple[socket.socket, socket.socket]) -> None:
+    """I8: whoever has to fetch paper takes minutes."""
+    looks = 0
+
+    async def scene() -> None:
+        def is_busy() -> bool:
+            nonlocal looks
+            looks += 1
+            return False
+
+        writer = FdWriter("printer", line[0].fileno(), may_send=is_busy)
+        with pytest.raises(DeviceAbsent):
+            await writer.write(b"x", deadline_s=2.5)
+
+    run(scene)
+    assert looks < 300

@@ -68,3 +68,16 @@ def test_a_named_pipe_without_a_reader_does_not_block(tmp_path: Path) -> None:
             await FilePrinter(path=tmp_path / "pipe").open()
 
     asyncio.run(scene())
+
+
+def test_a_file_says_nothing(tmp_path: Path) -> None:
+    async def scene() -> None:
+        printer = FilePrinter(path=tmp_path / "receipts.bin")
+        printer.listen(print)
+        assert not printer.can_answer
+        assert printer.stalled_s() == 0
+        printer.prolong(1.0)
+        with pytest.raises(DeviceAbsent, match="can not be asked"):
+            await printer.ask(b"x")
+
+    asyncio.run(scene())

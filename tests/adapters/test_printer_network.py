@@ -19,7 +19,7 @@ def listener() -> Iterator[socket.socket]:
 
 def printer_at(listener: socket.socket, grace_s: float = 20.0) -> NetworkPrinter:
     host, port = listener.getsockname()
-    return NetworkPrinter(host=host, port=port, grace_s=grace_s)
+    return NetworkPrinter(host=host, port=port, grace_s=grace_s, keep_s=0)
 
 
 async def accept(listener: socket.socket) -> socket.socket:

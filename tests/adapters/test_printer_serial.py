@@ -242,3 +242,54 @@ def test_what_the_printer_says_is_not_taken_for_flow_control(line: Line) -> None
         await printer.close()
 
     asyncio.run(scene())
+
+
+def test_what_the_printer_says_arrives_without_the_flow_control_that_is_obeyed(line: Line) -> None:
+    async def scene(flow: Flow, heard_of_it: bytes) -> None:
+        heard, news = bytearray(), asyncio.Event()
+
+        def hear(data: bytes) -> None:
+            heard.extend(data)
+            news.set()
+
+        printer = printer_on(line.path, flow)
+        printer.listen(hear)
+        await printer.open()
+        assert printer.can_answer
+        os.write(line.far, b"\x13\x12\x11\x00")
+        async with asyncio.timeout(10):
+            while len(heard) < len(heard_of_it):
+                await news.wait()
+                news.clear()
+        assert bytes(heard) == heard_of_it
+        await printer.close()
+
+    asyncio.run(scene("none", b"\x13\x12\x11\x00"))
+    asyncio.run(scene("xonxoff", b"\x12\x00"))
+
+
+def test_a_printer_that_holds_the_line_can_be_asked_why(line: Line) -> None:
+    async def scene() -> None:
+        printer = printer_on(line.path, "xonxoff", grace_s=0.5)
+        with pytest.raises(DeviceAbsent):
+            await printer.ask(b"\x10\x04\x01")
+        assert printer.stalled_s() == 0
+        printer.prolong(1.0)
+        await printer.open()
+        job = asyncio.create_task(printer.write(b"Cola 3.50\n" * 10_000))
+        await line.read(300)
+        os.write(line.far, b"\x13")
+        async with asyncio.timeout(10):
+            while printer.stalled_s() < 0.05:  # noqa: ASYNC110 - a plain number
+                await asyncio.sleep(0.01)
+        line.pending()
+        await printer.ask(b"\x10\x04\x01")
+        assert await line.read(3) == b"\x10\x04\x01"
+        printer.prolong(20.0)
+        os.write(line.far, b"\x11")
+        while not (await asyncio.wait({job}, timeout=0))[0]:
+            line.pending()
+        await job
+        await printer.close()
+
+    asyncio.run(scene())

@@ -128,3 +128,41 @@ def test_a_usb_id_that_is_not_plugged_is_absent(tmp_path: Path) -> None:
             await printer.open()
 
     asyncio.run(scene())
+
+
+def test_a_device_that_can_not_be_read_can_not_answer() -> None:
+    async def scene() -> None:
+        printer = NodePrinter(locate=at_path(NULL))
+        assert not printer.can_answer
+        assert printer.stalled_s() == 0
+        printer.prolong(1.0)
+        await printer.open()
+        assert not printer.can_answer
+        with pytest.raises(DeviceAbsent, match="can not answer"):
+            await printer.ask(b"\x10\x04\x01")
+        await printer.close()
+
+    asyncio.run(scene())
+
+
+def test_a_device_that_floods_is_heard_in_small_pieces_and_only_after_it_was_spoken_to() -> None:
+    """I8. The kernel's random numbers are such a device, that takes what is written as well."""
+
+    async def scene() -> None:
+        heard: list[int] = []
+        printer = NodePrinter(locate=at_path(Path("/dev/random")))
+        printer.listen(lambda data: heard.append(len(data)))
+        await printer.open()
+        assert printer.can_answer
+        await asyncio.sleep(0.05)
+        assert heard == []
+        await printer.ask(b"\x10\x04\x01")
+        await asyncio.sleep(0.2)
+        assert 0 < len(heard) < 60
+        assert max(heard) <= 256
+        await printer.close()
+        count = len(heard)
+        await asyncio.sleep(0.05)
+        assert len(heard) == count
+
+    asyncio.run(scene())

@@ -26,6 +26,7 @@ from terminald.core.spool import PrintJob
 from terminald.core.spool import begin as begin_job
 from terminald.simulator.printer_paper import print_job
 from terminald.wire.escpos import Profile
+from tests.adapters.silent_printer import Paper, dialog_with
 
 NOW = Now(instant=Instant(1_000_000), wall=WallTime(1_714_536_000_000), is_trusted=True)
 RULES = Rules(
@@ -60,28 +61,6 @@ NARROW = Profile(columns=32, width_dots=384, encoding="gbk", cut="full")
 CHINESE = replace(ENGLISH, language="zh", header=("大堂售货机",), footer=("谢谢惠顾",))
 
 
-class Paper:
-    """A transport that keeps what it is given."""
-
-    name = kind = "printer"
-    watched: tuple[Path, ...] = ()
-
-    def __init__(self) -> None:
-        self.data = b""
-
-    async def open(self) -> None:
-        """There is nothing to open."""
-
-    async def run(self) -> None:
-        """There is nothing to serve."""
-
-    async def close(self) -> None:
-        """There is nothing to close."""
-
-    async def write(self, data: bytes) -> None:
-        self.data += data
-
-
 def job(slip: str, about: str) -> PrintJob:
     return begin_job(JobId("j"), SALE_ID, is_copy=False, slip=slip, about=about, now=NOW, rules=RULES)
 
@@ -109,7 +88,7 @@ def refunded() -> SaleView:
 
 def print_slip(view: SaleView, wanted: PrintJob, stationery: Stationery, profile: Profile) -> bytes:
     paper = Paper()
-    answer = asyncio.run(ReceiptSender(paper, profile, stationery).send(wanted, lambda: view))
+    answer = asyncio.run(ReceiptSender(dialog_with(paper), profile, stationery).send(wanted, lambda: view, print))
     assert isinstance(answer, JobSent)
     return paper.data
 
@@ -159,7 +138,7 @@ def canceled() -> SaleView:
 @pytest.mark.parametrize("view", [gone(), canceled(), None], ids=["undone", "canceled", "nobody waits"])
 def test_a_qr_that_can_not_be_paid_any_more_is_not_printed(view: SaleView | None) -> None:
     paper = Paper()
-    answer = asyncio.run(ReceiptSender(paper, NARROW, ENGLISH).send(job("qr", "q-1"), lambda: view))
+    answer = asyncio.run(ReceiptSender(dialog_with(paper), NARROW, ENGLISH).send(job("qr", "q-1"), lambda: view, print))
     assert isinstance(answer, SlipOutdated)
     assert paper.data == b""
 
@@ -185,11 +164,11 @@ def test_behind_a_job_that_is_held_up_a_slip_is_judged_when_the_printer_is_free(
 
     async def scene() -> None:
         paper = Stuck()
-        sender = ReceiptSender(paper, NARROW, ENGLISH)
-        first = asyncio.create_task(sender.send(job("refund", refunded().refunds[0].id), refunded))
+        sender = ReceiptSender(dialog_with(paper), NARROW, ENGLISH)
+        first = asyncio.create_task(sender.send(job("refund", refunded().refunds[0].id), refunded, print))
         await paper.begun.wait()
         seen: list[SaleView | None] = [offered()]
-        second = asyncio.create_task(sender.send(job("qr", "q-1"), lambda: seen[-1]))
+        second = asyncio.create_task(sender.send(job("qr", "q-1"), lambda: seen[-1], print))
         await asyncio.sleep(0)
         seen.append(later)
         paper.freed.set()

@@ -14,7 +14,7 @@ import pytest
 from evdev import ecodes
 
 from terminald.adapters.input_nodes import DIRECTORY, InputNode, NoSuchKeyboard
-from terminald.adapters.ports import DeviceReport, DeviceState, Scanner
+from terminald.adapters.ports_devices import DeviceReport, DeviceState, Scanner
 from terminald.adapters.scanner_hid import DRAIN_READS, READ_EVENTS, HidScanner
 from terminald.adapters.supervisor import Backoff, supervise
 from terminald.config_keyboard import KeyboardChoice

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from terminald.adapters.ports import DeviceReport, DeviceState
+from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.adapters.supervisor import BACKOFF, CAUSES, FLAPPING, Backoff, Flapping, supervise
 from terminald.errors import DeviceAbsent, DeviceLost
 

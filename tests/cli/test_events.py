@@ -7,7 +7,8 @@ import pytest
 
 from terminald.__main__ import main
 from terminald.adapters.api_views import device_event, key_event
-from terminald.adapters.ports import DeviceReport, DeviceState, KeyStatus
+from terminald.adapters.ports import KeyStatus
+from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.core.ids import SaleId
 from terminald.core.refund_table import RefundState
 from terminald.core.tables import Attention

@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import TypeVar
 
 from terminald.core import book as books
-from terminald.core import events
+from terminald.core import events, stimuli
 from terminald.core.attempt_table import Attempt, AttemptState
 from terminald.core.book import SaleView
-from terminald.core.events import Answer, CancelRequested, CodeScanned, JobBroken, JobSent, PrinterAbsent
+from terminald.core.events import Answer, CancelRequested, CodeScanned
 from terminald.core.ids import ClientSn, PaymentCode, Reference, SaleId
 from terminald.core.money import Fen
 from terminald.core.refund import Asked
@@ -159,12 +159,25 @@ def wait(world: Terminal, pick: Pick) -> None:
     world.now = after(world.now, [1, 3_000, MINUTE, CODE_LIFE, HOUR][pick(5)])
 
 
+PRINT_ANSWERS = (
+    *(events.JobPrinted, events.JobSent, events.PrinterAbsent, events.JobBlocked, events.JobInterrupted),
+    *(events.JobLost, events.JobBroken, events.SlipOutdated),
+)
+
+
 def print_slip(world: Terminal, pick: Pick) -> None:
-    """The printer answers."""
+    """The printer answers, or says that it can not go on."""
     if sent := choose(pick, world.printing):
-        world.printing.remove(sent)
-        told = [JobSent(), PrinterAbsent(), JobBroken(), events.SlipOutdated()][pick(4)]
+        told = PRINT_ANSWERS[pick(len(PRINT_ANSWERS))]()
+        if told != events.JobInterrupted():
+            world.printing.remove(sent)
         world.apply(ToJob(job_id=sent.job_id, event=told, token=sent.token))
+
+
+def refill(world: Terminal, _: Pick) -> None:
+    """Somebody sees to the printer."""
+    for stimulus in stimuli.printer_ready(world.book):
+        world.apply(stimulus)
 
 
 def kill(world: Terminal, pick: Pick) -> None:
@@ -177,5 +190,5 @@ TerminalMove = Callable[[Terminal, Pick], None]
 #: Repeated ones happen more often.
 HOST_MOVES: tuple[TerminalMove, ...] = (
     *(open_sale, scan, scan, cancel, drain, report, report, ask_refund, ask_refund, close_attention),
-    *(print_copy, wake, wake, wake, wait, print_slip, print_slip),
+    *(print_copy, wake, wake, wake, wait, print_slip, print_slip, refill),
 )

@@ -3,6 +3,7 @@ from dataclasses import fields, replace
 
 import pytest
 
+from terminald.core.events import Blockage
 from terminald.core.readiness import Condition, Reason, reasons
 
 READY = Condition(
@@ -15,24 +16,27 @@ READY = Condition(
     is_gateway_reachable=True,
     has_scanner=True,
     has_printer=True,
+    printer_blocked_by=None,
     is_journal_writable=True,
     has_disk_space=True,
     is_draining=False,
 )
 EVERYTHING = frozenset({"gateway", "scanner", "printer", "clock"})
 OPTIONAL = {
-    "gateway": Reason.GATEWAY_UNREACHABLE,
-    "clock": Reason.CLOCK_UNSET,
-    "scanner": Reason.SCANNER_ABSENT,
-    "printer": Reason.PRINTER_ABSENT,
+    "gateway": {Reason.GATEWAY_UNREACHABLE},
+    "clock": {Reason.CLOCK_UNSET},
+    "scanner": {Reason.SCANNER_ABSENT},
+    "printer": {Reason.PRINTER_ABSENT, Reason.PAPER_OUT, Reason.COVER_OPEN, Reason.PRINTER_FAULTY},
 }
+CONDITIONS = [field.name for field in fields(Condition)]
 
 
 def conditions() -> list[Condition]:
-    names = [field.name for field in fields(Condition)]
+    names = [name for name in CONDITIONS if name != "printer_blocked_by"]
     return [
-        Condition(**dict(zip(names, values, strict=True)))
+        Condition(printer_blocked_by=blocked_by, **dict(zip(names, values, strict=True)))
         for values in itertools.product((True, False), repeat=len(names))
+        for blocked_by in (None, Blockage.PAPER)
     ]
 
 
@@ -41,7 +45,8 @@ def test_a_terminal_of_which_everything_works_is_ready() -> None:
 
 
 def test_a_terminal_of_which_nothing_works_says_everything_and_the_most_fundamental_first() -> None:
-    broken = Condition(**{field.name: field.name == "is_draining" for field in fields(Condition)})
+    told = {name: name == "is_draining" for name in CONDITIONS if name != "printer_blocked_by"}
+    broken = Condition(printer_blocked_by=Blockage.PAPER, **told)
     assert not broken.is_clock_in_the_way
     assert reasons(broken, EVERYTHING) == (
         Reason.JOURNAL_FAILED,
@@ -64,7 +69,7 @@ def test_a_part_that_is_not_required_is_no_reason(part: str) -> None:
         if condition.is_clock_in_the_way:
             continue
         strict, lenient = reasons(condition, EVERYTHING), reasons(condition, EVERYTHING - {part})
-        assert lenient == tuple(reason for reason in strict if reason is not OPTIONAL[part])
+        assert lenient == tuple(reason for reason in strict if reason not in OPTIONAL[part])
 
 
 def test_journal_disk_activation_key_and_draining_are_never_optional() -> None:
@@ -79,6 +84,22 @@ def test_journal_disk_activation_key_and_draining_are_never_optional() -> None:
             and condition.is_terminal_accepted
             and not condition.is_draining
         )
+
+
+@pytest.mark.parametrize(
+    ("blocked_by", "reason"),
+    [
+        (Blockage.PAPER, Reason.PAPER_OUT),
+        (Blockage.COVER, Reason.COVER_OPEN),
+        (Blockage.CUTTER, Reason.PRINTER_FAULTY),
+        (Blockage.OFFLINE, Reason.PRINTER_FAULTY),
+    ],
+)
+def test_what_a_required_printer_says_is_a_reason_while_it_is_there(blocked_by: Blockage, reason: Reason) -> None:
+    blocked = replace(READY, printer_blocked_by=blocked_by)
+    assert reasons(blocked, EVERYTHING) == (reason,)
+    assert reasons(replace(blocked, has_printer=False), EVERYTHING) == (Reason.PRINTER_ABSENT,)
+    assert reasons(blocked, EVERYTHING - {"printer"}) == ()
 
 
 def test_a_gateway_that_a_wrong_clock_keeps_away_is_the_clocks_fault() -> None:

@@ -5,12 +5,19 @@ from hypothesis import strategies as st
 from terminald.core import spool
 from terminald.core.commands import Command, SendJob
 from terminald.core.events import (
+    Blockage,
     Event,
+    JobBlocked,
     JobBroken,
+    JobInterrupted,
+    JobLost,
+    JobPrinted,
     JobSent,
     LifetimeEnded,
     PowerReturned,
+    PrintAnswer,
     PrinterAbsent,
+    PrinterReady,
     Recovered,
     SendDue,
     SlipOutdated,
@@ -24,6 +31,7 @@ from tests.core.machine_builders import EVENT_TYPES, NOON, RULES, SALE_ID, after
 
 JOB_ID = JobId(f"{SALE_ID}-1")
 FINAL = {state for state in JobState if state.is_final}
+SENDING = (JobState.PRINTING, JobState.REPRINTING)
 
 
 class JobLife:
@@ -82,6 +90,90 @@ def test_a_job_that_broke_off_is_not_sent_again() -> None:
     assert life.tell(JobBroken(evidence="17 of 192 bytes")) == ()
     assert life.is_in(JobState.FAILED)
     assert life.job.evidence == "17 of 192 bytes"
+
+
+def test_a_receipt_is_printed_when_the_printer_said_so() -> None:
+    life = JobLife()
+    life.wake()
+    assert life.tell(JobPrinted(evidence="it answered after the cut")) == ()
+    assert life.is_in(JobState.PRINTED)
+    assert spool.shown(life.job) is JobState.PRINTED
+
+
+def test_a_job_for_a_blocked_printer_goes_on_by_itself_when_the_fault_is_gone() -> None:
+    life = JobLife()
+    life.wake()
+    assert life.tell(JobBlocked(evidence="no paper", by=Blockage.PAPER)) == ()
+    assert life.is_in(JobState.BLOCKED)
+    assert (life.job.blocked_by, life.job.evidence) == (Blockage.PAPER, "no paper")
+    assert life.tell(PrinterReady(), later=SECOND) == (SendJob(sale_id=SALE_ID, job_id=JOB_ID, token=2),)
+    assert life.is_in(JobState.PRINTING)
+    assert spool.shown(life.job) is JobState.PRINTING
+    life.tell(JobPrinted())
+    assert not life.job.is_copy
+
+
+def test_a_job_for_a_blocked_printer_is_looked_at_again_and_given_up_in_time() -> None:
+    """I5, I11: the word that the printer is ready may be missed."""
+    life, sent = JobLife(), list[int]()
+    while not life.job.state.is_final:
+        if life.wake():
+            sent.append((life.now.instant - NOON.instant) // SECOND)
+            life.tell(JobBlocked(by=Blockage.COVER))
+    assert sent == [0, 30, 60, 90]
+    assert life.is_in(JobState.EXPIRED)
+    assert life.job.blocked_by is None
+    assert life.now.instant == NOON.instant + RULES.job_lifetime
+
+
+def test_a_job_that_is_interrupted_waits_for_the_proof_and_is_not_sent_again() -> None:
+    life = JobLife()
+    life.wake()
+    assert life.tell(JobInterrupted(evidence="no paper", by=Blockage.PAPER)) == ()
+    assert life.is_in(JobState.PRINTING)
+    assert spool.shown(life.job) is JobState.BLOCKED
+    assert spool.next_wakeup(life.job) is None
+    assert not spool.is_waiting(life.job)
+    assert life.tell(JobPrinted(), later=HOUR) == ()
+    assert life.is_in(JobState.PRINTED)
+    assert life.job.blocked_by is None
+    assert not life.job.is_copy
+
+
+def test_a_job_that_is_lost_is_printed_once_more_as_a_copy() -> None:
+    life = JobLife()
+    life.wake()
+    life.tell(JobLost(evidence="it was switched off"), later=SECOND)
+    assert life.is_in(JobState.LOST)
+    assert spool.shown(life.job) is JobState.QUEUED
+    assert life.job.is_copy
+    assert life.wake() == (SendJob(sale_id=SALE_ID, job_id=JOB_ID, token=2),)
+    assert life.now.instant == NOON.instant + SECOND
+    assert life.is_in(JobState.REPRINTING)
+    assert spool.shown(life.job) is JobState.PRINTING
+    life.tell(JobLost(evidence="again"))
+    assert life.is_in(JobState.FAILED)
+
+
+@pytest.mark.parametrize("answer", [JobBlocked(by=Blockage.PAPER), PrinterAbsent()])
+def test_a_lost_job_that_is_not_printed_again_in_time_is_not_called_unprinted(answer: PrintAnswer) -> None:
+    life = JobLife()
+    life.wake()
+    life.tell(JobLost())
+    while not life.job.state.is_final:
+        if life.wake():
+            life.tell(answer)
+            assert life.is_in(JobState.LOST)
+    assert life.is_in(JobState.FAILED)
+    assert life.now.instant == NOON.instant + RULES.job_lifetime
+
+
+def test_a_printer_that_is_back_is_sent_what_waits_for_it_at_once() -> None:
+    life = JobLife()
+    life.wake()
+    life.tell(PrinterAbsent())
+    assert spool.is_waiting(life.job)
+    assert life.tell(PrinterReady()) == (SendJob(sale_id=SALE_ID, job_id=JOB_ID, token=2),)
 
 
 def test_a_slip_that_is_not_true_any_more_is_not_printed() -> None:
@@ -148,6 +240,7 @@ def test_every_state_can_reach_an_end() -> None:
         retry=st.none() | st.integers(0, 10**9).map(Instant),
         expires=st.integers(0, 10**9).map(Instant),
         created_at=st.just(NOON.wall),
+        blocked_by=st.none() | st.sampled_from(Blockage),
     )
 )
 def test_every_state_takes_or_refuses_every_event_and_what_is_open_has_a_wakeup(job: PrintJob) -> None:
@@ -162,9 +255,15 @@ def test_every_state_takes_or_refuses_every_event_and_what_is_open_has_a_wakeup(
         taken, commands = spool.step(job, event, now=NOON)
         assert taken.state is row.to
         assert commands == (
-            (SendJob(sale_id=SALE_ID, job_id=JOB_ID, token=taken.token),) if taken.state is JobState.PRINTING else ()
+            (SendJob(sale_id=SALE_ID, job_id=JOB_ID, token=taken.token),)
+            if taken.state in SENDING and job.state not in SENDING
+            else ()
         )
         assert taken.token == job.token + len(commands)
-        assert (spool.next_wakeup(taken) is not None) == (taken.state is JobState.QUEUED)
+        is_open = taken.state not in SENDING and not taken.state.is_final
+        assert (spool.next_wakeup(taken) is not None) == spool.is_waiting(taken) == is_open
+        assert taken.blocked_by is None or not taken.state.is_final
+        assert spool.shown(taken) not in (JobState.LOST, JobState.REPRINTING)
+        assert taken.is_copy or not job.is_copy
         wakeup = spool.next_wakeup(taken)
         assert wakeup is None or type(wakeup.event) in (SendDue, LifetimeEnded)

@@ -21,7 +21,7 @@ from terminald.core import (
 )
 from terminald.core.attempt_table import UNPAID, AttemptState
 from terminald.core.book import SaleView
-from terminald.core.events import Fault, OrderFacts, OrderPaid
+from terminald.core.events import Blockage, Fault, OrderFacts, OrderPaid
 from terminald.core.ids import ClientSn, Instant, WallTime
 from terminald.core.money import Fen
 from terminald.core.receipt import Language
@@ -149,6 +149,16 @@ def test_every_receipt_has_its_words(state: JobState, language: Language) -> Non
     dossier = paid().dossier()
     (job,) = dossier.view.jobs
     check(told(with_view(dossier, jobs=(replace(job, state=state),)), language))
+
+
+@pytest.mark.parametrize("state", [JobState.PRINTING, JobState.REPRINTING])
+def test_a_receipt_that_the_printer_stopped_in_has_words_of_its_own(state: JobState) -> None:
+    dossier = paid().dossier()
+    (job,) = dossier.view.jobs
+    stopped = replace(job, state=state, blocked_by=Blockage.PAPER)
+    explanation = told(with_view(dossier, jobs=(stopped,)), "en")
+    check(explanation)
+    assert any("stopped in the middle" in text for text in explanation.certain)
 
 
 def texts(value: object) -> Iterator[Text]:

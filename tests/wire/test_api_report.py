@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terminald.core.events import JobBroken, JobSent, PrintAnswer, PrinterAbsent
+from terminald.core.events import (
+    JobBlocked,
+    JobBroken,
+    JobInterrupted,
+    JobLost,
+    JobPrinted,
+    JobSent,
+    PrintAnswer,
+    PrinterAbsent,
+)
 from terminald.core.ids import Duration, SaleId, WallTime
 from terminald.core.report import BusinessDay, report_of
 from terminald.core.schedule import HOUR
@@ -120,7 +129,11 @@ def test_offsets_are_written_as_the_configuration_has_them(hours: float, text: s
 @pytest.mark.parametrize(
     ("answer", "state"),
     [
+        (JobPrinted(evidence="printed"), "printed"),
         (JobSent(evidence="sent"), "unverified"),
+        (JobBlocked(evidence="no paper"), "blocked"),
+        (JobInterrupted(evidence="no paper"), "blocked"),
+        (JobLost(evidence="gone"), "failed"),
         (JobBroken(evidence="cut off"), "failed"),
         (PrinterAbsent(evidence="not there"), "absent"),
     ],

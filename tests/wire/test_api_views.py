@@ -18,6 +18,7 @@ from terminald.wire.api_views import (
     attention_event,
     print_event,
     readiness_event,
+    receipt_json,
     refund_event,
     refund_json,
     refund_shape,
@@ -100,10 +101,13 @@ def test_every_state_of_an_attempt_has_a_public_word() -> None:
         assert (outcome is shapes.Outcome.PAID) == (state is AttemptState.PAID)
 
 
+SHOWN = {JobState.LOST: "queued", JobState.REPRINTING: "printing"}
+
+
 @pytest.mark.parametrize("state", JobState)
 def test_the_receipt_is_that_of_the_latest_job(state: JobState) -> None:
     jobs = (job(JobState.FAILED), job(state, number=2, is_copy=True))
-    assert sale_shape(SaleView(sale=sale(), attempts=(), jobs=jobs), NOW).receipt == state.value
+    assert sale_shape(SaleView(sale=sale(), attempts=(), jobs=jobs), NOW).receipt == SHOWN.get(state, state.value)
 
 
 @pytest.mark.parametrize("slip", ["qr", "refund"])
@@ -315,3 +319,8 @@ def test_the_other_events_say_what_changed() -> None:
     assert json.loads(refund_event(refund())) == {"sale": "01JDSALE", "refund": json.loads(refund_json(refund()))}
     assert json.loads(readiness_event(())) == {"ready": True, "reasons": []}
     assert json.loads(readiness_event(("paper_out",))) == {"ready": False, "reasons": ["paper_out"]}
+
+
+def test_a_receipt_as_text_is_shown_as_it_is_described() -> None:
+    body = json.loads(receipt_json(SaleId("01"), 32, "支付凭证\n"))
+    assert body == {"sale": "01", "columns": 32, "text": "支付凭证\n"}

@@ -1,0 +1,105 @@
+"""The printer as a device that is asked, waited for and believed; in front of a transport."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from terminald.adapters.ports_devices import DeviceSink, Printer
+from terminald.adapters.ports_receipts import PrintSink
+from terminald.adapters.printer_condition import PrinterCondition
+from terminald.adapters.printer_job import Confirm, JobRun
+from terminald.adapters.printer_questions import TIMING, Timing
+from terminald.core.events import JobBlocked, JobPrinted, PrintAnswer, SlipOutdated
+
+
+class PrinterDialog:
+    """Owns a transport: one job at a time, with a look before it and after it, and none while nothing happens."""
+
+    kind: str = "printer"
+
+    def __init__(
+        self, printer: Printer, *, asks: bool, confirm: Confirm, report: DeviceSink, timing: Timing = TIMING
+    ) -> None:
+        """Asks: whether the printer is asked for its state; confirm: what proves a job. Report must not block."""
+        self.name = printer.name
+        self._printer = printer
+        self._confirm: Confirm = confirm
+        self._condition = PrinterCondition(printer, asks=asks, report=report, timing=timing)
+        self._is_busy = False
+
+    @property
+    def watched(self) -> tuple[Path, ...]:
+        """Return what the transport waits for."""
+        return self._printer.watched
+
+    async def open(self) -> None:
+        """Open the transport, and get to know the printer.
+
+        Raises:
+            DeviceAbsent: it is not there, or may not be opened.
+        """
+        await self._printer.open()
+        await self._condition.opened()
+
+    async def run(self) -> None:
+        """Serve the open transport until it is lost; asks again while a fault stands.
+
+        Raises:
+            DeviceLost: it is.
+        """
+        self._condition.tell()
+        tasks = {asyncio.ensure_future(self._printer.run()), asyncio.ensure_future(self._condition.watch())}
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        for task in done:
+            task.result()
+
+    async def close(self) -> None:
+        """Let go of the transport; harmless when it is not open."""
+        self._condition.closed()
+        await self._printer.close()
+
+    async def print(
+        self, draw: Callable[[], Awaitable[bytes | None]], tell: PrintSink, *, may_repeat: bool = True
+    ) -> PrintAnswer:
+        """Send one job once, and return what is known about the paper.
+
+        Draw gives its bytes when its turn has come and the printer can print; None when it is not to be printed any
+        more. Tell is called with JobInterrupted when the printer stops in the middle; it is waited for then. While it
+        is, every other job is blocked. Without may_repeat nobody would print a lost job again, and the return of a
+        printer that went away is not waited for.
+        """
+        condition = self._condition
+        async with self._turn() as is_ours:
+            if is_ours:
+                await condition.look()
+            if (trouble := condition.trouble) is not None:
+                return JobBlocked(evidence=trouble.words, by=trouble.by)
+            data = await draw()
+            if data is None:
+                return SlipOutdated(evidence="it is not true any more; it was not printed")
+            run = JobRun(self._printer, condition, data, confirm=self._confirm, tell=tell, may_repeat=may_repeat)
+            answer = await run.run()
+            await condition.look(may_be_busy=not isinstance(answer, JobPrinted))
+            return answer
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[bool]:
+        """Wait until no other job is under way, or until there is trouble that it waits for: then it is not ours."""
+        condition = self._condition
+        while self._is_busy:
+            if condition.trouble is not None:
+                yield False
+                return
+            await condition.wait_news()
+        self._is_busy = True
+        try:
+            yield True
+        finally:
+            self._is_busy = False
+            condition.announce()
