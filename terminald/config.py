@@ -169,6 +169,7 @@ class PrinterConfig(Section):
     columns: int = option(rules.choice(32, 42, 48), 32)
     width_dots: int = option(rules.choice(384, 512, 576), 384)
     encoding: Encoding = option(rules.choice("gbk", "gb18030", "utf-8", "raster"), "gbk")
+    font: Path | None = option(rules.optional(rules.file_path), "")
     qr: Literal["native", "raster"] = option(rules.choice("native", "raster"), "native")
     cut: Cut = option(rules.choice("full", "partial", "none"), "full")
     status: Literal["dle_eot", "none"] = option(rules.choice("dle_eot", "none"), "dle_eot")

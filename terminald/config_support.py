@@ -28,7 +28,6 @@ NOT_YET = (
         when=("driver", "usb"),
         allowed="the path of a USB printer, such as /dev/usb/lp0",
     ),
-    NotYet(key="printer.encoding", form="raster", allowed='"gbk", "gb18030", "utf-8"'),
     NotYet(key="kiosk.mode", form="fixed|catalogue", allowed='"off"'),
     NotYet(key="kiosk.product", allowed="leave [[kiosk.product]] out"),
     NotYet(key="vending", allowed="leave [[vending]] out"),

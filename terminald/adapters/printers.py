@@ -10,7 +10,7 @@ from terminald.adapters.printer_network import NetworkPrinter
 from terminald.adapters.printer_serial import SerialPrinter
 from terminald.adapters.printer_usb import NodePrinter, at_path, by_usb_id
 from terminald.config import PrinterConfig
-from terminald.errors import ConfigError
+from terminald.config_fonts import find_font
 from terminald.wire.escpos import Profile
 
 _USB_ID = re.compile(r"([0-9A-Fa-f]{4}):([0-9A-Fa-f]{4})")
@@ -48,17 +48,12 @@ def make_dialog(settings: PrinterConfig, report: DeviceSink) -> PrinterDialog | 
 
 
 def make_profile(settings: PrinterConfig) -> Profile:
-    """Say what the configured printer understands.
-
-    Raises:
-        ConfigError: it is to get its text as images, which no encoder does.
-    """
-    if settings.encoding == "raster":
-        raise ConfigError(['printer.encoding: "raster" is not supported; allowed: "gbk", "gb18030", "utf-8"'])
+    """Say what the configured printer understands. Where text is drawn, looks for the font."""
     return Profile(
         columns=settings.columns,
         width_dots=settings.width_dots,
         encoding=settings.encoding,
         cut=settings.cut,
         qr=settings.qr,
+        font=find_font(settings.font) if settings.encoding == "raster" else None,
     )

@@ -8,7 +8,6 @@ from terminald.adapters.printer_serial import SerialPrinter
 from terminald.adapters.printer_usb import NodePrinter
 from terminald.adapters.printers import make_printer, make_profile
 from terminald.config import PrinterConfig
-from terminald.errors import ConfigError
 from terminald.wire.escpos import Profile
 
 
@@ -39,5 +38,11 @@ def test_the_profile_is_the_configured_one() -> None:
     assert make_profile(PrinterConfig(columns=48, width_dots=576, encoding="utf-8", cut="partial")) == Profile(
         columns=48, width_dots=576, encoding="utf-8", cut="partial"
     )
-    with pytest.raises(ConfigError, match="raster"):
-        make_profile(PrinterConfig(encoding="raster"))
+
+
+def test_a_font_is_looked_for_only_where_text_is_drawn(tmp_path: Path) -> None:
+    font = tmp_path / "font.ttf"
+    assert make_profile(PrinterConfig(encoding="raster", font=font)).font is None
+    font.touch()
+    assert make_profile(PrinterConfig(encoding="raster", font=font)).font == (font, 0)
+    assert make_profile(PrinterConfig(encoding="gbk", font=font)).font is None
