@@ -160,7 +160,7 @@ class ScannerConfig(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrinterConfig(Section):
-    """The receipt printer. Device is a path, but ``host:port`` for "network"."""
+    """The receipt printer. Device is a path, but ``host:port`` for "network"; for "usb" also ``vendor:product``."""
 
     driver: PrinterDriver = option(rules.choice("none", "serial", "usb", "network", "file"), "none")
     device: str = option(rules.text(0, 255), "")
@@ -188,8 +188,10 @@ class PrinterConfig(Section):
                 rules.parse_address(self.device)
             except rules.NotAllowed as exc:
                 yield ("device", "driver"), str(exc)
+        elif self.driver == "usb" and re.fullmatch("[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}", self.device):
+            return
         elif self.driver != "none" and not self.device.startswith("/"):
-            example = {"serial": "/dev/ttyUSB0", "usb": "/dev/usb/lp0"}.get(
+            example = {"serial": "/dev/ttyUSB0", "usb": "/dev/usb/lp0, or 04b8:0202"}.get(
                 self.driver, "/var/lib/terminald/receipts.bin"
             )
             what = f'{rules.show(self.device)} is not a path; allowed with driver "{self.driver}": such as {example}'

@@ -22,12 +22,6 @@ NOT_YET = (
     ),
     NotYet(key="scanner.trigger_on", allowed="leave it empty (set the scanner to read by itself)"),
     NotYet(key="scanner.trigger_off", allowed="leave it empty (set the scanner to read by itself)"),
-    NotYet(
-        key="printer.device",
-        form="[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}",
-        when=("driver", "usb"),
-        allowed="the path of a USB printer, such as /dev/usb/lp0",
-    ),
     NotYet(key="kiosk.mode", form="fixed|catalogue", allowed='"off"'),
     NotYet(key="kiosk.product", allowed="leave [[kiosk.product]] out"),
     NotYet(key="vending", allowed="leave [[vending]] out"),

@@ -304,7 +304,6 @@ REFUSED = {
     "scanner.driver": 'scanner = [{name = "a", device = "/dev/a", driver = "hid"}]',
     "scanner.trigger_on": 'scanner = [{name = "a", device = "/dev/a", trigger_on = "16 54 0D"}]',
     "scanner.trigger_off": 'scanner = [{name = "a", device = "/dev/a", trigger_off = "16550d"}]',
-    "printer.device": 'printer.driver = "usb"\nprinter.device = "04b8:0202"',
     "kiosk.mode": 'kiosk.mode = "catalogue"',
     "kiosk.product": '[[kiosk.product]]\nbarcode = "1"\nname = "x"\nprice = 1',
     "vending": '[[vending]]\ndevice = "/dev/a"',
@@ -477,6 +476,13 @@ def test_a_slow_line_for_pictures_is_a_warning(load_text: Loader) -> None:
 def test_a_font_for_a_printer_of_text_has_no_effect(load_text: Loader) -> None:
     (doubt,) = printer_doubts(load_text, RASTER.replace("raster", "gbk") + 'font = "/usr/share/fonts/x.ttf"')
     assert ":5: printer.font: has no effect" in doubt
+
+
+def test_a_usb_printer_is_a_path_or_two_ids(load_text: Loader) -> None:
+    for device in ("/dev/usb/lp0", "04b8:0202", "04B8:0E15"):
+        assert load_text(f'[printer]\ndriver = "usb"\ndevice = "{device}"').printer.device == device
+    with pytest.raises(ConfigError, match=r'"04b8:202" is not a path; allowed .*: such as /dev/usb/lp0, or 04b8:0202'):
+        load_text('[printer]\ndriver = "usb"\ndevice = "04b8:202"')
 
 
 def test_a_terminal_that_can_never_be_ready_is_a_warning(load_text: Loader) -> None:

@@ -1,14 +1,18 @@
 """The configured printer: its transport, and what it understands."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 from terminald.adapters.ports import DeviceSink, Printer
 from terminald.adapters.printer_dialog import PrinterDialog
 from terminald.adapters.printer_file import FilePrinter
+from terminald.adapters.printer_libusb import LibusbPrinter
 from terminald.adapters.printer_network import NetworkPrinter
 from terminald.adapters.printer_serial import SerialPrinter
 from terminald.adapters.printer_usb import NodePrinter, at_path, by_usb_id
+from terminald.adapters.printer_usb_choice import UsbPrinter
+from terminald.adapters.usb_pipe import open_pipe
 from terminald.config import PrinterConfig
 from terminald.config_fonts import find_font
 from terminald.wire.escpos import Profile
@@ -30,13 +34,19 @@ def make_printer(settings: PrinterConfig) -> Printer | None:
             return SerialPrinter(device=device, baudrate=settings.baudrate, flow=settings.flow)
         case "usb":
             found = _USB_ID.fullmatch(device)
-            return NodePrinter(locate=by_usb_id(found[1], found[2]) if found else at_path(Path(device)))
+            return _make_usb(found[1], found[2]) if found else NodePrinter(locate=at_path(Path(device)))
         case "network":
             address = settings.address
             return NetworkPrinter(host=address.host, port=address.port)
         case "file":
             path = Path(device)
             return NodePrinter(locate=at_path(path)) if path.is_relative_to(_DEVICES) else FilePrinter(path=path)
+
+
+def _make_usb(vendor: str, product: str) -> Printer:
+    locate = by_usb_id(vendor, product)
+    raw = LibusbPrinter(connect=partial(open_pipe, int(vendor, 16), int(product, 16)))
+    return UsbPrinter(locate=locate, node=NodePrinter(locate=locate), raw=raw)
 
 
 def make_dialog(settings: PrinterConfig, report: DeviceSink) -> PrinterDialog | None:

@@ -6,6 +6,7 @@ from terminald.adapters.printer_file import FilePrinter
 from terminald.adapters.printer_network import NetworkPrinter
 from terminald.adapters.printer_serial import SerialPrinter
 from terminald.adapters.printer_usb import NodePrinter
+from terminald.adapters.printer_usb_choice import UsbPrinter
 from terminald.adapters.printers import make_printer, make_profile
 from terminald.config import PrinterConfig
 from terminald.wire.escpos import Profile
@@ -17,7 +18,7 @@ from terminald.wire.escpos import Profile
         (PrinterConfig(driver="none"), type(None)),
         (PrinterConfig(driver="serial", device="/dev/ttyUSB0", flow="xonxoff"), SerialPrinter),
         (PrinterConfig(driver="usb", device="/dev/usb/lp0"), NodePrinter),
-        (PrinterConfig(driver="usb", device="04b8:0202"), NodePrinter),
+        (PrinterConfig(driver="usb", device="04b8:0202"), UsbPrinter),
         (PrinterConfig(driver="network", device="printer.local:9100"), NetworkPrinter),
         (PrinterConfig(driver="file", device="/var/lib/receipts.bin"), FilePrinter),
         (PrinterConfig(driver="file", device="/dev/usb/lp0"), NodePrinter),
