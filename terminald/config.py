@@ -184,7 +184,7 @@ class ScannerConfig(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrinterConfig(Section):
-    """The receipt printer. Device is a path, but ``host:port`` for "network"."""
+    """The receipt printer. Device is a path, but ``host:port`` for "network"; for "usb" also ``vendor:product``."""
 
     driver: PrinterDriver = option(rules.choice("none", "serial", "usb", "network", "file"), "none")
     device: str = option(rules.text(0, 255), "")
@@ -193,6 +193,7 @@ class PrinterConfig(Section):
     columns: int = option(rules.choice(32, 42, 48), 32)
     width_dots: int = option(rules.choice(384, 512, 576), 384)
     encoding: Encoding = option(rules.choice("gbk", "gb18030", "utf-8", "raster"), "gbk")
+    font: Path | None = option(rules.optional(rules.file_path), "")
     qr: Literal["native", "raster"] = option(rules.choice("native", "raster"), "native")
     cut: Cut = option(rules.choice("full", "partial", "none"), "full")
     status: Literal["dle_eot", "none"] = option(rules.choice("dle_eot", "none"), "dle_eot")
@@ -211,8 +212,10 @@ class PrinterConfig(Section):
                 rules.parse_address(self.device)
             except rules.NotAllowed as exc:
                 yield ("device", "driver"), str(exc)
+        elif self.driver == "usb" and re.fullmatch("[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}", self.device):
+            return
         elif self.driver != "none" and not self.device.startswith("/"):
-            example = {"serial": "/dev/ttyUSB0", "usb": "/dev/usb/lp0"}.get(
+            example = {"serial": "/dev/ttyUSB0", "usb": "/dev/usb/lp0, or 04b8:0202"}.get(
                 self.driver, "/var/lib/terminald/receipts.bin"
             )
             what = f'{rules.show(self.device)} is not a path; allowed with driver "{self.driver}": such as {example}'

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from terminald.config import Config
+from terminald.config_fonts import PACKAGE, find_font, has_chinese
 from terminald.config_rules import format_duration, parse_duration
 from terminald.config_text import Place
 
@@ -13,11 +14,14 @@ _DOCUMENTED = (
     (("sale", "poll_window"), "40s", "the gateway asks to query for 40s to 50s before an order is reversed"),
     (("sale", "qr_window"), "90s", "an order with a QR code lives for at least 90s at the gateway"),
 )
+#: A receipt whose text is drawn, on 58 mm paper; and the speed below which one takes longer than a customer waits.
+_DRAWN_BYTES = 20_000
+_DRAWN_BAUDRATE = 38_400
 
 
 def warnings(config: Config) -> tuple[str, ...]:
     """Return each doubt as ``file:line: key: what, and what to do``."""
-    doubts = (*_too_short(config), *_without_effect(config), *_too_open(config))
+    doubts = (*_too_short(config), *_without_effect(config), *_drawn(config), *_too_open(config))
     places = config.places
     return tuple(places.fault(place, what) for place, what in sorted(doubts, key=lambda doubt: places.line(doubt[0])))
 
@@ -50,6 +54,30 @@ def _without_effect(config: Config) -> Iterator[tuple[Place, str]]:
             yield ("readiness", "require"), what
         if config.printer.device:
             yield ("printer", "device"), 'has no effect while printer.driver is "none": nothing is printed'
+
+
+def _drawn(config: Config) -> Iterator[tuple[Place, str]]:
+    """Doubts about a printer that gets its text as pictures."""
+    printer = config.printer
+    if printer.driver == "none":
+        return
+    if printer.encoding != "raster":
+        if printer.font is not None:
+            yield ("printer", "font"), 'has no effect: text is drawn with printer.encoding = "raster" only'
+        return
+    font = find_font(printer.font)
+    if font is None or not has_chinese(font):
+        if printer.font is None:
+            what = f"no font with Chinese characters was found, they are printed as ?; run: apt install {PACKAGE}"
+            yield ("printer", "encoding"), what
+        else:
+            what = "is not there" if font is None else "can not be read, or has no Chinese characters"
+            advice = f"which are printed as ?; leave it empty and run: apt install {PACKAGE}"
+            yield ("printer", "font"), f"{printer.font} {what}, {advice}"
+    if printer.driver == "serial" and printer.baudrate < _DRAWN_BAUDRATE:
+        seconds = _DRAWN_BYTES * 10 // printer.baudrate
+        what = f"is slow for text as pictures: a receipt takes about {seconds} s; set the printer to 115200 and say so"
+        yield ("printer", "baudrate"), what
 
 
 def _too_open(config: Config) -> Iterator[tuple[Place, str]]:

@@ -106,7 +106,7 @@ class _Decoder:
                 self._fault((*place, key), self._unknown(key, list(declared)))
                 continue
             into, how = declared[key]
-            found = self._value(how, raw, (*place, key), value)
+            found = self._value(how, (*place, key), value)
             if found is not None:
                 (values[into.name],) = found
         missing = [key for key, (into, _) in declared.items() if into.default is MISSING and key not in raw]
@@ -121,7 +121,7 @@ class _Decoder:
                 self._fault((*place, between[0]), what)
         return made
 
-    def _value(self, how: _Declared, raw: dict[str, object], place: Place, value: object) -> tuple[object] | None:
+    def _value(self, how: _Declared, place: Place, value: object) -> tuple[object] | None:
         """Return the key's value, alone in a tuple; None after a fault."""
         dotted = ".".join(step for step in place if isinstance(step, str))
         try:
@@ -129,7 +129,7 @@ class _Decoder:
         except NotAllowed as exc:
             self._fault(place, str(exc))
             return None
-        if refused := refusal(dotted, value, raw):
+        if refused := refusal(dotted, value):
             self._fault(place, refused)
             return None
         if how.section:

@@ -10,30 +10,22 @@ class NotYet:
 
     key: str
     form: str = ""
-    when: tuple[str, str] | None = None  # only where this other key of the same table has this value
     allowed: str
 
 
 #: To support something is to delete its line.
 NOT_YET = (
     NotYet(key="api.listen", allowed="leave it empty and use api.socket"),
-    NotYet(
-        key="printer.device",
-        form="[0-9A-Fa-f]{4}:[0-9A-Fa-f]{4}",
-        when=("driver", "usb"),
-        allowed="the path of a USB printer, such as /dev/usb/lp0",
-    ),
-    NotYet(key="printer.encoding", form="raster", allowed='"gbk", "gb18030", "utf-8"'),
     NotYet(key="kiosk.mode", form="fixed|catalogue", allowed='"off"'),
     NotYet(key="kiosk.product", allowed="leave [[kiosk.product]] out"),
     NotYet(key="vending", allowed="leave [[vending]] out"),
 )
 
 
-def refusal(key: str, value: object, table: dict[str, object]) -> str | None:
-    """Return why this raw value of the dotted key is refused, or None; ``table`` is the raw table around it."""
+def refusal(key: str, value: object) -> str | None:
+    """Return why this raw value of the dotted key is refused, or None."""
     for row in NOT_YET:
-        if row.key != key or (row.when and table.get(row.when[0]) != row.when[1]):
+        if row.key != key:
             continue
         texts = value if isinstance(value, list) else [value]
         found = next((each for each in texts if isinstance(each, str) and re.fullmatch(row.form, each)), None)

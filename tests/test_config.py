@@ -23,6 +23,7 @@ from terminald.config import (
 )
 from terminald.config_advice import warnings
 from terminald.config_decode import MAX_FAULTS, Section
+from terminald.config_fonts import find_font
 from terminald.config_rules import Address, format_duration, parse_duration
 from terminald.config_support import NOT_YET
 from terminald.config_text import MAX_CONFIG_BYTES, Place, parse
@@ -316,8 +317,6 @@ def test_a_sale_can_offer_both_ways_and_ask_for_a_report(load_text: Loader) -> N
 
 REFUSED = {
     "api.listen": 'api.listen = "127.0.0.1:8765"\napi.token_file = "/nonexistent"',
-    "printer.device": 'printer.driver = "usb"\nprinter.device = "04b8:0202"',
-    "printer.encoding": 'printer.encoding = "raster"',
     "kiosk.mode": 'kiosk.mode = "catalogue"',
     "kiosk.product": '[[kiosk.product]]\nbarcode = "1"\nname = "x"\nprice = 1',
     "vending": '[[vending]]\ndevice = "/dev/a"',
@@ -494,6 +493,50 @@ def test_a_file_that_is_not_a_key_is_a_fault_without_its_content(
 def test_a_doubt_is_a_warning_with_its_line(text: str, doubt: str, load_text: Loader) -> None:
     scanner = '\n[[scanner]]\nname = "a"\ndevice = "/dev/a"'
     assert [found.split("t.toml")[1][: len(doubt)] for found in warnings(load_text(text + scanner))] == [doubt]
+
+
+RASTER = '[printer]\ndriver = "serial"\ndevice = "/dev/ttyUSB0"\nencoding = "raster"\n'
+
+
+def printer_doubts(load_text: Loader, text: str) -> list[str]:
+    return [found.split("t.toml")[1] for found in warnings(load_text(text)) if "printer." in found]
+
+
+def test_a_printer_of_pictures_without_its_font_is_a_warning_that_names_the_package(
+    load_text: Loader, tmp_path: Path
+) -> None:
+    (found,) = printer_doubts(load_text, f'{RASTER}font = "{tmp_path}/missing.ttf"')
+    assert re.fullmatch(r":5: printer\.font: .*/missing\.ttf is not there, .*apt install fonts-wqy-microhei", found)
+    (tmp_path / "empty.ttf").touch()
+    (found,) = printer_doubts(load_text, f'{RASTER}font = "{tmp_path}/empty.ttf"')
+    assert "can not be read, or has no Chinese characters" in found
+
+
+def test_the_font_that_is_found_is_no_warning_and_none_is_one(load_text: Loader) -> None:
+    doubts = printer_doubts(load_text, RASTER)
+    font = find_font(None)
+    if font is None:
+        assert "apt install fonts-wqy-microhei" in doubts[0]
+    else:
+        assert not doubts
+        assert not printer_doubts(load_text, f'{RASTER}font = "{font.path}"')
+
+
+def test_a_slow_line_for_pictures_is_a_warning(load_text: Loader) -> None:
+    doubts = printer_doubts(load_text, RASTER + "baudrate = 9600")
+    assert ":5: printer.baudrate: is slow for text as pictures: a receipt takes about 20 s" in doubts[-1]
+
+
+def test_a_font_for_a_printer_of_text_has_no_effect(load_text: Loader) -> None:
+    (doubt,) = printer_doubts(load_text, RASTER.replace("raster", "gbk") + 'font = "/usr/share/fonts/x.ttf"')
+    assert ":5: printer.font: has no effect" in doubt
+
+
+def test_a_usb_printer_is_a_path_or_two_ids(load_text: Loader) -> None:
+    for device in ("/dev/usb/lp0", "04b8:0202", "04B8:0E15"):
+        assert load_text(f'[printer]\ndriver = "usb"\ndevice = "{device}"').printer.device == device
+    with pytest.raises(ConfigError, match=r'"04b8:202" is not a path; allowed .*: such as /dev/usb/lp0, or 04b8:0202'):
+        load_text('[printer]\ndriver = "usb"\ndevice = "04b8:202"')
 
 
 def test_a_terminal_that_can_never_be_ready_is_a_warning(load_text: Loader) -> None:

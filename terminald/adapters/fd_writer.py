@@ -177,10 +177,10 @@ class FdWriter:
                     await self._until_writable()
                     if not self._held and not self._is_asking:  # either may have come while it was not writable
                         with suppress(BlockingIOError):
-                            sent += os.write(self._fd, data[sent : _chunk_end(ends, sent)])
+                            sent += os.write(self._fd, data[sent : chunk_end(ends, sent)])
                             self._note_progress()
                             self._has_begun = True
-                        self._is_interruptible = _is_stop(ends, sent)
+                        self._is_interruptible = is_stop(ends, sent)
                 await self._until(1)
         except TimeoutError as exc:
             raise self._failure(DeviceTimeout, self._stall(self._note_progress() - started), sent, len(data)) from exc
@@ -235,12 +235,13 @@ class FdWriter:
         return error(self._device, f"{detail}; {sent} of {total} bytes sent")
 
 
-def _chunk_end(ends: tuple[int, ...], start: int) -> int:
+def chunk_end(ends: tuple[int, ...], start: int) -> int:
     """Return where the chunk that begins there ends: between two commands, where one of them ends in time."""
     before = bisect_right(ends, start + CHUNK)
     return ends[before - 1] if before and ends[before - 1] > start else start + CHUNK
 
 
-def _is_stop(ends: tuple[int, ...], place: int) -> bool:
+def is_stop(ends: tuple[int, ...], place: int) -> bool:
+    """Tell whether other bytes may be sent there without harm."""
     before = bisect_right(ends, place)
     return place == 0 or (before > 0 and ends[before - 1] == place)

@@ -1,17 +1,21 @@
 """The configured printer: its transport, and what it understands."""
 
 import re
+from functools import partial
 from pathlib import Path
 
 from terminald.adapters.device_watch import DeviceWatch
 from terminald.adapters.ports_devices import DeviceSink, Printer
 from terminald.adapters.printer_dialog import PrinterDialog
 from terminald.adapters.printer_file import FilePrinter
+from terminald.adapters.printer_libusb import LibusbPrinter
 from terminald.adapters.printer_network import NetworkPrinter
 from terminald.adapters.printer_serial import SerialPrinter
 from terminald.adapters.printer_usb import NodePrinter, at_path, by_usb_id
+from terminald.adapters.printer_usb_choice import UsbPrinter
+from terminald.adapters.usb_pipe import open_pipe
 from terminald.config import PrinterConfig
-from terminald.errors import ConfigError
+from terminald.config_fonts import find_font
 from terminald.wire.escpos import Profile
 
 _USB_ID = re.compile(r"([0-9A-Fa-f]{4}):([0-9A-Fa-f]{4})")
@@ -31,8 +35,9 @@ def make_printer(settings: PrinterConfig, watch: DeviceWatch | None = None) -> P
             return SerialPrinter(device=device, baudrate=settings.baudrate, flow=settings.flow)
         case "usb":
             found = _USB_ID.fullmatch(device)
-            place = by_usb_id(found[1], found[2]) if found else at_path(Path(device))
-            return NodePrinter(locate=place, watch=watch)
+            if found:
+                return _make_usb(found[1], found[2], watch)
+            return NodePrinter(locate=at_path(Path(device)), watch=watch)
         case "network":
             address = settings.address
             return NetworkPrinter(host=address.host, port=address.port)
@@ -40,6 +45,12 @@ def make_printer(settings: PrinterConfig, watch: DeviceWatch | None = None) -> P
             path = Path(device)
             is_device = path.is_relative_to(_DEVICES)
             return NodePrinter(locate=at_path(path), watch=watch) if is_device else FilePrinter(path=path)
+
+
+def _make_usb(vendor: str, product: str, watch: DeviceWatch | None) -> Printer:
+    locate = by_usb_id(vendor, product)
+    raw = LibusbPrinter(connect=partial(open_pipe, int(vendor, 16), int(product, 16)), watch=watch)
+    return UsbPrinter(locate=locate, node=NodePrinter(locate=locate, watch=watch), raw=raw)
 
 
 def make_dialog(settings: PrinterConfig, report: DeviceSink, watch: DeviceWatch | None = None) -> PrinterDialog | None:
@@ -51,17 +62,12 @@ def make_dialog(settings: PrinterConfig, report: DeviceSink, watch: DeviceWatch 
 
 
 def make_profile(settings: PrinterConfig) -> Profile:
-    """Say what the configured printer understands.
-
-    Raises:
-        ConfigError: it is to get its text as images, which no encoder does.
-    """
-    if settings.encoding == "raster":
-        raise ConfigError(['printer.encoding: "raster" is not supported; allowed: "gbk", "gb18030", "utf-8"'])
+    """Say what the configured printer understands. Where text is drawn, looks for the font."""
     return Profile(
         columns=settings.columns,
         width_dots=settings.width_dots,
         encoding=settings.encoding,
         cut=settings.cut,
         qr=settings.qr,
+        font=find_font(settings.font) if settings.encoding == "raster" else None,
     )

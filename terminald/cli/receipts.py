@@ -1,9 +1,11 @@
 """``terminald receipt``: print a receipt once more, draw it, or show its text."""
 
 import argparse
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
+from terminald.adapters.printers import make_profile
 from terminald.cli.client import connect, decode
 from terminald.cli.outcome import DONE, REFUSED, CommandFailed
 from terminald.cli.words import paid_attempt, receipt_words
@@ -13,7 +15,7 @@ from terminald.logs import escape
 from terminald.simulator.printer_escpos import Interpreter
 from terminald.simulator.printer_paper import Paper
 from terminald.wire import api_shapes as shapes
-from terminald.wire.escpos import Profile, encode
+from terminald.wire.escpos import encode
 
 
 def receipt(args: argparse.Namespace) -> int:
@@ -42,12 +44,12 @@ def _show(body: bytes, *, is_json: bool) -> int:
 
 def _draw(sale: shapes.Sale, config: Config, png: Path) -> None:
     printer = config.printer
-    if printer.encoding == "raster":
-        raise CommandFailed("a printer of pictures is not supported by this version")
-    profile = Profile(columns=printer.columns, width_dots=printer.width_dots, encoding=printer.encoding, cut="full")
-    data = encode(layout(_receipt_of(sale, config), columns=printer.columns), profile)
+    data = encode(
+        layout(_receipt_of(sale, config), columns=printer.columns), replace(make_profile(printer), cut="full")
+    )
     paper = Paper(width_dots=printer.width_dots)
-    for item in Interpreter(width_dots=printer.width_dots, encoding=printer.encoding).feed(data):
+    encoding = "gbk" if printer.encoding == "raster" else printer.encoding  # of pictures: any will do
+    for item in Interpreter(width_dots=printer.width_dots, encoding=encoding).feed(data):
         if (sheet := paper.add(item)) is not None:
             try:
                 sheet.draw().save(png, format="PNG")

@@ -9,12 +9,14 @@ import logging
 import os
 import shutil
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from terminald.core.receipt import Line, Mark, QrMark, display_width, sanitize
+from terminald.wire.escpos_raster import Font, draw_text, harmless
 
+#: The character sets that printers have.
 Encoding = Literal["gbk", "gb18030", "utf-8"]
 Cut = Literal["full", "partial", "none"]
 
@@ -46,14 +48,18 @@ _CUT = {"full": b"\x1dV\x00", "partial": b"\x1dV\x01", "none": b""}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What one printer understands. Feed: lines between the last text and the cutter, 0 … 255."""
+    """What one printer understands. Feed: lines between the last text and the cutter, 0 … 255.
+
+    Encoding ``raster``: text is sent as pictures, drawn with the font; see :mod:`terminald.wire.escpos_raster`.
+    """
 
     columns: int
     width_dots: int
-    encoding: Encoding
+    encoding: Encoding | Literal["raster"]
     cut: Cut
     qr: Literal["native", "raster"] = "native"
     feed_lines: int = FEED_LINES
+    font: Font | None = None
 
 
 class _Builder(Protocol):
@@ -67,15 +73,20 @@ class _Builder(Protocol):
 def encode(marks: Iterable[Mark], profile: Profile) -> bytes:
     """Encode one whole job: initialised, printed, fed and cut.
 
-    Whatever the texts contain, the only control bytes are the commands written here. A character that the printer's
-    character set has no glyph of becomes ``?``. Blocks for the import of python-escpos at the first QR code: call it
-    in a thread for a job that has one.
+    Whatever the texts contain, the only control bytes are the commands written here, and the job contains nothing that
+    a printer obeys on reception (DLE EOT, ENQ, DC4). A character that the printer's character set or the font has no
+    glyph of becomes ``?``. Blocks for the import of python-escpos at the first QR code, and of Pillow at the first line
+    that is drawn: call it in a thread for a job that has one.
 
     Raises:
-        ValueError: a QR code is empty or too long; see :data:`MAX_QR_BYTES`.
+        ValueError: a QR code is empty, too long or not printable; see :func:`encode_qr`.
         OSError: python-escpos found no writable temporary directory for it.
     """
     job = bytearray(_INITIALIZE)
+    feed = _FEED + bytes((profile.feed_lines,)) + _CUT[profile.cut]
+    if profile.encoding == "raster":
+        # No word about Chinese characters: a printer that has none prints what it does not know.
+        return bytes(job + b"".join(_drawn(marks, profile)) + feed)
     job += _CHINESE_OFF if profile.encoding == "utf-8" else _CHINESE_ON
     align, bold, double = "left", False, False
     for mark in marks:
@@ -93,11 +104,18 @@ def encode(marks: Iterable[Mark], profile: Profile) -> bytes:
             encode_qr(mark.content, profile) if isinstance(mark, QrMark) else encode_text(line.text, profile.encoding)
         )
         job += b"\n"
-    job += _SIZE[False] * double + _BOLD[False] * bold
-    job += _FEED + bytes((profile.feed_lines,)) + _CUT[profile.cut]
+    job += _SIZE[False] * double + _BOLD[False] * bold + feed
     if profile.encoding != "utf-8":
         job += _CHINESE_OFF
     return bytes(job)
+
+
+def _drawn(marks: Iterable[Mark], profile: Profile) -> Iterator[bytes]:
+    for mark in marks:
+        if isinstance(mark, QrMark):
+            yield _ALIGN["center"] + encode_qr(mark.content, profile) + b"\n" + _ALIGN["left"]
+        else:
+            yield draw_text(mark, columns=profile.columns, width_dots=profile.width_dots, font=profile.font)
 
 
 def encode_text(text: str, encoding: Encoding) -> bytes:
@@ -125,12 +143,15 @@ def encode_qr(content: str, profile: Profile) -> bytes:
     """Encode a QR code at level M for the current alignment, drawn by the printer or by us.
 
     Raises:
-        ValueError: nothing to encode, or more than MAX_QR_BYTES in UTF-8.
+        ValueError: nothing to encode, more than MAX_QR_BYTES in UTF-8, or characters that are not printable: the
+            printer that draws the code gets its content as it is.
         OSError: python-escpos found no writable temporary directory.
     """
-    size = len(content.encode())
+    size = len(content.encode(errors="replace"))
     if not 0 < size <= MAX_QR_BYTES:
         raise ValueError(f"a QR code holds 1 to {MAX_QR_BYTES} bytes, not {size}")
+    if not content.isprintable():
+        raise ValueError("a QR code holds printable characters only")
     module = QR_MODULE if profile.width_dots < _WIDE_PAPER else QR_MODULE_WIDE
     if profile.qr == "raster":
         return _raster_qr(content, module)
@@ -153,7 +174,7 @@ def _raster_qr(content: str, module: int) -> bytes:
         bits = "".join(("1" if dark else "0") * dots for dark in line).ljust(width * 8, "0")
         rows += int(bits, 2).to_bytes(width) * dots
     height = len(matrix) * dots
-    return _RASTER_DOUBLED + width.to_bytes(2, "little") + height.to_bytes(2, "little") + bytes(rows)
+    return _RASTER_DOUBLED + width.to_bytes(2, "little") + height.to_bytes(2, "little") + harmless(bytes(rows))
 
 
 def _load_dummy() -> Callable[[], _Builder]:

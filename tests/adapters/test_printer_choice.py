@@ -6,9 +6,9 @@ from terminald.adapters.printer_file import FilePrinter
 from terminald.adapters.printer_network import NetworkPrinter
 from terminald.adapters.printer_serial import SerialPrinter
 from terminald.adapters.printer_usb import NodePrinter
+from terminald.adapters.printer_usb_choice import UsbPrinter
 from terminald.adapters.printers import make_printer, make_profile
 from terminald.config import PrinterConfig
-from terminald.errors import ConfigError
 from terminald.wire.escpos import Profile
 
 
@@ -18,7 +18,7 @@ from terminald.wire.escpos import Profile
         (PrinterConfig(driver="none"), type(None)),
         (PrinterConfig(driver="serial", device="/dev/ttyUSB0", flow="xonxoff"), SerialPrinter),
         (PrinterConfig(driver="usb", device="/dev/usb/lp0"), NodePrinter),
-        (PrinterConfig(driver="usb", device="04b8:0202"), NodePrinter),
+        (PrinterConfig(driver="usb", device="04b8:0202"), UsbPrinter),
         (PrinterConfig(driver="network", device="printer.local:9100"), NetworkPrinter),
         (PrinterConfig(driver="file", device="/var/lib/receipts.bin"), FilePrinter),
         (PrinterConfig(driver="file", device="/dev/usb/lp0"), NodePrinter),
@@ -36,7 +36,7 @@ def test_each_driver_has_its_transport(settings: PrinterConfig, kind: type[objec
     [
         (PrinterConfig(driver="serial", device="/dev/ttyUSB0"), (Path("/dev/ttyUSB0"),)),
         (PrinterConfig(driver="usb", device="/dev/usb/lp0"), (Path("/dev/usb/lp0"),)),
-        (PrinterConfig(driver="usb", device="04b8:0202"), (Path("/dev/usb"),)),
+        (PrinterConfig(driver="usb", device="04b8:0202"), (Path("/dev/usb"), Path("/dev/bus/usb"))),
         (PrinterConfig(driver="network", device="printer.local:9100"), ()),
         (PrinterConfig(driver="file", device="/var/lib/receipts.bin"), ()),
     ],
@@ -55,5 +55,11 @@ def test_the_profile_is_the_configured_one() -> None:
     assert make_profile(PrinterConfig(columns=48, width_dots=576, encoding="utf-8", cut="partial")) == Profile(
         columns=48, width_dots=576, encoding="utf-8", cut="partial"
     )
-    with pytest.raises(ConfigError, match="raster"):
-        make_profile(PrinterConfig(encoding="raster"))
+
+
+def test_a_font_is_looked_for_only_where_text_is_drawn(tmp_path: Path) -> None:
+    font = tmp_path / "font.ttf"
+    assert make_profile(PrinterConfig(encoding="raster", font=font)).font is None
+    font.touch()
+    assert make_profile(PrinterConfig(encoding="raster", font=font)).font == (font, 0)
+    assert make_profile(PrinterConfig(encoding="gbk", font=font)).font is None

@@ -43,3 +43,12 @@ def test_a_copy_says_how_it_is_doing(tmp_path: Path, capsys: Capture) -> None:
         assert run(tmp_path, "receipt", "01JDSALE") == 0
     assert fake.requests[0].startswith(b"POST /v1/sales/01JDSALE/receipt ")
     assert capsys.readouterr().out.startswith("Copy of the receipt of sale ")
+
+
+@pytest.mark.parametrize("encoding", ["gbk", "raster"])
+def test_a_receipt_is_drawn_as_the_printer_would_print_it(tmp_path: Path, encoding: str) -> None:
+    with fake_daemon(tmp_path, answer(200, sale_json(paid_view(), NOW))):
+        config = tmp_path / "terminald.toml"
+        config.write_text(config.read_text() + f'[printer]\nencoding = "{encoding}"\nwidth_dots = 576\ncolumns = 48\n')
+        assert run(tmp_path, "receipt", "01JDSALE", "--png", str(tmp_path / "r.png")) == 0
+    assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")

@@ -1,0 +1,76 @@
+"""The printer's dialog against the faults of the simulated printer."""
+
+import asyncio
+
+import pytest
+
+from terminald.adapters.printer_job import Confirm
+from terminald.core.events import Blockage, JobInterrupted, JobLost, JobPrinted, JobSent
+from terminald.simulator.printer import ANSWERS, Manner, Model, SimulatedPrinter
+from tests.adapters.test_printer_lines import SHORT, serial_on, station
+
+CONFIRMS: tuple[Confirm, ...] = ("gs_r", "process_id")
+
+
+@pytest.mark.parametrize("confirm", CONFIRMS)
+@pytest.mark.parametrize("hangs_up", [False, True])
+def test_a_printer_that_was_switched_off_for_new_paper_has_lost_the_job(confirm: Confirm, *, hangs_up: bool) -> None:
+    async def scene() -> None:
+        model = Model(mm_per_second=100)
+        async with SimulatedPrinter(model=model) as simulated, station(serial_on(simulated, "none"), confirm) as made:
+            job = made.print(SHORT)
+            await simulated.wait_received(30)
+            simulated.set_paper(is_out=True)
+            assert isinstance(await made.wait_told(), JobInterrupted)
+            simulated.power_off(hangs_up=hangs_up)
+            await (asyncio.sleep(0.3) if hangs_up else made.wait_reported(Blockage.OFFLINE))
+            simulated.set_paper(is_out=False)
+            simulated.power_on()
+            assert isinstance(await job, JobLost)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("name", sorted(ANSWERS))
+def test_every_way_to_answer_works(name: str) -> None:
+    """A printer that answers nothing works too."""
+
+    async def scene() -> None:
+        model = Model(manner=Manner(answers=ANSWERS[name]))
+        async with SimulatedPrinter(model=model) as simulated, station(serial_on(simulated, "none")) as made:
+            for _ in range(2):
+                assert isinstance(await made.print(SHORT), JobPrinted | JobSent)
+            await simulated.wait_receipt(2)
+            assert [report.state.value for report in made.reports] == ["ready"]
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("garbage", [0.3, 1.0])
+def test_garbage_in_the_place_of_answers_keeps_nothing_from_being_printed(garbage: float, seed: int) -> None:
+    async def scene() -> None:
+        model = Model(manner=Manner(garbage=garbage), seed=seed)
+        async with SimulatedPrinter(model=model) as simulated, station(serial_on(simulated, "none")) as made:
+            for _ in range(4):
+                assert isinstance(await made.print(SHORT), JobPrinted | JobSent)
+            await simulated.wait_receipt(4)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("confirm", CONFIRMS)
+def test_a_stuck_cutter_interrupts_and_a_freed_one_goes_on(confirm: Confirm) -> None:
+    async def scene() -> None:
+        model = Model(manner=Manner(is_asb_unasked=True), mm_per_second=200)
+        async with SimulatedPrinter(model=model) as simulated, station(serial_on(simulated, "none"), confirm) as made:
+            simulated.set_cutter(is_jammed=True)
+            job = made.print(SHORT)
+            told = await made.wait_told()
+            assert isinstance(told, JobInterrupted)
+            assert told.by is Blockage.CUTTER
+            simulated.set_cutter(is_jammed=False)
+            assert isinstance(await job, JobPrinted)
+            assert len(simulated.receipts) == 1
+
+    asyncio.run(scene())
