@@ -50,7 +50,7 @@ _STATES = (
     *("canceling", "canceled", "returning", "returned"),
 )
 _TOPICS = ("sale", "refund", "print", "scan", "device", "readiness", "key", "attention")
-_PARTS = ("gateway", "scanner", "printer")
+_PARTS = ("gateway", "scanner", "printer", "vmc")
 _SALE_HELP = "the sale's id, your reference, the gateway's sn, or a client_sn"
 
 _AMOUNT_HELP = "in yuan (3.50) or fen (350fen)"
@@ -86,7 +86,7 @@ paid sales:
   revoke       give the whole payment back without a fee, on its day
 to try it out:
   demo         everything simulated, from end to end, in a few seconds
-  simulate     one simulated part: gateway, scanner or printer
+  simulate     one simulated part: gateway, scanner, printer or vmc (a vending machine)
 
 "terminald COMMAND --help" says more about each."""
 _EPILOG = """\

@@ -1,1 +1,1 @@
-"""Simulated gateway, scanner and printer: independent programs that share no code with the daemon."""
+"""Simulated gateway, scanner, printer and vending machine: independent programs that share no code with the daemon."""
