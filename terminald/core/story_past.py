@@ -44,6 +44,10 @@ SALES: Final[Past] = {
     on("AttemptRefused"): Text(
         "As the gateway refuses this terminal, the sale was canceled.", "由于网关拒绝本终端，交易已取消。"
     ),
+    on("AttemptReversing", before="expiring"): Text(
+        "Nobody has paid in time, as far as is known. Whatever was taken goes back.",
+        "没有按时付款。如已扣款会退回。",
+    ),
     on("AttemptReversing", to="canceling"): Text(
         "The sale will not be paid any more. Whatever was taken goes back.",
         "交易不会再算作付款，如已扣款会退回。",

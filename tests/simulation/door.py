@@ -69,7 +69,9 @@ class Door:
         self._sale_of: dict[str, str] = {}
         self._may_repeat: set[str] = set()
         self._under_way: Counter[str] = Counter()
+        #: When the gateway first said, of what terminald was told, that it does not know an order.
         self._absent_at: dict[str, float] = {}
+        self._arrived_at: dict[int, float] = {}
         self._given_up: set[str] = set()
         self._refunds: dict[tuple[str, str], int] = {}
         self._paid: set[str] = set()
@@ -120,6 +122,7 @@ class Door:
         for word in _WORDS:
             if f'"{word}"' in text:
                 self.seen[f"{word}@{asked.call}"] += 1
+        self._arrived_at[id(asked)] = self.world.now_s()
         client_sn = self._name(peek(asked.body))
         order = self.world.books.find(client_sn=client_sn)
         if order is not None and asked.call in SUBMITS and client_sn in self._absent_at:
@@ -137,7 +140,7 @@ class Door:
         if asked.call == "query" and is_true:
             self.offers.note_answer(client_sn, asked, answer)
         if _ABSENT in answer.body:
-            self._absent_at.setdefault(client_sn, self.world.now_s())
+            self._absent_at.setdefault(client_sn, self._arrived_at[id(asked)])
         if b"ILLEGAL_SIGN" in answer.body:
             self._may_repeat.add(client_sn)
         self._wake(asked.call, client_sn, is_answer=True)

@@ -36,9 +36,8 @@ EXPECTED = (
     "sale: awaiting_payment → awaiting_payment on OfferDue", "sale: awaiting_payment → canceling on CancelRequested",
     "sale: awaiting_payment → expiring on OfferRanOut", "sale: expiring → paid on AttemptPaid",
     "sale: expiring → canceling on AttemptReversing", "sale: expiring → canceled on AttemptUnpaid",
-    "sale: expiring → expiring on Recovered", "sale: expiring → expiring on PowerReturned",
+    "sale: expiring → expiring on Recovered", "a code beside an earlier order: earlier_order_open",
     "sale: awaiting_payment → canceling on PresentationExpired", "sale: awaiting_payment → canceling on PowerReturned",
-    "sale: awaiting_payment → awaiting_payment on OfferPutOff", "a code beside an earlier order: earlier_order_open",
     "sale: awaiting_payment → canceling on ShutdownRequested", "sale: switching → paid on AttemptPaid",
     "sale: switching → processing on AttemptUnpaid", "sale: switching → awaiting_payment on AttemptUnpaid",
     # goods

@@ -81,10 +81,14 @@ class Offers:
     def judge_cancel(self, client_sn: str) -> list[str]:
         """A cancel leaves; return what is wrong.
 
-        What was paid in time is cancelled only where every question since then was without a true answer.
+        What was paid in time is cancelled only where every question since then was without a true answer. After the
+        first cancel, which may still be on its way, nothing else is possible.
         """
         promise, order = self._shown.get(client_sn), self._world.books.find(client_sn=client_sn)
-        if promise is None or order is None or promise.is_ended or not order.net_fen:
+        if promise is None or order is None or promise.is_ended:
+            return []
+        promise.is_ended = True
+        if not order.net_fen:
             return []
         paid_s = order.transactions[0].finished_s
         if paid_s is None or paid_s >= promise.until_s or any(at <= paid_s for at in promise.codes_at):
