@@ -16,7 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from tests.simulation.agenda import HOUR
-from tests.simulation.key_script import DAYS, PROFILES
+from tests.simulation.key_script import DAYS, PROFILES, SELDOM_LINKED
 from tests.simulation.key_year import FAULTS, Year, fast_directory, live_year
 
 #: With fewer seeds than these a rare fault may be missing.
@@ -85,7 +85,7 @@ def summarise(years: list[Year]) -> list[str]:
         tell(f"  {count:7} {unavoidable:7} {announced:7} {in_reach:7}  {reason.value}")
     tell("\nterminals: years, check-ins a day, lock-outs a year, least life left of a key at its renewal: where no")
     tell("outage was longer than a night, and of all")
-    for profile in PROFILES:
+    for profile in (*PROFILES, SELDOM_LINKED):
         those_years = [year for year in years if year.profile == profile.name]
         if those_years:
             tell(f"  {_terminals(those_years)}  {profile.name}")
