@@ -301,6 +301,7 @@ class Engine:
 
     def _note_link(self) -> None:
         self.keeper.note_link(is_proven=self.link.is_proven, is_key_refused=self.link.is_key_refused)
+        self._set_alarm()
         self._look_at_readiness()
 
     # --- devices and readiness ---------------------------------------------------------------------------------------

@@ -21,14 +21,15 @@ from terminald.core.custody_events import (
     CustodyAnswer,
     KeyAccepted,
     KeyRenewed,
+    LinkLost,
     ProofDue,
     ProveKey,
     RenewalDue,
 )
 from terminald.core.custody_table import TABLE, Custody, CustodyState
 from terminald.core.events import Answer, Event, Fault, RequestNotSent
-from terminald.core.ids import WallTime
-from terminald.core.schedule import Now, Rules
+from terminald.core.ids import Instant, WallTime
+from terminald.core.schedule import Now, Rules, later
 from terminald.core.stimuli import Record
 from terminald.core.tables import Wakeup
 
@@ -95,6 +96,8 @@ class CustodyKeeper:
         self._rules = rules
         self._hands = hands
         self._knows_time = False
+        #: Since when the link has not been proven; None while it is.
+        self._down_since: Instant | None = clock.now().instant
         self._first_sale_until: float | None = None
         self._stepped = asyncio.Event()
         self._under_way = 0
@@ -142,7 +145,11 @@ class CustodyKeeper:
         Raises:
             JournalUnavailable: nothing was changed, and nothing will be performed.
         """
+        if isinstance(event, LinkLost) and self._down_since is None:
+            return  # it came back while this was waiting
         await self._step(event, token)
+        if isinstance(event, LinkLost) and self._down_since is None:
+            self._hands.take(ProofDue(), None)
         if isinstance(event, CustodyAnswer):
             self._under_way -= 1
             if not self.is_busy:
@@ -192,7 +199,11 @@ class CustodyKeeper:
         """Return the next moment at which the key wants an event; None while somebody is being served."""
         if self.custody is None or not self._hands.is_quiet():
             return None
-        return keys.next_wakeup(self.custody)
+        of_key, down_since = keys.next_wakeup(self.custody), self._down_since
+        if down_since is None or self.custody.rotation.out_since is not None:
+            return of_key
+        lost = Wakeup(at=later(down_since, keys.OUTAGE_AFTER), event=LinkLost(since=down_since))
+        return lost if of_key is None or lost.at < of_key.at else of_key
 
     def note_time(self) -> None:
         """Tell the machine, once, that the time of day is known."""
@@ -201,14 +212,19 @@ class CustodyKeeper:
             self._hands.take(ClockTrusted(), None)
 
     def note_link(self, *, is_proven: bool, is_key_refused: bool) -> None:
-        """Prove the key where what the link was told gives reason to."""
+        """Prove the key where what the link was told gives reason to, and note since when it has been away."""
         self.note_time()
+        if is_proven:
+            self._down_since = None
+        elif self._down_since is None:
+            self._down_since = self._clock.now().instant
         if self.custody is None:
             return
         state, now = self.custody.state, self._clock.now()
         is_lost = state in (CustodyState.LOCKED_OUT, CustodyState.EXPIRED)
         waits = self.custody.rotation.retry is not None and keys.may_ask(self.custody, now)
-        if (is_key_refused and state is not CustodyState.LOCKED_OUT) or (is_proven and (is_lost or waits)):
+        is_back = self.custody.rotation.out_since is not None
+        if (is_key_refused and state is not CustodyState.LOCKED_OUT) or (is_proven and (is_lost or waits or is_back)):
             self._hands.take(ProofDue(), None)
         if is_proven and not self._knows_time and self.custody.rotation.power_back is not None:
             # The gateway answers, and says no time: how old the key is nobody will know.

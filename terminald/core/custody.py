@@ -22,7 +22,7 @@ from terminald.core.custody_events import (
     RenewalDue,
     RenewalOverdue,
 )
-from terminald.core.custody_learning import ASKING, LOST, MOST_UNANSWERED, learn
+from terminald.core.custody_learning import ASKING, LOST, MOST_UNANSWERED, learn, remembered_outage
 from terminald.core.custody_table import TABLE, Custody, CustodyState, Rotation
 from terminald.core.events import Event, PowerReturned
 from terminald.core.ids import Duration, Instant, WallTime
@@ -41,6 +41,8 @@ SETTLE: Final = Duration(10 * MINUTE)
 #: Where the configured time of day lies outside of the day after a renewal, the next one is brought forward by so much
 #: that the one after it can keep the time.
 BROUGHT_FORWARD: Final = Duration(18 * HOUR)
+#: A gateway that has not been heard for so long is away: that is an outage, and no lost message.
+OUTAGE_AFTER: Final = Duration(20 * MINUTE)
 #: A proof outranks the arithmetic of ages for so long.
 PROOF_HOLDS: Final = HOUR
 #: The first wait between two proofs; doubled each time.
@@ -168,9 +170,10 @@ def _enter(before: CustodyState, rotation: Rotation, event: Event, now: Now, rul
     state = rotation.state
     if isinstance(event, ClockTrusted) or (state in _RENEWED and state is not before):
         rotation = replace(rotation, due=_due(rotation, event, now, rules))
-    if isinstance(event, PowerReturned):
-        due = min(rotation.due, _due(rotation, event, now, rules)) if state in _RENEWED else now.instant
-        rotation = replace(rotation, due=due)
+    if isinstance(event, PowerReturned | KeyAccepted) and state in _RENEWED:
+        rotation = replace(rotation, due=min(rotation.due, _due(rotation, event, now, rules)))
+    elif isinstance(event, PowerReturned):
+        rotation = replace(rotation, due=now.instant)
     if isinstance(event, RenewalOverdue | PreviousKeyHolds):
         rotation = replace(rotation, attention=_attention(rotation, event, now))
     if state is before:
@@ -252,16 +255,28 @@ def _spread(delay: Duration, now: Now) -> int:
 def _due(rotation: Rotation, event: Event, now: Now, rules: Rules) -> Instant:
     """Return when the current key is renewed: at once where its age is unknown, and no answer can be waited for.
 
-    After an outage it is renewed as soon as it may be: the power may be gone again before the day is over, for longer
-    than the rest of the key's life.
+    After an outage of power or link it is renewed as soon as it may be: the next one may come before the day is over,
+    and last longer than the rest of the key's life.
     """
-    due = _next_renewal(rotation.rotated, now, rules)
-    if rotation.has_been_off:
-        due = min(due, max(now.instant, later(rotation.rotated, LEAST_WAIT)))
+    at_most = max(now.instant, later(rotation.rotated, _most_age(rotation, now)))
+    due = min(_next_renewal(rotation.rotated, now, rules), at_most)
     if rotation.power_back is None:
         return due
     is_answered = now.is_trusted or isinstance(event, CustodyAnswer)
     return min(due, now.instant if is_answered else later(now.instant, BOOT_GRACE))
+
+
+def _most_age(rotation: Rotation, now: Now) -> Duration:
+    """Return how old the key may become while there is no outage.
+
+    It is to outlive another outage like the longest of late, and one that is a day longer: what is switched off each
+    night is switched off from the eve of a day of rest to the morning after it.
+    """
+    if rotation.was_out:
+        return LEAST_WAIT
+    if not (outage := remembered_outage(rotation, now)):
+        return RENEW_AFTER
+    return Duration(min(RENEW_AFTER, max(LEAST_WAIT, KEY_LIFE - DAY - HOUR - outage)))
 
 
 def _next_renewal(rotated: Instant, now: Now, rules: Rules) -> Instant:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from terminald.core.commands import Command
 from terminald.core.events import Event, Fault
-from terminald.core.ids import Secret
+from terminald.core.ids import Instant, Secret
 
 # --- commands --------------------------------------------------------------------------------------------------------
 
@@ -49,6 +49,13 @@ class CheckinRequested(Event):
 
 class ClockTrusted(Event):
     """The time of day is known: how long the power was off can be told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkLost(Event):
+    """The gateway has not answered since then. That is so long ago that it is an outage, and no lost message."""
+
+    since: Instant
 
 
 # --- completions -----------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from terminald.core.custody_events import (
     KeyAccepted,
     KeyRenewed,
     LastKeyAccepted,
+    LinkLost,
     PreviousKeyAccepted,
     PreviousKeyHolds,
     ProofDue,
@@ -19,8 +20,8 @@ from terminald.core.custody_events import (
 )
 from terminald.core.custody_table import Custody, CustodyState, Rotation
 from terminald.core.events import Event, Fault, PowerReturned, Recovered
-from terminald.core.ids import WallTime
-from terminald.core.schedule import DAY, TIME_MARGIN, Now, later
+from terminald.core.ids import Duration, Instant, WallTime
+from terminald.core.schedule import DAY, HOUR, TIME_MARGIN, Now, later
 from terminald.core.terminal import Terminal
 
 #: After so many check-ins in a row without an answer no further one is sent unless a person asks.
@@ -31,6 +32,12 @@ RENEWED_DAILY: Final = DAY
 ASKING: Final = frozenset({CustodyState.CHECKING_IN, CustodyState.RECHECKING})
 #: States in which no key counts as accepted.
 LOST: Final = frozenset({CustodyState.EXPIRED, CustodyState.LOCKED_OUT})
+#: What only a gateway that is there says.
+_HEARD: Final = (KeyAccepted, RenewalClear, LastKeyAccepted, PreviousKeyAccepted, PreviousKeyHolds, KeyRenewed)
+#: An outage of this length is no mishap: somebody switches the terminal off at night, or its network has its hours.
+FORETELLS_FROM: Final = Duration(4 * HOUR)
+#: Outages that are not mishaps come daily or weekly: one is remembered for a week and a day.
+REMEMBERED: Final = Duration(8 * DAY)
 #: What stands in place of a key that somebody quotes.
 _HIDDEN: Final = "[key]"
 
@@ -43,9 +50,12 @@ def learn(custody: Custody, event: Event, now: Now) -> tuple[Terminal, Rotation]
     if _is_turn(rotation, event, now):
         rotation = replace(rotation, tries=0)
     if isinstance(event, PowerReturned):
-        rotation = replace(rotation, power_back=now.instant, has_been_off=True)
+        out_since = now.instant if rotation.out_since is None else rotation.out_since
+        rotation = replace(rotation, power_back=now.instant, out_since=out_since, was_out=True)
     if now.is_trusted and not isinstance(event, KeyRenewed):
         rotation = _with_lost_time(rotation, terminal, now)
+    if isinstance(event, _HEARD) and rotation.out_since is not None:
+        rotation = _back(rotation, rotation.out_since, now)
     match event:
         case KeyRenewed():
             return _renewed(terminal, rotation, event, now)
@@ -55,6 +65,21 @@ def learn(custody: Custody, event: Event, now: Now) -> tuple[Terminal, Rotation]
             return _swapped(terminal, rotation, now)
         case _:
             return terminal, _noted(custody.state, rotation, event, now)
+
+
+def _back(rotation: Rotation, out_since: Instant, now: Now) -> Rotation:
+    """End the outage that began then. It is remembered where it is the longest of late, or one of that kind."""
+    length = Duration(now.instant - out_since)
+    longest = remembered_outage(rotation, now)
+    if length >= FORETELLS_FROM and length * 2 >= longest:
+        rotation = replace(rotation, longest_out=max(length, longest), longest_out_at=now.instant)
+    return replace(rotation, out_since=None, was_out=True)
+
+
+def remembered_outage(rotation: Rotation, now: Now) -> Duration:
+    """Return how long the longest outage of late was; nothing where there was none that foretells others."""
+    at = rotation.longest_out_at
+    return Duration(0) if at is None or now.instant - at >= REMEMBERED else rotation.longest_out
 
 
 def _is_turn(rotation: Rotation, event: Event, now: Now) -> bool:
@@ -76,6 +101,8 @@ def _noted(state: CustodyState, rotation: Rotation, event: Event, now: Now) -> R
             return replace(rotation, unanswered=min(rotation.unanswered + 1, MOST_UNANSWERED), unsent=0)
         case CheckinRefused():
             return replace(rotation, unsent=0)
+        case LinkLost(since=since) if rotation.out_since is None:
+            return replace(rotation, out_since=since)
         case CheckinNotSent():
             asked, asked_at = rotation.asked_before, rotation.asked_before_at
             return replace(rotation, asked=asked, asked_at=asked_at, unsent=rotation.unsent + 1)
@@ -99,7 +126,7 @@ def _renewed(terminal: Terminal, rotation: Rotation, event: KeyRenewed, now: Now
         refusals=0,
         proven=None,
         power_back=None,
-        has_been_off=False,
+        was_out=False,
     )
 
 
@@ -160,7 +187,9 @@ def _with_lost_time(rotation: Rotation, terminal: Terminal, now: Now) -> Rotatio
         rotation = replace(rotation, asked=later(asked, -since_asked), not_before=not_before)
     if lost < -TIME_MARGIN or not rotation.is_rotated_at_trusted:
         return rotation
-    lost, previous = max(0, lost), rotation.previous_rotated
+    lost, previous, out_since = max(0, lost), rotation.previous_rotated, rotation.out_since
+    if out_since is not None and out_since <= power_back:
+        rotation = replace(rotation, out_since=later(out_since, -lost))
     return replace(
         rotation,
         rotated=later(rotation.rotated, -lost),

@@ -42,6 +42,7 @@ from terminald.core.custody_events import (
     KeyUnanswered,
     LastCheckinFailed,
     LastKeyAccepted,
+    LinkLost,
     PreviousKeyAccepted,
     PreviousKeyHolds,
     ProofDue,
@@ -51,7 +52,7 @@ from terminald.core.custody_events import (
     RenewalOverdue,
 )
 from terminald.core.events import Fault, PowerReturned, Recovered
-from terminald.core.ids import Instant, WallTime
+from terminald.core.ids import Duration, Instant, WallTime
 from terminald.core.tables import Attention, Row, Table
 from terminald.core.terminal import Terminal
 
@@ -113,8 +114,13 @@ class Rotation:
     #: Since when, and how often in a row, the current key was refused while the previous one was accepted.
     refused_since: Instant | None = None
     refusals: int = 0
-    #: Whether the power was off since the key was asked for. It may go again for long.
-    has_been_off: bool = False
+    #: Since when the gateway has not been heard, while an outage lasts, of the power or of the link.
+    out_since: Instant | None = None
+    #: Whether there was an outage since the key was asked for. The next one may be long.
+    was_out: bool = False
+    #: The longest outage of the last days, and when it, or one of the kind, was over.
+    longest_out: Duration = Duration(0)
+    longest_out_at: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +163,7 @@ TABLE: Table[CustodyState, Custody] = {
         ProofDue: Row(_S.UNPROVEN, (_prove,)),
         CheckinRequested: Row(_S.UNPROVEN, (_prove,)),
         ClockTrusted: Row(_S.UNPROVEN),
+        LinkLost: Row(_S.UNPROVEN),
         Recovered: Row(_S.UNPROVEN, (_prove,)),
         PowerReturned: Row(_S.UNPROVEN, (_prove,)),
     },
@@ -171,6 +178,7 @@ TABLE: Table[CustodyState, Custody] = {
         ProofDue: Row(_S.FRESH, (_prove,)),
         CheckinRequested: Row(_S.DUE, (_prove,)),
         ClockTrusted: Row(_S.FRESH),
+        LinkLost: Row(_S.FRESH),
         Recovered: Row(_S.FRESH),
         PowerReturned: Row(_S.FRESH),
     },
@@ -186,6 +194,7 @@ TABLE: Table[CustodyState, Custody] = {
         ProofDue: Row(_S.DUE, (_prove,)),
         CheckinRequested: Row(_S.DUE, (_prove,)),
         ClockTrusted: Row(_S.DUE),
+        LinkLost: Row(_S.DUE),
         Recovered: Row(_S.DUE),
         PowerReturned: Row(_S.DUE),
     },
@@ -196,6 +205,7 @@ TABLE: Table[CustodyState, Custody] = {
         CheckinUnanswered: Row(_S.DOUBTFUL),
         CheckinRequested: Row(_S.CHECKING_IN),
         ClockTrusted: Row(_S.CHECKING_IN),
+        LinkLost: Row(_S.CHECKING_IN),
         Recovered: Row(_S.DOUBTFUL),
         PowerReturned: Row(_S.DOUBTFUL),
     },
@@ -211,6 +221,7 @@ TABLE: Table[CustodyState, Custody] = {
         ProofDue: Row(_S.DOUBTFUL, (_prove,)),
         CheckinRequested: Row(_S.DOUBTFUL, (_prove,)),
         ClockTrusted: Row(_S.DOUBTFUL),
+        LinkLost: Row(_S.DOUBTFUL),
         Recovered: Row(_S.DOUBTFUL),
         PowerReturned: Row(_S.DOUBTFUL),
     },
@@ -222,6 +233,7 @@ TABLE: Table[CustodyState, Custody] = {
         CheckinUnanswered: Row(_S.STOPPED),
         CheckinRequested: Row(_S.RECHECKING),
         ClockTrusted: Row(_S.RECHECKING),
+        LinkLost: Row(_S.RECHECKING),
         Recovered: Row(_S.STOPPED),
         PowerReturned: Row(_S.STOPPED),
     },
@@ -236,6 +248,7 @@ TABLE: Table[CustodyState, Custody] = {
         ProofDue: Row(_S.STOPPED, (_prove,)),
         CheckinRequested: Row(_S.STOPPED, (_prove,)),
         ClockTrusted: Row(_S.STOPPED),
+        LinkLost: Row(_S.STOPPED),
         Recovered: Row(_S.STOPPED),
         PowerReturned: Row(_S.STOPPED),
     },
@@ -251,6 +264,7 @@ TABLE: Table[CustodyState, Custody] = {
         ProofDue: Row(_S.EXPIRED, (_prove,)),
         CheckinRequested: Row(_S.EXPIRED, (_prove,)),
         ClockTrusted: Row(_S.EXPIRED),
+        LinkLost: Row(_S.EXPIRED),
         Recovered: Row(_S.EXPIRED),
         PowerReturned: Row(_S.EXPIRED),
     },
@@ -264,6 +278,7 @@ TABLE: Table[CustodyState, Custody] = {
         ProofDue: Row(_S.LOCKED_OUT, (_prove,)),
         CheckinRequested: Row(_S.LOCKED_OUT, (_prove,)),
         ClockTrusted: Row(_S.LOCKED_OUT),
+        LinkLost: Row(_S.LOCKED_OUT),
         Recovered: Row(_S.LOCKED_OUT),
         PowerReturned: Row(_S.LOCKED_OUT),
     },

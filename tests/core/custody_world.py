@@ -27,6 +27,7 @@ from terminald.core.custody_events import (
     KeyRefused,
     KeyRenewed,
     KeyUnanswered,
+    LinkLost,
     PreviousKeyAccepted,
     PreviousKeyHolds,
     ProofDue,
@@ -36,13 +37,14 @@ from terminald.core.custody_events import (
 from terminald.core.custody_learning import LOST
 from terminald.core.custody_table import TABLE, Custody, CustodyState
 from terminald.core.events import Event, PowerReturned, Recovered
-from terminald.core.ids import Instant, Secret, WallTime
+from terminald.core.ids import Duration, Instant, Secret, WallTime
 from terminald.core.terminal import Terminal
 from tests.core.machine_builders import NOON, RULES
 
 #: What comes from inside or from a person, at any time and any number of times.
 SPONTANEOUS: tuple[Event, ...] = (
     RenewalDue(), ProofDue(), KeyLifeEnded(), RenewalOverdue(), CheckinRequested(), ClockTrusted(),
+    LinkLost(since=NOON.instant),
 )  # fmt: skip
 RESTARTS: tuple[Event, ...] = (Recovered(), PowerReturned())
 
@@ -256,7 +258,10 @@ def _canonical(pair: Pair) -> Pair:
                 previous_rotated=None,
                 refused_since=None,
                 refusals=0,
-                has_been_off=False,
+                out_since=None,
+                was_out=False,
+                longest_out=Duration(0),
+                longest_out_at=None,
                 attention=None if rotation.attention is None else replace(rotation.attention, since=Instant(0)),
             ),
         ),

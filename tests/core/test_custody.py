@@ -40,6 +40,7 @@ from terminald.core.custody_events import (
     KeyUnanswered,
     LastCheckinFailed,
     LastKeyAccepted,
+    LinkLost,
     PreviousKeyAccepted,
     PreviousKeyHolds,
     ProofDue,
@@ -64,6 +65,7 @@ EVENTS: tuple[Event, ...] = (
     LastKeyAccepted(), PreviousKeyAccepted(), PreviousKeyHolds(), RenewalOverdue(),
     KeyRefused(), KeyUnanswered(), KeyRenewed(key=Secret("new")),
     CheckinRefused(), CheckinNotSent(), LastCheckinFailed(), CheckinUnanswered(), Recovered(), PowerReturned(),
+    LinkLost(since=NOON.instant),
 )  # fmt: skip
 #: Local noon is at 04:00 UTC of the rules' offset; the configured time is three in the afternoon.
 TIMED = replace(RULES, checkin_at=Duration(15 * HOUR))

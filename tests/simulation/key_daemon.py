@@ -227,6 +227,7 @@ class Daemon:
         if state is not self.link or state is LinkState.KEY_REFUSED:
             self.link = state
             self.keeper.note_link(is_proven=state is LinkState.PROVEN, is_key_refused=state is LinkState.KEY_REFUSED)
+            self._set_alarm()
 
     # --- customers and people ----------------------------------------------------------------------------------------
 

@@ -3,31 +3,28 @@
 The words used here:
 
 - A terminal is *in reach* while it has power and a link, its disk works and none of its messages is lost.
-- A *good half hour* is half an hour in reach in which nobody is served. It is long enough to act: the terminal proves
-  its key within minutes after any change, so whoever has had none of these has not had a link, in the words of I6.
+- A *good half hour* is half an hour in reach in which nobody is served.
 - The terminal is *dead* while the gateway accepts none of the keys that are on its disk; it is *locked out* when that
   lasts, as an answer that is on its way may still bring a new key.
 
-A lock-out is unavoidable by the rules when two check-ins made keys that never reached the disk (each was sent after a
-proof: that is judged as they are sent), when renewal had stopped for two lost answers and nobody asked for one, or
-when the key died of age and there was no good half hour in which it was more than 24 hours old and six hours had
-passed since the check-in before. Every other lock-out is a violation.
+Which lock-outs are unavoidable, so that all others are violations, is told in ``key_reason``.
 """
 
 import itertools
 import re
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from terminald.adapters.ports import Batch
 from terminald.core.custody import LEAST_WAIT, SETTLE
 from terminald.core.custody_table import Custody, CustodyState
 from terminald.core.stimuli import Record
-from terminald.simulator.gateway_terminals import KEY_LIFE_S, Terminals
+from terminald.simulator.gateway_terminals import Terminals
 from tests.simulation.agenda import DAY, HOUR, MINUTE, SECOND, Agenda
 from tests.simulation.key_reach import Reach
+from tests.simulation.key_reason import KEY_LIFE, Connection, LockOut, Renewals, find_reason
 
 S = CustodyState
 #: In reach for so long, a terminal that is dead has said so: an idle link is proven every five to six minutes.
@@ -38,9 +35,6 @@ ALARM_HOLDS = HOUR
 SETTLES = 20 * SECOND
 #: Trusted clocks agree to a minute, and an outage is measured with two of them.
 CLOCK_ERROR = MINUTE
-KEY_LIFE = int(KEY_LIFE_S * 1000)
-#: The key is renewed when it is so old.
-RENEWED_AT = DAY
 #: A terminal that was never out of reach for longer than a night is ordinary: its margin counts.
 NIGHT = 12 * HOUR
 #: So many of the last happenings are shown with a violation.
@@ -71,39 +65,6 @@ class Violation:
     story: tuple[str, ...]
 
 
-@dataclass(slots=True)
-class LockOut:
-    """A terminal that needed a new activation code."""
-
-    reason: str
-    is_unavoidable: bool
-    is_announced: bool
-    died: int
-    #: For how long there was no good half hour when it died; None until there is one again.
-    gap: int | None = None
-
-
-@dataclass(slots=True)
-class Renewals:
-    """What was asked, sent and answered for one identity."""
-
-    #: When the last check-in left, and whether a proof was accepted after it.
-    sent: int | None = None
-    proven_since: bool = True
-    #: The same before the last one was sent.
-    before: tuple[int | None, bool] = (None, True)
-    #: When somebody asked last.
-    asked_for: int = -DAY
-    #: When the intent of the last check-in was committed, and of the one before it.
-    meant: int = -DAY
-    meant_before: int = -DAY
-    #: Check-ins in a row without an answer.
-    unanswered: int = 0
-    #: Every key that the gateway made, in order, and those of a request that the network repeated.
-    made: list[str] = field(default_factory=list)
-    repeated: set[str] = field(default_factory=set)
-
-
 class Judge:
     """Is told everything; keeps what was wrong, and how much of what there was."""
 
@@ -120,7 +81,8 @@ class Judge:
         #: Every key that the gateway ever made.
         self.all_made: list[str] = []
         self.on_death: Callable[[], None] = lambda: None
-        self.reach = Reach(agenda, on_reach=self._watch_announcement, on_good=self._watch_alarm, on_gap=self._note_gap)
+        self.reach = Reach(agenda, on_reach=self._watch_announcement, on_good=self._watch_alarm)
+        self.connection = Connection(agenda)
         self._agenda = agenda
         self._terminals = terminals
         self._story: deque[str] = deque(maxlen=STORY)
@@ -161,7 +123,7 @@ class Judge:
     def activated(self, terminal_sn: str, key: str) -> None:
         """There is a new identity on disk."""
         self._terminal_sn, self._held, self._custody = terminal_sn, (key,), None
-        self._renewals, self._dead_since = Renewals(made=[key]), None
+        self._renewals, self._dead_since = Renewals(since=self._agenda.now, made=[key]), None
         self.all_made.append(key)
         self._look()
 
@@ -287,37 +249,13 @@ class Judge:
     def _settle(self, since: int) -> None:
         if self._dead_since != since:
             return
-        reason, is_unavoidable = self._reason(since)
-        self.lock_outs.append(LockOut(reason, is_unavoidable, self.is_announced, since))
-        self.note(f"locked out: {reason}")
-        if not is_unavoidable:
-            self.find("I6", f"locked out: {reason}")
-
-    def _reason(self, died: int) -> tuple[str, bool]:
-        """Why the terminal is locked out, and whether the rules make it unavoidable."""
-        renewals = self._renewals
-        unseen = renewals.made[1 + max(renewals.made.index(key) for key in self._held) :]
-        if len(unseen) > 1:
-            if renewals.repeated.isdisjoint(unseen):
-                return "two answers lost in a row", True
-            return "an answer lost to a check-in that the network repeated", True
-        start = died - KEY_LIFE + RENEWED_AT
-        if renewals.unanswered > 1:
-            if renewals.asked_for < renewals.meant:
-                return "renewal had stopped after two lost answers, and nobody asked", True
-            start = max(start, renewals.asked_for, renewals.meant + SETTLE)
-        else:
-            start = max(start, renewals.meant + LEAST_WAIT)
-        if self.reach.had_good(start, died):
-            return "of age, although there was time to renew", False
-        if self.reach.had_good(max(died - KEY_LIFE, renewals.meant) + LEAST_WAIT, died):
-            return "of age: out of reach after the renewal was due, but not before", True
-        return "of age: out of reach for too long", True
-
-    def _note_gap(self, start: int, end: int) -> None:
-        for one in self.lock_outs[-1:]:
-            if one.gap is None and end >= one.died:
-                one.gap = max(0, end - start) if start < one.died else 0
+        lock_out = LockOut(find_reason(self._renewals, self._held, since, self.connection), self.is_announced, since)
+        self.lock_outs.append(lock_out)
+        self.note(f"locked out: {lock_out.reason.value}")
+        if not lock_out.is_unavoidable:
+            for start, end in self.connection.half_hours(since - KEY_LIFE, since):
+                self.note(f"power and link from {clock_text(start)} to {clock_text(end)}")
+            self.find("I6", f"locked out: {lock_out.reason.value}")
 
     # --- what has to be within some time -----------------------------------------------------------------------------
 
@@ -356,6 +294,8 @@ class Judge:
     def close(self, file: Path, *, is_calm: bool) -> None:
         """Judge what there is a day after everything works; calm: everything always did. The journal is closed."""
         self.note("the end")
+        for one in self.lock_outs:
+            one.is_in_reach = self.connection.is_in_reach(one.died - KEY_LIFE, one.died)
         self.counts[f"at the end: {self.state.value}"] += 1
         if not all(one.is_announced for one in self.lock_outs) or (self.is_dead and not self.is_announced):
             self.find("announced", "there was no accepted key, and no word of it")

@@ -1,18 +1,15 @@
-"""When a terminal could act: with power, link and disk, and nobody to serve."""
+"""When a terminal can act at its ease: with power, link and disk, no message lost, and nobody to serve."""
 
-from collections import deque
 from collections.abc import Callable
 
 from tests.simulation.agenda import MINUTE, Agenda
 
 #: In reach and unserved for so long, a terminal has had the time to renew its key.
 LONG_ENOUGH = 30 * MINUTE
-#: More than there can be in the life of a key.
-_KEPT = 200
 
 
 class Reach:
-    """Keeps since when the terminal is in reach, and its good half hours of the last days."""
+    """Keeps since when the terminal is in reach, and how long it was without a good half hour."""
 
     def __init__(
         self,
@@ -20,19 +17,15 @@ class Reach:
         *,
         on_reach: Callable[[], None],
         on_good: Callable[[], None],
-        on_gap: Callable[[int, int], None],
     ) -> None:
-        """On_reach and on_good are called whenever such a time begins, or begins anew.
-
-        On_gap is told after each good half hour when the one before it had ended, and when it began.
-        """
+        """On_reach and on_good are called whenever such a time begins, or begins anew."""
         self.since: int | None = None
         self.good_since: int | None = None
         self._agenda = agenda
         self._on_reach = on_reach
         self._on_good = on_good
-        self._on_gap = on_gap
-        self._good: deque[tuple[int, int]] = deque(maxlen=_KEPT)
+        #: When the last good half hour was over.
+        self._last_good = 0
         self._longest_gap = 0
 
     def look_around(self, *, is_in_reach: bool, is_served: bool) -> None:
@@ -65,21 +58,12 @@ class Reach:
         start, now = self.good_since, self._agenda.now
         self.good_since = None
         if start is not None and now - start >= LONG_ENOUGH:
-            last = self._good[-1][1] if self._good else 0
-            self._longest_gap = max(self._longest_gap, start - last)
-            self._good.append((start, now))
-            self._on_gap(last, start)
-
-    def had_good(self, start: int, end: int) -> bool:
-        """Whether there was a good half hour within a span that is past."""
-        spans = list(self._good)
-        if self.good_since is not None:
-            spans.append((self.good_since, self._agenda.now))
-        return any(min(end, until) - max(start, since) >= LONG_ENOUGH for since, until in spans)
+            self._longest_gap = max(self._longest_gap, start - self._last_good)
+            self._last_good = now
 
     def longest_gap(self) -> int:
         """The longest time without a good half hour since this was asked last."""
-        last, now = self._good[-1][1] if self._good else 0, self._agenda.now
+        last, now = self._last_good, self._agenda.now
         is_good = self.good_since is not None and now - self.good_since >= LONG_ENOUGH
         open_gap = (self.good_since or now) - last if is_good else now - last
         gap, self._longest_gap = max(self._longest_gap, open_gap), 0

@@ -27,6 +27,8 @@ class Profile:
     is_off_at_night: bool = False
     #: Switched on for an hour or three only, then off for up to 46 hours.
     is_seldom_on: bool = False
+    #: The same of the link, with the power always on: for half an hour at the least.
+    is_seldom_linked: bool = False
     offline_minutes: int = 0
     offline_hours: int = 0
     offline_days: int = 0
@@ -46,7 +48,7 @@ ORDINARY = Profile(
     name="ordinary", offline_minutes=150, offline_hours=30, power_cuts=30, crashes=30, full_disks=4, clock_steps=4,
     people=12,
 )  # fmt: skip
-#: A seed's last digit chooses one.
+#: A seed's last digit chooses one, but for those of every second calm terminal.
 PROFILES: tuple[Profile, ...] = (
     Profile(name="calm", is_lossy=False),
     ORDINARY,
@@ -78,6 +80,12 @@ PROFILES: tuple[Profile, ...] = (
         people=60, sales_a_day=12, busy_days=250,
     ),
 )  # fmt: skip
+SELDOM_LINKED = Profile(name="seldom linked", is_seldom_linked=True, power_cuts=6, crashes=10, people=6)
+
+
+def profile_of(seed: int) -> Profile:
+    """Return how the terminal of a seed lives."""
+    return SELDOM_LINKED if seed % 20 == 10 else PROFILES[seed % 10]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +107,7 @@ class Script:
 
 def write_script(seed: int) -> Script:
     """Draw the year of a seed."""
-    rng, profile = random.Random(seed), PROFILES[seed % 10]
+    rng, profile = random.Random(seed), profile_of(seed)
     script = Script(
         profile=profile,
         offline=[
@@ -123,6 +131,8 @@ def write_script(seed: int) -> Script:
         people=_people(rng, profile.people),
         nights=_nights(rng, profile),
     )
+    if profile.is_seldom_linked:
+        script.offline.extend(_now_and_then(rng, 31 * MINUTE))
     assert all(start < end for start, end in (*script.off, *script.nights))
     return script
 
@@ -146,14 +156,17 @@ def _people(rng: random.Random, count: int) -> list[int]:
 def _nights(rng: random.Random, profile: Profile) -> list[Span]:
     if profile.is_off_at_night:
         return [(day * DAY + 22 * HOUR, day * DAY + 31 * HOUR + rng.randrange(HOUR)) for day in range(DAYS)]
-    nights = []
-    if profile.is_seldom_on:
-        at = DAY
-        while at < YEAR:
-            end = at + rng.randint(4 * HOUR, 46 * HOUR)
-            nights.append((at, end))
-            at = end + rng.randint(HOUR, 3 * HOUR)
-    return nights
+    return _now_and_then(rng, HOUR) if profile.is_seldom_on else []
+
+
+def _now_and_then(rng: random.Random, least: int) -> list[Span]:
+    """Return outages of up to 46 hours, with good times of so long or some hours between them."""
+    outages, at = list[Span](), DAY
+    while at < YEAR:
+        end = at + rng.randint(4 * HOUR, 46 * HOUR)
+        outages.append((at, end))
+        at = end + rng.randint(least, 3 * HOUR)
+    return outages
 
 
 def _step(rng: random.Random) -> int:

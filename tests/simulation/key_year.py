@@ -21,8 +21,9 @@ from terminald.simulator.gateway_terminals import Terminals
 from tests.simulation.agenda import DAY, HOUR, MINUTE, SECOND, Agenda
 from tests.simulation.key_board import Board
 from tests.simulation.key_daemon import Daemon
-from tests.simulation.key_judge import Judge, LockOut, Violation
+from tests.simulation.key_judge import Judge, Violation
 from tests.simulation.key_port import World
+from tests.simulation.key_reason import LockOut
 from tests.simulation.key_road import DEVICE, EPOCH, Fate, Road
 from tests.simulation.key_script import DAYS, YEAR, Span, sales_of_day, write_script
 
@@ -172,6 +173,7 @@ class History:
         if self._off == 1:
             self._kill()
             self.board.power_off()
+            self._look_around()
 
     def _return_power(self) -> None:
         self._off -= 1
@@ -210,6 +212,7 @@ class History:
 
     def _look_around(self) -> None:
         daemon = self.daemon
+        self.judge.connection.look_around(is_connected=self.board.is_on and self.road.is_linked)
         self.judge.reach.look_around(
             is_in_reach=daemon is not None and self.road.is_linked and self._full == 0,
             is_served=daemon is not None and daemon.is_sale_open,

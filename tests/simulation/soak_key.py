@@ -16,8 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from tests.simulation.agenda import HOUR
-from tests.simulation.key_judge import KEY_LIFE
-from tests.simulation.key_script import DAYS, PROFILES
+from tests.simulation.key_script import DAYS, PROFILES, SELDOM_LINKED
 from tests.simulation.key_year import FAULTS, Year, fast_directory, live_year
 
 #: With fewer seeds than these a rare fault may be missing.
@@ -73,18 +72,20 @@ def summarise(years: list[Year]) -> list[str]:
     table("what was done to the terminals", ((name, f"{faults[name]}") for name in FAULTS))
     counts = sum((year.counts for year in years), Counter[str]())
     table("what they did", ((name, f"{count}") for name, count in sorted(counts.items())))
-    tell("\nlock-outs: all, unavoidable by the rules, announced, and those of them who were never without a good half")
-    tell("hour for 48 hours")
+    tell(
+        "\nlock-outs: all, unavoidable by the rules, announced, and those of terminals that had power and link for half"
+    )
+    tell("an hour in every 48 hours")
     lock_outs = [one for year in years for one in year.lock_outs]
     for reason, count in Counter(one.reason for one in lock_outs).most_common():
         those = [one for one in lock_outs if one.reason == reason]
         unavoidable = sum(one.is_unavoidable for one in those)
         announced = sum(one.is_announced for one in those)
-        in_reach = sum(one.gap is not None and one.gap < KEY_LIFE for one in those)
-        tell(f"  {count:7} {unavoidable:7} {announced:7} {in_reach:7}  {reason}")
+        in_reach = sum(one.is_in_reach for one in those)
+        tell(f"  {count:7} {unavoidable:7} {announced:7} {in_reach:7}  {reason.value}")
     tell("\nterminals: years, check-ins a day, lock-outs a year, least life left of a key at its renewal: where no")
     tell("outage was longer than a night, and of all")
-    for profile in PROFILES:
+    for profile in (*PROFILES, SELDOM_LINKED):
         those_years = [year for year in years if year.profile == profile.name]
         if those_years:
             tell(f"  {_terminals(those_years)}  {profile.name}")

@@ -21,12 +21,12 @@ from terminald.core.tables import Wakeup
 from terminald.engine_custody import CustodyKeeper
 from tests.simulation.key_daemon import Daemon
 from tests.simulation.key_port import KeyPort
-from tests.simulation.key_script import PROFILES
+from tests.simulation.key_script import profile_of
 from tests.simulation.key_year import fast_directory, live_year
 
 pytestmark = pytest.mark.simulation
 
-#: Of each way of life these days of one year, three years in all; ``make soak-key`` lives through many more.
+#: Of each way of life these days of one year, nearly four years in all; ``make soak-key`` lives through many more.
 DAYS_LIVED = 120
 
 
@@ -36,7 +36,7 @@ def file() -> Iterator[Path]:
         yield Path(directory) / "journal.db"
 
 
-@pytest.mark.parametrize("seed", range(len(PROFILES)), ids=[profile.name for profile in PROFILES])
+@pytest.mark.parametrize("seed", range(11), ids=lambda seed: profile_of(seed).name)
 def test_power_cuts_outages_clock_steps_and_lost_messages_cost_nobody_the_key(seed: int, file: Path) -> None:
     """I6, I7: nobody is locked out who could act, whatever could not be helped is said, and no key is shown."""
     year = live_year(seed, file, days=DAYS_LIVED)
@@ -123,6 +123,18 @@ class StubbornDaemon(Daemon):
     keeper_type = StubbornKeeper
 
 
+class CarelessKeeper(CustodyKeeper):
+    """Does not mind that the link was away."""
+
+    def next_wakeup(self) -> Wakeup | None:
+        self._down_since = None
+        return super().next_wakeup()
+
+
+class CarelessDaemon(Daemon):
+    keeper_type = CarelessKeeper
+
+
 class SilentDaemon(Daemon):
     """Calls nobody."""
 
@@ -141,7 +153,7 @@ class LeakyDaemon(Daemon):
         super()._write(replace(batch, entries=(replace(batch.entries[0], topic="key", body=body),)))
 
 
-CALM, ORDINARY, NIGHTS, WEEKS = 0, 1, 3, 5
+CALM, ORDINARY, WEEKS, LINKED = 0, 1, 5, 10
 
 
 @pytest.mark.parametrize(
@@ -153,6 +165,7 @@ CALM, ORDINARY, NIGHTS, WEEKS = 0, 1, 3, 5
         (WriteBehindDaemon, CALM, 3, "I6"),
         (SleepyDaemon, CALM, 4, "I6"),
         (SleepyDaemon, CALM, 2, "daily"),
+        (CarelessDaemon, LINKED, 40, "I6"),
         (StubbornDaemon, CALM, 1, "rest"),
         (SilentDaemon, WEEKS, 30, "announced"),
         (LeakyDaemon, CALM, 1, "I7"),
