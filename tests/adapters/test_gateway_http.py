@@ -310,7 +310,9 @@ def chain(error: BaseException | None) -> str:
 
 
 @pytest.mark.parametrize(
-    "act", [says(PAID), says(ILLEGAL_SIGN), raw(b""), resets(), says(CODE.encode() + KEY.encode()), "echo"], ids=str
+    "act",
+    [says(PAID), says(ILLEGAL_SIGN), raw(b""), resets(), says(CODE.encode() + KEY.encode()), "echo"],
+    ids=["paid", "illegal sign", "nothing", "reset", "secrets", "echo"],
 )
 def test_keys_and_codes_appear_in_no_log_and_no_event(act: Act | str, caplog: pytest.LogCaptureFixture) -> None:
     """I7: not even where the other end sends back what it got."""

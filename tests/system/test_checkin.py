@@ -54,9 +54,10 @@ def test_a_lost_answer_leaves_the_old_key_and_the_sales(tmp_path: Path) -> None:
 @pytest.mark.system
 def test_a_renewal_waits_for_the_payment_that_the_gateway_holds(tmp_path: Path) -> None:
     with bench(tmp_path) as shop:
+        shop.configure(read_timeout='"20s"')
         shop.start()
         shop.wait_ready()
-        shop.fault(kind="slow", path="pay", seconds=10)
+        shop.fault(kind="slow", path="pay", seconds=60)
         assert shop.open_sale("slow").status_code == 201
         shop.scanner.scan("130000000000001001")
         shop.wait_state("slow", "processing")
@@ -71,6 +72,7 @@ def test_a_renewal_waits_for_the_payment_that_the_gateway_holds(tmp_path: Path) 
 def test_a_sale_beside_a_check_in_is_paid(tmp_path: Path) -> None:
     """The payment is signed with the key that the gateway has just made its last one."""
     with bench(tmp_path) as shop:
+        shop.configure(read_timeout='"20s"')
         shop.start()
         shop.wait_ready()
         opened = time.monotonic()
@@ -78,7 +80,7 @@ def test_a_sale_beside_a_check_in_is_paid(tmp_path: Path) -> None:
         shop.scanner.scan("130000000000000901")
         shop.wait_state("before", "completed")
         shop.wait(lambda: time.monotonic() - opened > FIRST_SALE_WAIT_S, "the end of what the first sale waits")
-        shop.fault(kind="slow", path="checkin", seconds=15)
+        shop.fault(kind="slow", path="checkin", seconds=50)
         asked = subprocess.Popen(
             [sys.executable, "-m", "terminald", "--config", str(shop.config), "checkin"], stdout=subprocess.PIPE
         )

@@ -14,7 +14,7 @@ from PIL import Image
 
 from tests.system.rig import ACTIVATION_CODE, PATIENCE_S, VENDOR_KEY, Bench, bench
 
-pytestmark = pytest.mark.system
+pytestmark = [pytest.mark.system, pytest.mark.xdist_group("commands")]
 
 
 @pytest.fixture(scope="module")

@@ -165,12 +165,12 @@ def test_a_qr_is_shown_with_its_wallet_and_its_end() -> None:
     assert shown.attempts[0].code is None
 
 
-@pytest.mark.parametrize("state", set(AttemptState) - {AttemptState.OFFERED})
+@pytest.mark.parametrize("state", [state for state in AttemptState if state is not AttemptState.OFFERED])
 def test_a_qr_is_shown_only_while_its_order_is_offered(state: AttemptState) -> None:
     assert sale_shape(qr_view(state=state), NOW).qr is None
 
 
-@pytest.mark.parametrize("state", set(SaleState) - {SaleState.AWAITING_PAYMENT})
+@pytest.mark.parametrize("state", [state for state in SaleState if state is not SaleState.AWAITING_PAYMENT])
 def test_a_qr_is_shown_only_while_the_sale_waits_for_payment(state: SaleState) -> None:
     assert sale_shape(qr_view(state), NOW).qr is None
 
