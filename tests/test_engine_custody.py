@@ -143,3 +143,25 @@ def test_a_new_key_that_can_not_be_written_down_is_not_used(tmp_path: Path) -> N
             assert (new.previous, new.current != old.current) == (old.current, True)
 
     run_virtually(live())
+
+
+def test_after_two_lost_answers_sales_go_on_and_a_person_is_told_what_to_do(tmp_path: Path) -> None:
+    """I6: renewal has stopped, and the key still works."""
+
+    async def live() -> None:
+        async with engine_bench(tmp_path / "journal.db") as bench:
+            bench.gateway.checkin_answers = [CheckinUnanswered(), CheckinUnanswered()]
+            await bench.desk.check_in()
+            await asyncio.sleep(SETTLE / 1000)
+            key = await bench.desk.check_in()
+            assert key.attention is not None
+            assert (key.attention.code, key.next_checkin) == ("checkin_stopped", None)
+            await asyncio.sleep(DAY_S / 2)
+            assert bench.gateway.asked_for_key.count("check in") == 2
+            await bench.open()
+            await bench.desk.present_code("order", CODE)
+            await settle()
+            await bench.gateway.answer(SubmitPayment, PayConfirmed())
+            assert await bench.state() == "completed"
+
+    run_virtually(live())

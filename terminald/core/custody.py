@@ -22,7 +22,7 @@ from terminald.core.custody_events import (
     RenewalDue,
     RenewalOverdue,
 )
-from terminald.core.custody_learning import ASKING, LOST, MOST_UNANSWERED, learn, remembered_outage
+from terminald.core.custody_learning import ASKING, LOST, MOST_UNANSWERED, learn, longest_outage
 from terminald.core.custody_table import TABLE, Custody, CustodyState, Rotation
 from terminald.core.events import Event, PowerReturned
 from terminald.core.ids import Duration, Instant, WallTime
@@ -274,7 +274,7 @@ def _most_age(rotation: Rotation, now: Now) -> Duration:
     """
     if rotation.was_out:
         return LEAST_WAIT
-    if not (outage := remembered_outage(rotation, now)):
+    if not (outage := longest_outage(rotation, now)):
         return RENEW_AFTER
     return Duration(min(RENEW_AFTER, max(LEAST_WAIT, KEY_LIFE - DAY - HOUR - outage)))
 

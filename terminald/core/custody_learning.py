@@ -18,7 +18,7 @@ from terminald.core.custody_events import (
     ProofDue,
     RenewalClear,
 )
-from terminald.core.custody_table import Custody, CustodyState, Rotation
+from terminald.core.custody_table import Custody, CustodyState, Outage, Rotation
 from terminald.core.events import Event, Fault, PowerReturned, Recovered
 from terminald.core.ids import Duration, Instant, WallTime
 from terminald.core.schedule import DAY, HOUR, TIME_MARGIN, Now, later
@@ -49,9 +49,10 @@ def learn(custody: Custody, event: Event, now: Now) -> tuple[Terminal, Rotation]
         rotation = replace(rotation, fault=_redacted(event.fault, terminal), tries=rotation.tries + 1)
     if _is_turn(rotation, event, now):
         rotation = replace(rotation, tries=0)
+    if isinstance(event, PowerReturned | LinkLost) and rotation.out_since is None:
+        rotation = replace(rotation, out_since=event.since if isinstance(event, LinkLost) else now.instant)
     if isinstance(event, PowerReturned):
-        out_since = now.instant if rotation.out_since is None else rotation.out_since
-        rotation = replace(rotation, power_back=now.instant, out_since=out_since, was_out=True)
+        rotation = replace(rotation, power_back=now.instant, was_out=True)
     if now.is_trusted and not isinstance(event, KeyRenewed):
         rotation = _with_lost_time(rotation, terminal, now)
     if isinstance(event, _HEARD) and rotation.out_since is not None:
@@ -68,18 +69,18 @@ def learn(custody: Custody, event: Event, now: Now) -> tuple[Terminal, Rotation]
 
 
 def _back(rotation: Rotation, out_since: Instant, now: Now) -> Rotation:
-    """End the outage that began then. It is remembered where it is the longest of late, or one of that kind."""
-    length = Duration(now.instant - out_since)
-    longest = remembered_outage(rotation, now)
-    if length >= FORETELLS_FROM and length * 2 >= longest:
-        rotation = replace(rotation, longest_out=max(length, longest), longest_out_at=now.instant)
-    return replace(rotation, out_since=None, was_out=True)
+    """End the outage that began then. One that may foretell others is remembered, and no shorter one before it."""
+    rotation, length = replace(rotation, out_since=None, was_out=True), Duration(now.instant - out_since)
+    if length < FORETELLS_FROM:
+        return rotation
+    longer = (one for one in rotation.outages if one.length > length and now.instant - one.ended < REMEMBERED)
+    return replace(rotation, outages=(*longer, Outage(ended=now.instant, length=length)))
 
 
-def remembered_outage(rotation: Rotation, now: Now) -> Duration:
-    """Return how long the longest outage of late was; nothing where there was none that foretells others."""
-    at = rotation.longest_out_at
-    return Duration(0) if at is None or now.instant - at >= REMEMBERED else rotation.longest_out
+def longest_outage(rotation: Rotation, now: Now) -> Duration:
+    """Return how long the longest outage of the last days was; nothing where there was none that foretells others."""
+    lengths = (one.length for one in rotation.outages if now.instant - one.ended < REMEMBERED)
+    return max(lengths, default=Duration(0))
 
 
 def _is_turn(rotation: Rotation, event: Event, now: Now) -> bool:
@@ -101,8 +102,6 @@ def _noted(state: CustodyState, rotation: Rotation, event: Event, now: Now) -> R
             return replace(rotation, unanswered=min(rotation.unanswered + 1, MOST_UNANSWERED), unsent=0)
         case CheckinRefused():
             return replace(rotation, unsent=0)
-        case LinkLost(since=since) if rotation.out_since is None:
-            return replace(rotation, out_since=since)
         case CheckinNotSent():
             asked, asked_at = rotation.asked_before, rotation.asked_before_at
             return replace(rotation, asked=asked, asked_at=asked_at, unsent=rotation.unsent + 1)

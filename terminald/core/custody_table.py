@@ -72,6 +72,14 @@ class CustodyState(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outage:
+    """A time without power or link, as long as it may foretell others."""
+
+    ended: Instant
+    length: Duration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rotation:
     """All that is known about the renewal of the key, without the keys themselves."""
 
@@ -118,9 +126,8 @@ class Rotation:
     out_since: Instant | None = None
     #: Whether there was an outage since the key was asked for. The next one may be long.
     was_out: bool = False
-    #: The longest outage of the last days, and when it, or one of the kind, was over.
-    longest_out: Duration = Duration(0)
-    longest_out_at: Instant | None = None
+    #: The outages of the last days, of which each is longer than those after it.
+    outages: tuple[Outage, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

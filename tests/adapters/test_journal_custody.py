@@ -13,10 +13,18 @@ from terminald.adapters.journal_file import BUSY_TIMEOUT_S
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch
 from terminald.core import custody as keys
-from terminald.core.custody_events import CheckinUnanswered, KeyAccepted, KeyRenewed, KeyUnanswered, RenewalDue
+from terminald.core.custody_events import (
+    CheckinUnanswered,
+    KeyAccepted,
+    KeyRenewed,
+    KeyUnanswered,
+    LinkLost,
+    RenewalDue,
+)
 from terminald.core.custody_table import Custody
 from terminald.core.events import Event, Fault, Recovered
 from terminald.core.ids import Secret
+from terminald.core.schedule import HOUR, later
 from terminald.core.terminal import Terminal
 from terminald.errors import JournalError
 from tests.core.machine_builders import NOON, RULES
@@ -64,7 +72,10 @@ def test_every_snapshot_comes_back_with_its_keys(journal: SqliteJournal, file: P
     assert journal.load_custody() is None
     custody = tell(journal, start(), Recovered(), KeyAccepted(), RenewalDue(), KeyAccepted(is_quiet=True))
     assert journal.load_custody() == custody
-    custody = tell(journal, custody, CheckinUnanswered())
+    away = LinkLost(since=later(NOON.instant, -10 * HOUR))
+    custody = tell(journal, custody, CheckinUnanswered(), away, KeyAccepted(), away)
+    assert [one.length for one in custody.rotation.outages] == [10 * HOUR]
+    assert custody.rotation.out_since == away.since
     journal.close()
     with closing(SqliteJournal(file)) as again:
         assert again.load_custody() == custody

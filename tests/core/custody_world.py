@@ -37,7 +37,7 @@ from terminald.core.custody_events import (
 from terminald.core.custody_learning import LOST
 from terminald.core.custody_table import TABLE, Custody, CustodyState
 from terminald.core.events import Event, PowerReturned, Recovered
-from terminald.core.ids import Duration, Instant, Secret, WallTime
+from terminald.core.ids import Instant, Secret, WallTime
 from terminald.core.terminal import Terminal
 from tests.core.machine_builders import NOON, RULES
 
@@ -260,8 +260,7 @@ def _canonical(pair: Pair) -> Pair:
                 refusals=0,
                 out_since=None,
                 was_out=False,
-                longest_out=Duration(0),
-                longest_out_at=None,
+                outages=(),
                 attention=None if rotation.attention is None else replace(rotation.attention, since=Instant(0)),
             ),
         ),

@@ -19,7 +19,7 @@ from terminald.core.custody_events import (
     ProofDue,
     ProveKey,
 )
-from terminald.core.custody_learning import FORETELLS_FROM, REMEMBERED
+from terminald.core.custody_learning import REMEMBERED
 from terminald.core.custody_table import CustodyState
 from terminald.core.events import Event, PowerReturned
 from terminald.core.ids import Secret, WallTime
@@ -110,26 +110,21 @@ def test_a_key_is_to_outlive_an_outage_that_is_a_day_longer_than_the_longest(hou
 
 def test_an_outage_is_remembered_for_a_week_and_a_day() -> None:
     keeper = remembered(40)
-    back = keeper.custody.rotation.longest_out_at
-    assert back is not None
-    keeper.wait(back + REMEMBERED - 1 - keeper.now.instant)
+    keeper.wait(keeper.custody.rotation.outages[0].ended + REMEMBERED - 1 - keeper.now.instant)
     keeper.tell(KeyAccepted())
     assert keeper.custody.rotation.due == keeper.custody.rotation.rotated + LEAST_WAIT
     keeper.wait(1).tell(ClockTrusted())
     assert keeper.custody.rotation.due == keeper.custody.rotation.rotated + RENEW_AFTER
 
 
-def test_shorter_outages_neither_replace_the_longest_nor_keep_it_in_memory_for_ever() -> None:
+def test_the_longest_outage_of_the_last_days_counts_and_each_for_so_long_as_no_longer_one_follows() -> None:
+    """I11: a long outage hides no shorter one for ever, and there are no more of them than days have room for."""
     keeper = remembered(40)
-    back = keeper.custody.rotation.longest_out_at
-    lose_link(keeper.wait(DAY), FORETELLS_FROM)
-    rotation = keeper.custody.rotation
-    assert (rotation.longest_out, rotation.longest_out_at) == (40 * HOUR, back)
-    lose_link(keeper.wait(DAY), 20 * HOUR)
-    rotation = keeper.custody.rotation
-    assert (rotation.longest_out, rotation.longest_out_at) == (40 * HOUR, keeper.now.instant)
-    lose_link(keeper.wait(REMEMBERED), 5 * HOUR)
-    assert keeper.custody.rotation.longest_out == 5 * HOUR
+    for hours, lengths in ((4, [40, 4]), (20, [40, 20]), (10, [40, 20, 10]), (20, [40, 20]), (41, [41]), (3, [41])):
+        lose_link(keeper.wait(DAY // 2), hours * HOUR)
+        assert [one.length for one in keeper.custody.rotation.outages] == [length * HOUR for length in lengths]
+    lose_link(keeper.wait(REMEMBERED - 10 * HOUR), 10 * HOUR)
+    assert [one.length for one in keeper.custody.rotation.outages] == [10 * HOUR]
 
 
 @pytest.mark.parametrize("is_told_at_once", [True, False])
@@ -140,7 +135,7 @@ def test_an_outage_lasts_from_its_beginning_to_an_answer_whatever_went_with_it(*
     lose_power(keeper, 10, is_trusted=is_told_at_once).wait(HOUR)
     keeper.tell(LinkLost(since=keeper.now.instant))
     trust(keeper).tell(ProofDue(), QUIET)
-    assert keeper.custody.rotation.longest_out == 13 * HOUR + 1
+    assert [one.length for one in keeper.custody.rotation.outages] == [13 * HOUR + 1]
 
 
 def test_an_outage_of_the_link_after_one_of_the_power_is_not_longer_for_it() -> None:
@@ -149,7 +144,7 @@ def test_an_outage_of_the_link_after_one_of_the_power_is_not_longer_for_it() -> 
     assert keeper.custody.rotation.out_since is None
     keeper.wait(HOUR).tell(LinkLost(since=keeper.now.instant))
     trust(keeper.wait(HOUR)).tell(ProofDue(), KeyAccepted())
-    assert keeper.custody.rotation.longest_out == 0
+    assert keeper.custody.rotation.outages == ()
     assert keeper.now.instant - keeper.custody.rotation.rotated == 13 * HOUR + 1
 
 
