@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 from terminald.adapters.ports import KeyStatus, LoggedEvent, OrderLook, SaleFilter, Status
 from terminald.adapters.ports_receipts import WrittenReceipt
@@ -194,24 +195,22 @@ class EngineDesk:
         return self._in_book(sale.id)
 
     def take_frame(self, scanner: str, text: str) -> None:
-        """Take what a scanner read. Must not block; what is no payment code is told to the host and goes no further."""
-        self._engine.tell(lambda: self._frame(scanner, text))
+        """Take what a scanner read, for the sale of this moment alone. Must not block; rejects are told to the host."""
+        if sale := books.sale_with_customer(self._engine.book):
+            self._engine.tell(partial(self._frame, sale.id, scanner, text))
 
-    async def _frame(self, scanner: str, text: str) -> None:
-        try:
-            await self._judge_frame(scanner, text)
-        except JournalUnavailable:
-            log.warning("a scan was dropped: the journal can not be written")
-
-    async def _judge_frame(self, scanner: str, text: str) -> None:
-        sale = books.sale_with_customer(self._engine.book)
+    async def _frame(self, shown_for: SaleId, scanner: str, text: str) -> None:
+        sale = self._engine.book.sales.get(shown_for)
         if sale is None or sale.state is not SaleState.AWAITING_PAYMENT or not sale.order.takes_codes:
             return
         judged = classify(text, self._code_pattern)
-        if isinstance(judged, NotPaymentCode):
-            await self._reject(sale, scanner, judged.reason, judged.detail)
-        elif refused := await self._submit(sale, judged):
-            await self._reject(sale, scanner, refused, _REFUSALS[refused])
+        try:
+            if isinstance(judged, NotPaymentCode):
+                await self._reject(sale, scanner, judged.reason, judged.detail)
+            elif refused := await self._submit(sale, judged):
+                await self._reject(sale, scanner, refused, _REFUSALS[refused])
+        except JournalUnavailable:
+            log.warning("a scan was dropped: the journal can not be written")
 
     async def _submit(self, sale: Sale, code: PaymentCode) -> str:
         """Begin an attempt, or return why none is begun now: one of the refusals; empty when it is begun."""

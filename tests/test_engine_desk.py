@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from terminald.core.events import (
     RefundPending,
     ReversalConfirmed,
 )
+from terminald.core.ids import Reference
 from terminald.core.money import Fen
 from terminald.core.stimuli import ToAttempt
 from terminald.errors import ApiError
@@ -95,6 +97,25 @@ def test_a_scan_is_refused_while_an_earlier_order_of_the_sale_is_being_undone(tm
         bench.desk.take_frame("front", OTHER_CODE)
         await settle()
         assert bench.gateway.open() == [SubmitPayment]
+
+    play(tmp_path, scene)
+
+
+def test_a_code_that_was_shown_for_a_sale_never_pays_the_next_one(tmp_path: Path) -> None:
+    """The host gives the sale up and opens another, and both wait to be done, when the first customer's scan comes."""
+
+    async def scene(bench: Bench) -> None:
+        await bench.open()
+        other = replace((await bench.desk.get_sale("order")).sale.order, reference=Reference("other"), amount=Fen(99))
+        canceling = asyncio.create_task(bench.desk.cancel("order"))
+        opening = asyncio.create_task(bench.desk.open_sale(other))
+        await asyncio.sleep(0)
+        bench.desk.take_frame("front", OTHER_CODE)
+        await canceling
+        await opening
+        await settle()
+        assert await bench.state("other") == "awaiting_payment"
+        assert bench.gateway.open() == []
 
     play(tmp_path, scene)
 
