@@ -22,7 +22,8 @@ from tests.simulation.virtual_time import run_virtually
 
 ENGLISH = Stationery(terminal_name="", header=(), footer=(), language="en", zone=UTC)
 QR = "https://qr.example/1"
-P, T = ParamSpec("P"), TypeVar("T")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class AtOnce(ThreadPoolExecutor):
