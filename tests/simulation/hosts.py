@@ -63,7 +63,7 @@ async def _report_goods(history: History, view: SaleView) -> None:
         return
     window_s = history.rules.delivery_window / 1000
     await asyncio.sleep(rng.choice((0.0, 1.0, 5.0, window_s - 0.5, window_s + 1.0, window_s + 600.0, window_s + 600.0)))
-    match rng.choice(("delivered", "whole", "part", "both", *("silence",) * 3)):
+    match rng.choice(("delivered", "whole", "part", "both", "answered for", *("silence",) * 3)):
         case "delivered":
             await _deliver(history, reference)
         case "whole":
@@ -72,8 +72,20 @@ async def _report_goods(history: History, view: SaleView) -> None:
             await _undeliver(history, reference, rng.randint(1, view.sale.order.amount))
         case "both":
             await asyncio.gather(_deliver(history, reference), _undeliver(history, reference, None))
+        case "answered for":
+            await _answer_for(history, reference)
         case _:
             history.door.seen["the host never reported"] += 1
+
+
+async def _answer_for(history: History, reference: str) -> None:
+    """A person who is called for the report closes the call; the host reports after that."""
+    await asyncio.sleep(history.rules.delivery_window / 1000 + 5.0)
+    called = await insist_on_view(history, reference)
+    if called.sale.attention is not None:
+        await close_by_hand(history, called)
+        await asyncio.sleep(history.rng.choice((0.0, 10.0, 1000.0)))
+        await report_late(history, await insist_on_view(history, reference))
 
 
 async def _deliver(history: History, reference: str) -> None:
@@ -159,21 +171,19 @@ async def _revoke(history: History, reference: str) -> None:
 
 
 async def _revoke_at_midnight(history: History, reference: str) -> None:
-    """A revoke that is asked for in time, and can not be sent before the gateway's day is over."""
+    """A revoke or a return that is begun in time, and can not be sent before the gateway's day is over."""
     left_s = DAY_S - (history.gateway.now_s() + BUSINESS_DAY_OFFSET_S) % DAY_S
-    if left_s > _NEAR_S:
-        await _revoke(history, reference)
-        return
-    await asyncio.sleep(max(0.0, left_s - 3.0))
-    await asyncio.gather(history.cut_link(history.rng.choice((2.0, 8.0, 30.0))), _revoke(history, reference))
+    is_near = left_s < _NEAR_S
+    await asyncio.sleep(max(0.0, left_s - 3.0) if is_near else 0.0)
+    back = _revoke(history, reference) if history.rng.choice((True, False)) else _undeliver(history, reference, None)
+    cut_s = history.rng.choice((2.0, 8.0, 30.0)) if is_near else 0.0
+    await asyncio.gather(history.cut_link(cut_s), back)
 
 
 async def close_by_hand(history: History, view: SaleView) -> None:
     """A person settles by other means what can not go back, or answers for goods that nobody reports."""
     why, _ = await insist(history, lambda desk: desk.close_attention(view.sale.id, "paid back in cash"))
     _note(history, "closing by hand", why)
-    if not why:
-        history.promises.by_hand.add(str(view.sale.order.reference))
 
 
 async def report_late(history: History, view: SaleView) -> None:
