@@ -116,7 +116,10 @@ def _is_known(found: SaleView, amount: Fen | None) -> bool:
         return True
     if sale.delivery is not DeliveryState.UNDELIVERED:
         return False
-    return sale.state is SaleState.RETURNING or any(_is_owed_by(one, amount) for one in found.refunds)
+    if sale.state is SaleState.RETURNING:
+        # All of it is on its way back; or a part is owed, should the host's own return be refused.
+        return sale.part_owed in (None, amount)
+    return any(_is_owed_by(one, amount) for one in found.refunds)
 
 
 def _is_owed_by(refund: Refund, amount: Fen | None) -> bool:
@@ -130,7 +133,7 @@ def _expect_report(found: SaleView, report: str) -> None:
     sale = found.sale
     is_closed = sale.state is SaleState.COMPLETED and sale.delivery is DeliveryState.CLOSED
     is_after = sale.state is SaleState.RETURNED and report == "Delivered"
-    if report == "Undelivered" and sale.delivery is DeliveryState.DELIVERED:
+    if report == "Undelivered" and sale.delivery in (DeliveryState.DELIVERED, DeliveryState.UNDELIVERED):
         raise IllegalTransition(sale.state.shown, report)
     is_awaited = sale.state in (SaleState.PAID, SaleState.RETURNING) or is_closed or is_after
     if not sale.order.reports_delivery or not is_awaited:

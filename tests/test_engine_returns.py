@@ -269,6 +269,25 @@ def test_a_part_of_which_less_is_left_can_be_reported_again(tmp_path: Path) -> N
     play(tmp_path, scene)
 
 
+@pytest.mark.parametrize("other", [None, Fen(99), Fen(101)])
+def test_what_is_reported_beside_a_revoke_is_not_reported_otherwise(tmp_path: Path, other: Fen | None) -> None:
+    """Whoever is told that a report was taken finds it honoured, should the revoke be refused."""
+
+    async def scene(bench: Bench) -> None:
+        await sell(bench, reports_delivery=True)
+        await bench.desk.revoke("order")
+        for _ in range(2):
+            await bench.desk.undeliver("order", Fen(100))
+        with pytest.raises(IllegalTransition):
+            await bench.desk.undeliver("order", other)
+        await answered(bench, (RevokeOrder, NOT_REVOKED), (QueryOrder, OrderPaid()), (RefundOrder, RefundConfirmed()))
+        await bench.desk.undeliver("order", Fen(100))
+        assert await refunds(bench) == [("refused", 350), ("done", 100)]
+        assert await bench.state() == "completed"
+
+    play(tmp_path, scene)
+
+
 def test_more_than_what_is_left_did_not_come_out_is_refused_to_whoever_says_so(tmp_path: Path) -> None:
     async def scene(bench: Bench) -> None:
         await sell(bench, reports_delivery=True)

@@ -11,6 +11,7 @@ from terminald.cli.event_stream import StreamEvent
 from terminald.cli.outcome import DONE, FAILED, CommandFailed
 from terminald.cli.words import delivery_words, money, refund_words, state_words
 from terminald.core.ids import WallTime
+from terminald.core.refund_answers import ALREADY_RETURNED
 from terminald.core.refund_table import RefundKind, RefundState
 from terminald.logs import escape
 from terminald.wire import api_shapes as shapes
@@ -72,6 +73,8 @@ def _give_back(args: argparse.Namespace, call: str, request: shapes.Request, *, 
 def _advice(failed: shapes.Refund, name: str) -> str:
     if failed.state is RefundState.BLOCKED:
         return f"terminald goes on by itself, and gives it back once at most; what to do: terminald attention {name}"
+    if failed.error is not None and failed.error.code == ALREADY_RETURNED:
+        return f"nothing is left to give back; terminald show {name} tells what has gone back"
     if failed.state is RefundState.REFUSED and failed.kind is RefundKind.REVOKE:
         return f"give it back as a refund: terminald refund {name}"
     return f"terminald show {name} tells what is left; what is refused once can be tried again under a new reference"

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from terminald.core.money import format_yuan
 from terminald.core.receipt import display_width, provider_name
+from terminald.core.refund_answers import OWN_REFUSALS
 from terminald.core.refund_table import RefundState
 from terminald.core.sale_table import DeliveryState
 from terminald.logs import escape
@@ -55,7 +56,7 @@ _REFUNDS = {
     RefundState.PROVING: "refund sent; what came of it is being looked up",
     RefundState.BLOCKED: "held up: the gateway refuses it for now; tried again about every hour",
     RefundState.DONE: "gone back",
-    RefundState.REFUSED: "refused; this refund moved no money",
+    RefundState.REFUSED: "refused by the gateway; the money stays where it is",
     RefundState.CLOSED: "closed by a person, who has settled it by other means",
 }
 _DELIVERIES = {
@@ -180,7 +181,8 @@ _STATES: Mapping[shapes.ShownState, Callable[[shapes.Sale], str]] = {
 
 def refund_words(refund: shapes.Refund) -> str:
     """Say how money that goes back is doing, with the last thing that went wrong."""
-    words = _REFUNDS[refund.state]
+    is_unsent = refund.state is RefundState.REFUSED and refund.error and refund.error.code in OWN_REFUSALS
+    words = "not carried out" if is_unsent else _REFUNDS[refund.state]
     return f"{words} ({error_words(refund.error)})" if refund.error and refund.state is not RefundState.DONE else words
 
 

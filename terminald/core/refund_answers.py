@@ -34,6 +34,7 @@ FOR_NOW = frozenset({"ACCOUNT_BALANCE_NOT_ENOUGH", "SELLER_BALANCE_NOT_ENOUGH"})
 ALREADY_RETURNED = "already_returned"
 LESS_LEFT = "refund_too_much"
 DAY_OVER = "business_day_over"
+OWN_REFUSALS = frozenset({ALREADY_RETURNED, LESS_LEFT, DAY_OVER})
 ALL_IS_BACK = Fault(
     code=ALREADY_RETURNED, message="all of the payment has gone back by another refund; this one moved no money"
 )

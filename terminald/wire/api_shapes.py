@@ -181,7 +181,7 @@ class Qr(Struct, frozen=True, kw_only=True):
 
 
 class Refund(Struct, frozen=True, kw_only=True):
-    """Money that goes back. Reference is null where you gave it none; error is the gateway's last one."""
+    """Money that goes back. Reference is null where you gave it none; error is the last one, the gateway's or ours."""
 
     id: str
     reference: str | None

@@ -10,6 +10,7 @@ from terminald.__main__ import main
 from terminald.core.book import SaleView
 from terminald.core.events import Fault
 from terminald.core.ids import Instant
+from terminald.core.refund_answers import ALL_IS_BACK
 from terminald.core.refund_table import Refund, RefundKind, RefundState
 from terminald.core.sale_table import DeliveryState, SaleState
 from terminald.core.tables import Attention
@@ -102,6 +103,14 @@ def test_money_that_does_not_go_back_is_a_failure_that_says_what_to_do(
     assert "REFUNDABLE_AMOUNT_NOT_ENOUGH m" in said.err
     assert hint in said.err
     assert json.loads(said.out)["state"] == end.value
+
+
+def test_a_refund_that_another_has_overtaken_is_not_offered_again(tmp_path: Path, capsys: Capture) -> None:
+    with fake_daemon(tmp_path, told(refund(state=RefundState.REFUSED, fault=ALL_IS_BACK)), begun(UNDER_WAY)):
+        assert run(tmp_path, "refund", "01JDSALE", "1") == 1
+    said = capsys.readouterr().err
+    assert "1.00 yuan did not go back: not carried out (already_returned" in said
+    assert "nothing is left to give back" in said
 
 
 def test_a_refused_revoke_is_offered_as_a_refund(tmp_path: Path, capsys: Capture) -> None:

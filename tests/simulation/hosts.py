@@ -8,10 +8,20 @@ from terminald.core.money import Fen
 from terminald.core.refund_table import Refund
 from terminald.core.sale_table import DeliveryState, SaleState
 from terminald.engine_desk import EngineDesk
+from terminald.simulator.gateway import Fault
+from terminald.simulator.gateway_books import BUSINESS_DAY_OFFSET_S, DAY_S
 from tests.simulation.history import History
 
 #: A host tries so often before it gives up on a terminal that does not answer.
 _TRIES = 200
+#: So near to the end of the gateway's day it is waited for.
+_NEAR_S = 900.0
+#: How often a host's refund is held up while goods do not come out.
+_OVERTAKEN = 0.25
+_WAYS_BACK = (
+    *("nothing", "nothing", "parts", "parts", "all", "too much", "revoke", "revoke", "mixed", "both"),
+    *("midnight", "midnight"),
+)
 #: Answers after which a host asks again.
 _AGAIN = frozenset({"lost", "overloaded"})
 
@@ -22,6 +32,9 @@ async def look_after(history: History, reference: str) -> None:
     if not view.sale.paid:
         why, _ = await insist(history, lambda desk: desk.refund(reference, "wrong", None))
         _note(history, "refund of an unpaid sale", why)
+        return
+    if view.sale.order.reports_delivery and history.rng.random() < _OVERTAKEN:
+        await asyncio.gather(_be_overtaken(history, reference, int(view.sale.order.amount)), _befall(history))
         return
     await asyncio.gather(_report_goods(history, view), _give_back(history, view), _befall(history))
 
@@ -50,7 +63,7 @@ async def _report_goods(history: History, view: SaleView) -> None:
         return
     window_s = history.rules.delivery_window / 1000
     await asyncio.sleep(rng.choice((0.0, 1.0, 5.0, window_s - 0.5, window_s + 1.0, window_s + 600.0, window_s + 600.0)))
-    match rng.choice(("delivered", "whole", "part", "both", *("silence",) * 3)):
+    match rng.choice(("delivered", "whole", "part", "both", "answered for", *("silence",) * 3)):
         case "delivered":
             await _deliver(history, reference)
         case "whole":
@@ -59,8 +72,20 @@ async def _report_goods(history: History, view: SaleView) -> None:
             await _undeliver(history, reference, rng.randint(1, view.sale.order.amount))
         case "both":
             await asyncio.gather(_deliver(history, reference), _undeliver(history, reference, None))
+        case "answered for":
+            await _answer_for(history, reference)
         case _:
             history.door.seen["the host never reported"] += 1
+
+
+async def _answer_for(history: History, reference: str) -> None:
+    """A person who is called for the report closes the call; the host reports after that."""
+    await asyncio.sleep(history.rules.delivery_window / 1000 + 5.0)
+    called = await insist_on_view(history, reference)
+    if called.sale.attention is not None:
+        await close_by_hand(history, called)
+        await asyncio.sleep(history.rng.choice((0.0, 10.0, 1000.0)))
+        await report_late(history, await insist_on_view(history, reference))
 
 
 async def _deliver(history: History, reference: str) -> None:
@@ -83,7 +108,7 @@ async def _undeliver(history: History, reference: str, amount: int | None) -> No
 async def _give_back(history: History, view: SaleView) -> None:
     rng, reference, amount = history.rng, str(view.sale.order.reference), int(view.sale.order.amount)
     await asyncio.sleep(rng.choice((0.0, 0.5, 5.0, 300.0)))
-    match rng.choice(("nothing", "nothing", "parts", "parts", "all", "too much", "revoke", "revoke", "mixed")):
+    match rng.choice(_WAYS_BACK):
         case "parts":
             await _refund_parts(history, reference, amount)
         case "all":
@@ -93,12 +118,25 @@ async def _give_back(history: History, view: SaleView) -> None:
             await _refund(history, reference, "too much", amount + rng.randint(0, 100))
         case "revoke":
             await asyncio.gather(*(_revoke(history, reference) for _ in range(rng.choice((1, 2)))))
+        case "both":
+            given, owed = rng.randint(1, amount), rng.randint(1, amount)
+            await asyncio.gather(_refund(history, reference, "a", given), _undeliver(history, reference, owed))
+        case "midnight":
+            await _revoke_at_midnight(history, reference)
         case "mixed":
             await asyncio.gather(
                 _revoke(history, reference),
                 _refund(history, reference, "a", rng.randint(1, amount)),
                 _refund(history, reference, "b", rng.randint(1, amount)),
             )
+
+
+async def _be_overtaken(history: History, reference: str, amount: int) -> None:
+    """The merchant's balance holds a refund up, and meanwhile all of it goes back."""
+    history.gateway.faults.add(Fault(kind="declined", path="refund", count=3, error_code="ACCOUNT_BALANCE_NOT_ENOUGH"))
+    await _refund(history, reference, "held up", history.rng.randint(1, amount))
+    await asyncio.sleep(history.rng.choice((1.0, 5.0, 5.0, 4000.0)))
+    await _undeliver(history, reference, None)
 
 
 async def _refund_parts(history: History, reference: str, amount: int) -> None:
@@ -132,12 +170,20 @@ async def _revoke(history: History, reference: str) -> None:
     _note(history, "revoke", why)
 
 
+async def _revoke_at_midnight(history: History, reference: str) -> None:
+    """A revoke or a return that is begun in time, and can not be sent before the gateway's day is over."""
+    left_s = DAY_S - (history.gateway.now_s() + BUSINESS_DAY_OFFSET_S) % DAY_S
+    is_near = left_s < _NEAR_S
+    await asyncio.sleep(max(0.0, left_s - 3.0) if is_near else 0.0)
+    back = _revoke(history, reference) if history.rng.choice((True, False)) else _undeliver(history, reference, None)
+    cut_s = history.rng.choice((2.0, 8.0, 30.0)) if is_near else 0.0
+    await asyncio.gather(history.cut_link(cut_s), back)
+
+
 async def close_by_hand(history: History, view: SaleView) -> None:
     """A person settles by other means what can not go back, or answers for goods that nobody reports."""
     why, _ = await insist(history, lambda desk: desk.close_attention(view.sale.id, "paid back in cash"))
     _note(history, "closing by hand", why)
-    if not why:
-        history.promises.by_hand.add(str(view.sale.order.reference))
 
 
 async def report_late(history: History, view: SaleView) -> None:
@@ -145,7 +191,7 @@ async def report_late(history: History, view: SaleView) -> None:
     reference, paid = str(view.sale.order.reference), int(view.sale.paid)
     is_closed = view.sale.delivery is DeliveryState.CLOSED and view.sale.state is SaleState.COMPLETED
     if is_closed or view.sale.state is SaleState.PAID:
-        match history.rng.choice(("whole", "whole", "part", "delivered")):
+        match history.rng.choice(("whole", "part", "delivered")):
             case "whole":
                 await _undeliver(history, reference, None)
             case "part":

@@ -26,8 +26,6 @@ class Promises:
     refunds: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     #: Sales whose goods were reported not to have come out: the amount, or None for all of it.
     undelivered: dict[str, int | None] = field(default_factory=dict)
-    #: Sales of which a person has closed a call.
-    by_hand: set[str] = field(default_factory=set)
     #: Sales whose overdue money goes back by itself.
     returns_overdue: bool = False
 

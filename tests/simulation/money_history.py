@@ -114,7 +114,7 @@ class MoneyHistory(History):
                 if view.attention is not None:
                     await close_by_hand(self, view)
             await self.settle()
-        if self.rng.random() < 0.5:
+        if self.rng.random() < 0.8:
             for view in self.sales():
                 await report_late(self, view)
             await self.settle()
