@@ -87,7 +87,7 @@ def examine(path: Path, *, scans: bool = False, prints: bool = False) -> Iterato
     gateway: list[str] = []
     for finding in _check_gateway(config, known):
         if finding.check == "gateway":
-            gateway.append(finding.what)
+            gateway += [config.gateway.url, finding.what.removeprefix(config.gateway.url).strip(" :")]
         yield finding
     yield from check_unit()
     yield from check_access(config)

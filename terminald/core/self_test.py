@@ -6,8 +6,8 @@ from typing import Final
 
 from terminald.core.receipt import MIN_COLUMNS, Language, Line, Mark, QrMark, display_width, sanitize, wrap
 
-#: Chinese characters, signs of double width, and the yen sign: what a wrong character set shows itself by.
-SAMPLE: Final = "中文测试：微信支付、支付宝，￥123.45（元）"
+#: Chinese characters, signs of double width, and the yen sign, by which a wrong character set shows; 31 columns.
+SAMPLE: Final = "中文测试：微信支付宝，￥12.50元"
 
 _GAP = 2  # blank columns between a label and its value
 _TENS = 10
