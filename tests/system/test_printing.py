@@ -77,3 +77,23 @@ def test_a_receipt_of_a_printer_without_paper_waits_for_it(terminal: Bench) -> N
         assert shown.returncode == 0
         assert "Cola" in shown.stdout
         assert terminal.stop() == 0
+
+
+def test_a_printer_that_is_pulled_out_in_mid_receipt_changes_nothing_about_the_money(terminal: Bench) -> None:
+    """I8: the sale is paid and complete all the while, and one receipt is on paper in the end."""
+    with printer_at(terminal) as made:
+        terminal.start()
+        terminal.wait_ready()
+        sell(terminal, "order-1")
+        before, kept = terminal.sale("order-1"), terminal.books().kept
+        terminal.wait(lambda: made.printer.received > 200, "the receipt is on its way")
+        made.do(made.printer.unplug)
+        terminal.wait(lambda: terminal.sale("order-1").receipt == "blocked", "it is waited for")
+        assert (terminal.sale("order-1").state, terminal.sale("order-1").paid) == ("completed", 350)
+        made.do(made.printer.plug_in)
+        terminal.wait(lambda: terminal.sale("order-1").receipt == "printed", "printed when it is back")
+        after = terminal.sale("order-1")
+        assert (after.state, after.paid, after.attempts) == (before.state, before.paid, before.attempts)
+        assert terminal.books().kept == kept == 350
+        assert sum("Cola" in text for text in made.texts()) == 1
+        assert terminal.stop() == 0
