@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 
-class MeasuredSelector(selectors.DefaultSelector):  # type: ignore[misc,valid-type]  # which one depends on the system
+class MeasuredSelector(selectors.DefaultSelector):
     """Measures from the end of one wait to the beginning of the next: that is one turn of the loop.
 
     The time in which the thread was ready to run and the machine did something else does not count: it says nothing

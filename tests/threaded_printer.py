@@ -32,9 +32,11 @@ class ThreadedPrinter:
 
     def do(self, what: Callable[[], None]) -> None:
         """Have something done to the printer, and wait until it is."""
-        done = threading.Event()
-        self._loop.call_soon_threadsafe(lambda: (what(), done.set()))
-        assert done.wait(10)
+
+        async def act() -> None:
+            what()
+
+        asyncio.run_coroutine_threadsafe(act(), self._loop).result(10)
 
     def texts(self) -> list[str]:
         return [sheet.text for sheet in list(self.printer.receipts)]

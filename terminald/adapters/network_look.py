@@ -20,7 +20,7 @@ _GLOBAL: Final = "00"
 
 def addresses() -> tuple[str, ...]:
     """Return each address that others may reach this machine by, after the name of its interface."""
-    return (*_ipv4(), *_ipv6(_INET6))
+    return (*_ipv4(), *ipv6_addresses())
 
 
 def _ipv4() -> Iterator[str]:
@@ -35,7 +35,7 @@ def _ipv4() -> Iterator[str]:
                 yield f"{name} {address}"
 
 
-def _ipv6(table: Path) -> Iterator[str]:
+def ipv6_addresses(table: Path = _INET6) -> Iterator[str]:
     """Read the kernel's table. A line: address, index, prefix, scope, flags (all hexadecimal), and the name."""
     try:
         lines = table.read_text(encoding="ascii", errors="replace").splitlines()

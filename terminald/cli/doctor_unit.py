@@ -75,7 +75,8 @@ def check_access(config: Config, ask: Callable[[], Properties | None] = ask_syst
     unit = ask() or {}
     user = _service_user(config, unit)
     if user is None:
-        yield note("access", f"which user runs the service is not known; it is not {_USER}", "see README: Install")
+        what = f"there is no user {_USER}, and neither a unit nor a state directory names another"
+        yield note("access", what, "make one as the README tells under Install")
         return
     if user.pw_uid == 0:
         yield warn("access", "the service runs as root", f"let it run as its own user: User={_USER}")

@@ -405,7 +405,7 @@ def test_what_is_plugged_in_and_not_configured_is_told_with_lines_that_configure
 @pytest.mark.parametrize("device", ["/dev/ttyACM0", '/dev/serial/by-id/usb-"\\x\N{GRINNING FACE}', "1a2c:0001"])
 def test_lines_are_toml_whatever_a_device_calls_itself(device: str) -> None:
     for kind in ("scanner", "printer"):
-        found = FoundDevice(kind=kind, driver="serial", device=device, node="", name="x")  # type: ignore[arg-type]  # one of the kinds
+        found = FoundDevice(kind=kind, driver="serial", device=device, node="", name="x")
         read = tomllib.loads("\n".join(toml_of(found, {"scanner-1"})))
         assert device in str(read[kind][0]["device"] if kind == "scanner" else read[kind]["device"])
 
