@@ -7,25 +7,32 @@ from pathlib import Path
 
 import pytest
 
+from terminald.adapters.ports import SaleFilter
 from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.adapters.ports_receipts import PrintSink
 from terminald.core.book import SaleView
-from terminald.core.commands import SubmitPayment
+from terminald.core.commands import OfferOrder, RefundOrder, SubmitPayment
 from terminald.core.events import (
     Blockage,
     JobBlocked,
+    JobBroken,
     JobInterrupted,
     JobLost,
     JobPrinted,
+    JobSent,
     PayConfirmed,
     PrintAnswer,
     PrinterAbsent,
+    QrOffered,
+    RefundConfirmed,
+    SlipOutdated,
 )
+from terminald.core.money import Fen
 from terminald.core.report import DayReport
 from terminald.core.schedule import Now
 from terminald.core.spool import PrintJob
 from terminald.errors import ApiError
-from tests.engine_bench import CODE, Bench, engine_bench, settle
+from tests.engine_bench import CODE, OTHER_CODE, Bench, engine_bench, settle
 from tests.simulation.virtual_time import run_virtually
 
 ALL = frozenset({"gateway", "printer"})
@@ -42,7 +49,7 @@ class Paper:
     async def send(self, job: PrintJob, look: Callable[[], SaleView | None], tell: PrintSink) -> PrintAnswer:
         view = look()
         assert view is not None
-        assert view.sale.paid
+        assert view.sale.paid or job.slip == "qr"
         self.jobs.append(job)
         self._tell = tell
         self._answer = asyncio.get_running_loop().create_future()
@@ -199,3 +206,86 @@ def test_the_text_of_a_receipt_is_there_without_a_printer(tmp_path: Path) -> Non
         assert "补打" not in written.text
 
     play(tmp_path, scene)
+
+
+# --- a receipt changes no sale (I8) ----------------------------------------------------------------------------------
+
+ANSWERS: tuple[PrintAnswer, ...] = (
+    JobPrinted(evidence="e"),
+    JobSent(evidence="e"),
+    PrinterAbsent(evidence="e"),
+    *(kind(evidence="e", by=by) for kind in (JobBlocked, JobInterrupted) for by in Blockage),
+    JobLost(evidence="e"),
+    JobBroken(evidence="e"),
+    SlipOutdated(evidence="e"),
+)
+
+
+async def after_payment(bench: Bench) -> None:
+    await sell(bench)
+
+
+async def while_money_goes_back(bench: Bench) -> None:
+    await sell(bench)
+    await bench.desk.refund("order", "a", Fen(100))
+    await settle()
+
+
+async def after_some_went_back(bench: Bench) -> None:
+    await while_money_goes_back(bench)
+    await bench.gateway.answer(RefundOrder, RefundConfirmed())
+
+
+async def while_the_next_customer_pays(bench: Bench) -> None:
+    await sell(bench)
+    await bench.open("next")
+    await bench.desk.present_code("next", OTHER_CODE)
+    await settle()
+
+
+async def while_a_qr_waits_to_be_paid(bench: Bench) -> None:
+    await bench.open(methods=("qr",), wants_receipt=True)
+    await bench.gateway.answer(OfferOrder, QrOffered(content="https://qr.example/1"))
+    await asyncio.sleep(0.1)
+
+
+async def money(bench: Bench) -> list[object]:
+    """Return everything about every sale but its slips, and what the gateway was asked."""
+    views = await bench.desk.list_sales(SaleFilter())
+    return [*((one.sale, one.attempts, one.refunds, one.attention) for one in views), *bench.gateway.asked]
+
+
+@pytest.mark.parametrize("answer", ANSWERS, ids=lambda answer: f"{type(answer).__name__}-{getattr(answer, 'by', '')}")
+@pytest.mark.parametrize(
+    "moment",
+    [
+        after_payment,
+        while_money_goes_back,
+        after_some_went_back,
+        while_the_next_customer_pays,
+        while_a_qr_waits_to_be_paid,
+    ],
+)
+def test_no_answer_of_a_printer_at_any_moment_changes_a_sale(
+    tmp_path: Path, moment: Callable[[Bench], Awaitable[None]], answer: PrintAnswer
+) -> None:
+    """I8: neither state nor money, and nothing is asked of the gateway for it."""
+
+    async def scene(bench: Bench, paper: Paper) -> None:
+        await moment(bench)
+        assert paper.jobs
+        before = await money(bench)
+        if isinstance(answer, JobInterrupted):
+            await paper.tell(answer)
+            assert await money(bench) == before
+            await paper.answer(JobBroken(evidence="given up"))
+        else:
+            await paper.answer(answer)
+        assert await money(bench) == before
+
+    play(tmp_path, scene)
+
+
+def test_every_answer_that_a_printer_can_give_is_tried() -> None:
+    # By name: a dataclass with slots leaves its first form behind.
+    assert {type(answer).__name__ for answer in ANSWERS} == {kind.__name__ for kind in PrintAnswer.__subclasses__()}

@@ -74,6 +74,11 @@ class PrinterCondition:
         """Whether nothing is known that keeps it from printing."""
         return self.is_open and self.trouble is None
 
+    @property
+    def complaint(self) -> str:
+        """What is wrong, in words; empty when nothing is known to be."""
+        return self._detail if self.trouble is None else self.trouble.words
+
     async def look(self, *, may_be_busy: bool = False) -> Look:
         """Ask how the printer is, and report what changed; NOT_NOW where it is not asked.
 
@@ -113,7 +118,7 @@ class PrinterCondition:
                 name=self._printer.name,
                 kind="printer",
                 state=DeviceState.READY if trouble is None else DeviceState.FAULTY,
-                detail=self._detail if trouble is None else trouble.words,
+                detail=self.complaint,
                 blocked_by=None if trouble is None else trouble.by,
             )
         )

@@ -33,6 +33,21 @@ class PrinterDialog:
         """Return what the transport waits for."""
         return self._printer.watched
 
+    @property
+    def answers(self) -> bool:
+        """Whether the open printer answers questions about its state."""
+        return self._condition.answers
+
+    @property
+    def complaint(self) -> str:
+        """Return what the open printer says is wrong, and what to do; empty when nothing is, or it is not asked."""
+        return self._condition.complaint
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether what is wrong keeps it from printing."""
+        return self._condition.trouble is not None
+
     async def open(self) -> None:
         """Open the transport, and get to know the printer.
 

@@ -1,12 +1,12 @@
 """The configured scanners."""
 
-from terminald.adapters.ports_devices import FrameSink, Scanner
+from terminald.adapters.ports_devices import FrameSink
 from terminald.adapters.scanner_hid import HidScanner
 from terminald.adapters.scanner_serial import SerialScanner
 from terminald.config import ScannerConfig
 
 
-def make_scanner(settings: ScannerConfig, on_frame: FrameSink) -> Scanner:
+def make_scanner(settings: ScannerConfig, on_frame: FrameSink) -> SerialScanner | HidScanner:
     """Build a configured scanner, not yet open."""
     match settings.driver:
         case "serial":

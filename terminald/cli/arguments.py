@@ -197,7 +197,15 @@ def _terminal_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         has_json=False,
     )
     adopt.add_argument("--yes", action="store_true", help="do not ask")
-    command("doctor", "Test each part for real; one line each. Works beside the daemon and without it.")
+    doctor = command("doctor", "Test each part for real; one line each. Works beside the daemon and without it.")
+    doctor.add_argument(
+        "--scan",
+        action="store_true",
+        help="wait for one scan of each scanner, and say what arrived; stop the daemon first",
+    )
+    doctor.add_argument(
+        "--print", dest="print_ticket", action="store_true", help="print a self-test ticket; stop the daemon first"
+    )
     command("status", "Is the terminal ready to take payments, and if not, what to do. Exit code 3 when it is not.")
     metrics = command("metrics", "The status as metrics, in the text format of Prometheus.", has_json=False)
     metrics.add_argument("--out", type=Path, metavar="FILE", help="replace this file, for a collector of text files")

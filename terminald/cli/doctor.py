@@ -1,7 +1,7 @@
 """``terminald doctor``: test each part for real, and say in one line how it is and what to do.
 
 Works without the daemon and beside it. To add a check is to write a function that yields findings, and to name it in
-:func:`examine`.
+:func:`examine`. With ``--scan`` and ``--print`` a person takes part, and the devices must not be the daemon's.
 """
 
 import argparse
@@ -17,9 +17,13 @@ from terminald.adapters.gateway_look import GatewayLook, look_with_keys, look_wi
 from terminald.adapters.journal_look import JournalLook, look
 from terminald.adapters.ports import LinkState
 from terminald.app import gateway_settings
+from terminald.cli.doctor_devices import check_printer, check_scanners, check_unmentioned
 from terminald.cli.doctor_findings import Finding, Verdict, fail, ok, warn
 from terminald.cli.doctor_gateway import check_clock, check_gateway, check_identity, check_keys
-from terminald.cli.doctor_machine import check_journal, check_printer, check_scanners, check_state
+from terminald.cli.doctor_machine import check_journal, check_state
+from terminald.cli.doctor_print import check_print
+from terminald.cli.doctor_scan import check_scans
+from terminald.cli.doctor_unit import check_access, check_unit
 from terminald.cli.outcome import CONFIG_WRONG, DONE, FAILED
 from terminald.config import Config, load
 from terminald.config_advice import warnings
@@ -33,6 +37,7 @@ class _Line(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     what: str
     advice: str
+    lines: tuple[str, ...]
 
 
 class _Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,25 +48,29 @@ class _Report(msgspec.Struct, frozen=True, kw_only=True):
 def doctor(args: argparse.Namespace) -> int:
     """Examine everything; 1 when something fails, 78 when it is the configuration."""
     found: list[Finding] = []
-    for finding in examine(args.config):
+    for finding in examine(args.config, scans=args.scan, prints=args.print_ticket):
         found.append(finding)
         if not args.json:
-            print(_line(finding), flush=True)
+            print("\n".join(_lines(finding)), flush=True)
     failed = {finding.check for finding in found if finding.verdict is Verdict.FAIL}
     if args.json:
-        lines = tuple(_Line(check=one.check, verdict=one.verdict, what=one.what, advice=one.advice) for one in found)
+        lines = tuple(
+            _Line(check=one.check, verdict=one.verdict, what=one.what, advice=one.advice, lines=one.lines)
+            for one in found
+        )
         print(msgspec.json.encode(_Report(ok=not failed, findings=lines)).decode())
     if "config" in failed:
         return CONFIG_WRONG
     return FAILED if failed else DONE
 
 
-def _line(finding: Finding) -> str:
+def _lines(finding: Finding) -> Iterator[str]:
     advice = f" → {finding.advice}" if finding.advice else ""
-    return escape(f"{finding.verdict.value:<5} {finding.check:<9} {finding.what}{advice}")
+    yield escape(f"{finding.verdict.value:<5} {finding.check:<9} {finding.what}{advice}")
+    yield from (escape(f"{'':16}{line}") for line in finding.lines)
 
 
-def examine(path: Path) -> Iterator[Finding]:
+def examine(path: Path, *, scans: bool = False, prints: bool = False) -> Iterator[Finding]:
     """Yield what each check finds, as it is found. Without a configuration there is nothing to look at."""
     try:
         config = load(path)
@@ -75,9 +84,20 @@ def examine(path: Path) -> Iterator[Finding]:
     known = journal if isinstance(journal, JournalLook) else None
     if not isinstance(journal, JournalError):
         yield from check_identity(config, known)
-    yield from _check_gateway(config, known)
+    gateway: list[str] = []
+    for finding in _check_gateway(config, known):
+        if finding.check == "gateway":
+            gateway += [config.gateway.url, finding.what.removeprefix(config.gateway.url).strip(" :")]
+        yield finding
+    yield from check_unit()
+    yield from check_access(config)
     yield from check_scanners(config)
     yield from check_printer(config)
+    yield from check_unmentioned(config)
+    if scans:
+        yield from check_scans(config)
+    if prints:
+        yield from check_print(config, known, gateway)
 
 
 def _check_config(config: Config, path: Path) -> Iterator[Finding]:

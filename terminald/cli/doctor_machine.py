@@ -1,23 +1,24 @@
-"""Checks of the machine: the state directory and its disk, the journal, and the paths of the devices."""
+"""Checks of the machine: the state directory, its disk and how that is mounted, and the journal."""
 
 import grp
 import os
 import pwd
+import re
 import shutil
 import stat
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from terminald.adapters import journal_schema
-from terminald.adapters.device_faults import opening_fault
-from terminald.adapters.input_nodes import NoSuchKeyboard, open_keyboard
 from terminald.adapters.journal_faults import EVIDENCE
 from terminald.adapters.journal_look import JournalLook
 from terminald.adapters.state_directory import sync_directory
-from terminald.cli.doctor_findings import Finding, fail, ok, warn
-from terminald.config import Config, PrinterConfig, ScannerConfig
+from terminald.cli.doctor_findings import Finding, fail, note, ok, warn
+from terminald.config import Config
 from terminald.errors import JournalError
 from terminald.wire.api_problems import READINESS_ADVICE
 
@@ -26,6 +27,34 @@ TRIAL_BYTES = 4096
 #: A card that takes longer for one page makes customers wait, and is often a dying one.
 SLOW_SYNC_S = 1.0
 _MEGABYTE = 1_000_000
+
+MOUNTS: Final = Path("/proc/mounts")
+_MOUNT_FIELDS = 4
+_OVERLAY_ADVICE: Final = "switch the read-only root off, or mount a partition for state.directory"
+#: File systems that lie in memory, or may; and what to do about it.
+_FORGETFUL: Final = {
+    "tmpfs": "set state.directory to a disk",
+    "ramfs": "set state.directory to a disk",
+    "overlay": _OVERLAY_ADVICE,
+    "overlayfs": _OVERLAY_ADVICE,
+    "aufs": _OVERLAY_ADVICE,
+}
+#: Without a journal of their own, or behind a network.
+_UNFIT: Final = frozenset({"vfat", "msdos", "exfat", "ntfs", "ntfs3", "fuseblk", "ext2", "nfs", "nfs4", "cifs", "9p"})
+#: What makes a sync a promise that nobody keeps.
+_UNSAFE: Final = frozenset({"nobarrier", "barrier=0", "data=writeback", "nointegrity", "fsync_mode=nobarrier"})
+#: What keeps reading from writing.
+_SPARING: Final = frozenset({"noatime", "relatime", "lazytime"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mount:
+    """A line of the table of mounts."""
+
+    device: str
+    point: Path
+    kind: str
+    options: tuple[str, ...]
 
 
 def check_state(config: Config) -> Iterator[Finding]:
@@ -52,6 +81,7 @@ def check_state(config: Config) -> Iterator[Finding]:
     if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         yield warn(check, f"{directory} is open to other users", f"chmod 0700 {directory}")
     yield from _check_disk(directory, config.readiness.min_free_disk_mb)
+    yield from check_mount(directory)
 
 
 def _check_disk(directory: Path, least_mb: int) -> Iterator[Finding]:
@@ -94,6 +124,58 @@ def try_to_write(directory: Path) -> float:
         Path(name).unlink()
 
 
+def check_mount(directory: Path, mounts: Path = MOUNTS) -> Iterator[Finding]:
+    """Whether what is synced on this file system is still there after a power cut."""
+    check, mount = "state", mount_of(directory, mounts)
+    if mount is None:
+        yield note(check, f"how {directory} is mounted is not to be seen in {mounts}")
+        return
+    where = f"{mount.point} ({mount.kind}, {mount.device})"
+    if "ro" in mount.options:
+        yield fail(
+            check, f"{where} is mounted read-only", "look for errors of the disk: dmesg; then: fsck, or a new card"
+        )
+    elif mount.kind in _FORGETFUL:
+        what = f"{where} is not on a disk: a power cut, or a restart, takes every sale and the terminal's key"
+        yield warn(check, what, _FORGETFUL[mount.kind])
+    elif mount.kind in _UNFIT:
+        yield warn(
+            check, f"{where} keeps no promise over a power cut", "put state.directory on ext4, f2fs, xfs or btrfs"
+        )
+    elif unsafe := _UNSAFE.intersection(mount.options):
+        what = f"{where} is mounted {', '.join(sorted(unsafe))}: a power cut may take what was synced"
+        yield warn(check, what, "take that out of /etc/fstab and of the kernel's command line")
+    elif not _SPARING.intersection(mount.options):
+        yield note(check, f"{where} notes each time of reading", "noatime in /etc/fstab spares the card")
+    else:
+        yield ok(check, f"{where} is mounted {', '.join(mount.options)}")
+
+
+def mount_of(directory: Path, mounts: Path) -> Mount | None:
+    r"""Find the mount that a directory is on; of several at one place, the last.
+
+    A line: ``/dev/root /mnt\040a ext4 rw,noatime 0 0``, with blanks as octal numbers.
+    """
+    path, found = directory.resolve(), None
+    try:
+        table = mounts.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    for line in table.splitlines():
+        fields = line.split(" ")
+        if len(fields) < _MOUNT_FIELDS:
+            continue
+        device, point, kind, options = (_unescape(field) for field in fields[:4])
+        is_deeper = found is None or len(Path(point).parts) >= len(found.point.parts)
+        if path.is_relative_to(point) and is_deeper:
+            found = Mount(device=device, point=Path(point), kind=kind, options=tuple(options.split(",")))
+    return found
+
+
+def _unescape(field: str) -> str:
+    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), field)
+
+
 def check_journal(look: JournalLook | JournalError | None) -> Iterator[Finding]:
     """Whether the journal can be read, is whole, and is of a version that this terminald knows."""
     check = "journal"
@@ -110,68 +192,6 @@ def check_journal(look: JournalLook | JournalError | None) -> Iterator[Finding]:
             yield ok(check, f"whole, schema {look.version}{later}")
         case JournalLook():
             yield fail(check, f"fails its integrity check: {look.verdict}", EVIDENCE)
-
-
-# --- devices ---------------------------------------------------------------------------------------------------------
-
-
-def check_scanners(config: Config) -> Iterator[Finding]:
-    """Whether each scanner's path is there, and may be used."""
-    for scanner in config.scanners:
-        if scanner.driver == "hid":
-            yield _keyboard(scanner)
-        else:
-            yield _device("scanner", scanner.name, Path(scanner.device))
-
-
-def check_printer(config: Config) -> Iterator[Finding]:
-    """Whether the printer's path is there, and may be used; a printer on the network has none."""
-    printer = config.printer
-    if printer.driver in ("serial", "usb"):
-        yield _device("printer", printer.driver, Path(printer.device))
-    elif printer.driver == "file":
-        yield _file(printer)
-
-
-def _device(check: str, name: str, path: Path) -> Finding:
-    try:
-        found = path.stat()
-    except FileNotFoundError:
-        return fail(check, f"{name}: {path} is not there", "plug it in, and look for its path: ls -l /dev/serial/by-id")
-    except OSError as exc:
-        return fail(check, f"{name}: {path} can not be looked at: {exc.strerror}", "check the path")
-    if not stat.S_ISCHR(found.st_mode):
-        return fail(check, f"{name}: {path} is no device", "set the path of the device")
-    if os.access(path, os.R_OK | os.W_OK):
-        as_root = "; whether the service may use it is not judged, because this is root" if os.geteuid() == 0 else ""
-        return ok(check, f"{name}: {path} is there{as_root}")
-    user, group = user_name(os.geteuid()), group_name(found.st_gid)
-    what = f"{name}: user {user} may not use {path} (group {group}, mode {stat.S_IMODE(found.st_mode):04o})"
-    if found.st_gid == 0:
-        return fail(check, what, "let a udev rule give the device a group that the service user is in, such as dialout")
-    return fail(check, what, f"add the user to the group, and restart terminald: adduser {user} {group}")
-
-
-def _keyboard(scanner: ScannerConfig) -> Finding:
-    """Open the keyboard without a grab, for a moment: the daemon may be using it."""
-    try:
-        node = open_keyboard(scanner.keyboard)
-    except NoSuchKeyboard as exc:
-        what, _, advice = str(exc).partition("; ")
-        return fail("scanner", f"{scanner.name}: {what}", advice)
-    except OSError as exc:
-        what, _, advice = opening_fault(exc.filename or scanner.device, exc, group="input").partition("; ")
-        return fail("scanner", f"{scanner.name}: {what}", advice or "check the path")
-    node.close()
-    as_root = "; whether the service may use it is not judged, because this is root" if os.geteuid() == 0 else ""
-    return ok("scanner", f"{scanner.name}: {node.path} is there, and types codes{as_root}")
-
-
-def _file(printer: PrinterConfig) -> Finding:
-    path = Path(printer.device)
-    if os.access(path if path.exists() else path.parent, os.W_OK):
-        return ok("printer", f"file: {path} can be written")
-    return fail("printer", f"file: {path} can not be written", "check the path and its permissions")
 
 
 def user_name(number: int) -> str:

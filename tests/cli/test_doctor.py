@@ -2,7 +2,6 @@
 
 import json
 import os
-import pty
 import socket
 import sqlite3
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from terminald.__main__ import main
+from terminald.adapters.device_discovery import find_devices
 from terminald.adapters.gateway_look import GatewayLook
 from terminald.adapters.journal_look import JournalLook
 from terminald.adapters.journal_sqlite import SqliteJournal
@@ -22,14 +22,7 @@ from terminald.adapters.ports import Batch, LinkReport, LinkState
 from terminald.adapters.state_directory import lock
 from terminald.cli.doctor_findings import Finding, Verdict
 from terminald.cli.doctor_gateway import check_clock, check_keys
-from terminald.cli.doctor_machine import (
-    check_journal,
-    check_printer,
-    check_scanners,
-    check_state,
-    group_name,
-    user_name,
-)
+from terminald.cli.doctor_machine import check_journal, check_state, group_name, user_name
 from terminald.config import load
 from terminald.core import custody as keys
 from terminald.core.custody_table import Custody, CustodyState
@@ -94,7 +87,7 @@ def examined(config: Path, capsys: Capture) -> tuple[int, str]:
         secrets += [key.reveal() for key in (terminal.current_key, terminal.previous_key) if key is not None]
     assert not any(secret in said.out for secret in secrets)
     for line in said.out.splitlines():
-        assert line.split()[0] in ("ok", "warn", "fail")
+        assert line.startswith(" " * 16) or line.split()[0] in ("ok", "note", "warn", "fail")
     return code, said.out
 
 
@@ -180,9 +173,11 @@ def test_json_has_every_finding(activated: Path, capsys: Capture) -> None:
     told = json.loads(capsys.readouterr().out)
     assert told["ok"] is True
     assert {one["check"] for one in told["findings"]} == {
-        *("config", "state", "journal", "identity", "clock", "gateway", "key"),
+        *("config", "state", "journal", "identity", "clock", "gateway", "key", "unit"),
+        *({"access"} if os.geteuid() == 0 else ()),
+        *({"found"} if find_devices() else ()),
     }
-    assert {one["verdict"] for one in told["findings"]} <= {"ok", "warn"}
+    assert {one["verdict"] for one in told["findings"]} <= {"ok", "note", "warn"}
     (activated.parent / "state" / "journal.db").write_bytes(b"this is no database, and never was one")
     assert main(["--config", str(activated), "doctor", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["ok"] is False
@@ -451,61 +446,7 @@ def test_somebody_elses_state_directory_is_told(activated: Path, capsys: Capture
     assert "runuser -u nobody -- terminald doctor" in lines(said, "state")[0]
 
 
-# --- devices ---------------------------------------------------------------------------------------------------------
-
-
-def scanner_at(device: Path) -> str:
-    return f'[[scanner]]\nname = "front"\ndevice = "{device}"\n'
-
-
-def test_the_path_of_a_device_must_be_there_and_be_a_device(tmp_path: Path) -> None:
-    line, other = pty.openpty()
-    try:
-        port = Path(os.ttyname(other))
-        more = scanner_at(port) + f'[printer]\ndriver = "serial"\ndevice = "{port}"\n'
-        config = load(configure(tmp_path, "http://127.0.0.1:1", more))
-        assert [one.verdict for one in (*check_scanners(config), *check_printer(config))] == [Verdict.OK, Verdict.OK]
-    finally:
-        os.close(line)
-        os.close(other)
-    for path, words in ((tmp_path / "none", "is not there"), (tmp_path / "vendor.key", "is no device")):
-        config = load(configure(tmp_path, "http://127.0.0.1:1", scanner_at(path)))
-        [found] = check_scanners(config)
-        assert (found.verdict, words in found.what) == (Verdict.FAIL, True)
-
-
-def test_a_keyboard_scanner_is_looked_for_by_what_names_it(tmp_path: Path) -> None:
-    for device, words, advice in (
-        ("fffe:fffe", "with the id fffe:fffe is not there", "check the cable"),
-        (f"{tmp_path}/none", f"{tmp_path}/none is not there", "check the cable"),
-        (f"{tmp_path}/vendor.key", "is no input device", "take a path below /dev/input"),
-    ):
-        more = f'[[scanner]]\nname = "front"\ndriver = "hid"\ndevice = "{device}"\n'
-        [found] = check_scanners(load(configure(tmp_path, "http://127.0.0.1:1", more)))
-        assert (found.verdict, found.what.startswith("front: ")) == (Verdict.FAIL, True)
-        assert words in found.what
-        assert found.advice.startswith(advice)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may use every device")
-def test_a_device_that_may_not_be_used_names_its_group(tmp_path: Path) -> None:
-    device = next(one for one in (Path("/dev/mem"), Path("/dev/kmsg")) if one.exists())
-    [found] = check_scanners(load(configure(tmp_path, "http://127.0.0.1:1", scanner_at(device))))
-    assert found.verdict is Verdict.FAIL
-    group = device.stat().st_gid
-    advice = f"adduser {user_name(os.geteuid())} {group_name(group)}" if group else "udev rule"
-    assert advice in found.advice
-
-
-def test_a_printers_file_must_be_writable_and_one_on_the_network_has_no_path(tmp_path: Path) -> None:
-    for driver, device, verdicts in (
-        ("file", f"{tmp_path}/receipts.bin", [Verdict.OK]),
-        ("file", f"{tmp_path}/none/receipts.bin", [Verdict.FAIL]),
-        ("network", "192.168.1.50:9100", []),
-    ):
-        more = f'[printer]\ndriver = "{driver}"\ndevice = "{device}"\n'
-        found = check_printer(load(configure(tmp_path, "http://127.0.0.1:1", more)))
-        assert [one.verdict for one in found] == verdicts
+# --- names -----------------------------------------------------------------------------------------------------------
 
 
 def test_users_and_groups_without_a_name_have_a_number() -> None:

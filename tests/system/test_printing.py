@@ -1,44 +1,18 @@
 """The real daemon and a simulated printer on a pseudo terminal: what is on paper, and what the host was told of it."""
 
-import asyncio
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from functools import partial
 
 import pytest
 
 from terminald.simulator.printer import SimulatedPrinter
 from tests.system.rig import Bench
+from tests.threaded_printer import ThreadedPrinter
 
 pytestmark = pytest.mark.system
 
 GOOD = "130000000000000099"
-
-
-class ThreadedPrinter:
-    """A simulated printer with an event loop of its own."""
-
-    def __init__(self, link: Path) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever)
-        self.printer = SimulatedPrinter(link=link, flow="xonxoff", bytes_per_second=300)
-
-    def start(self) -> None:
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self.printer.__aenter__(), self._loop).result(10)
-
-    def stop(self) -> None:
-        asyncio.run_coroutine_threadsafe(self.printer.__aexit__(None, None, None), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
-
-    def do(self, what: Callable[[], None]) -> None:
-        self._loop.call_soon_threadsafe(what)
-
-    def texts(self) -> list[str]:
-        return [sheet.text for sheet in list(self.printer.receipts)]
 
 
 @contextmanager
@@ -51,12 +25,9 @@ def printer_at(terminal: Bench) -> Iterator[ThreadedPrinter]:
     assert there in config
     required = 'require = ["gateway", "scanner", "printer"]\nmin_free_disk_mb'
     terminal.config.write_text(config.replace(there, serial).replace("min_free_disk_mb", required))
-    made = ThreadedPrinter(link)
-    made.start()
-    try:
+    slow = partial(SimulatedPrinter, link=link, flow="xonxoff", bytes_per_second=300)
+    with ThreadedPrinter(slow) as made:
         yield made
-    finally:
-        made.stop()
 
 
 def sell(terminal: Bench, reference: str) -> None:
@@ -105,4 +76,24 @@ def test_a_receipt_of_a_printer_without_paper_waits_for_it(terminal: Bench) -> N
         shown = terminal.terminald("receipt", "order-1", "--text")
         assert shown.returncode == 0
         assert "Cola" in shown.stdout
+        assert terminal.stop() == 0
+
+
+def test_a_printer_that_is_pulled_out_in_mid_receipt_changes_nothing_about_the_money(terminal: Bench) -> None:
+    """I8: the sale is paid and complete all the while, and one receipt is on paper in the end."""
+    with printer_at(terminal) as made:
+        terminal.start()
+        terminal.wait_ready()
+        sell(terminal, "order-1")
+        before, kept = terminal.sale("order-1"), terminal.books().kept
+        terminal.wait(lambda: made.printer.received > 200, "the receipt is on its way")
+        made.do(made.printer.unplug)
+        terminal.wait(lambda: terminal.sale("order-1").receipt == "blocked", "it is waited for")
+        assert (terminal.sale("order-1").state, terminal.sale("order-1").paid) == ("completed", 350)
+        made.do(made.printer.plug_in)
+        terminal.wait(lambda: terminal.sale("order-1").receipt == "printed", "printed when it is back")
+        after = terminal.sale("order-1")
+        assert (after.state, after.paid, after.attempts) == (before.state, before.paid, before.attempts)
+        assert terminal.books().kept == kept == 350
+        assert sum("Cola" in text for text in made.texts()) == 1
         assert terminal.stop() == 0
