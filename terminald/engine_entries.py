@@ -48,7 +48,7 @@ def _entry(record: Record, after: Book, now: Now, *, is_sale_told: bool) -> Entr
 def _attention(record: Record, before: Book, after: Book, now: Now) -> list[Entry]:
     """Return the row of an attention that this record raised."""
     new = _raised(record, after)
-    if new is None or _raised(record, before) is not None:
+    if new is None or _raised(record, before) == new:
         return []
     about = replace(record, kind="attention", before="", after=new.code)
     client_sn = ClientSn(record.subject) if record.kind == "attempt" else None

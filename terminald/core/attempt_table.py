@@ -9,7 +9,8 @@ Rules that the table obeys:
 - ``paid`` is entered on the gateway's word alone (I4); every other way out has kept no money (I3).
 - An order that was undone without ever having been seen is looked up again: a delayed request may still arrive (I3).
 - That the gateway does not know an order proves nothing once it has confirmed it (I1, I3).
-- A QR is asked about before it is undone: a payment until its end counts, and a cancel would give it back.
+- A QR that ends, or yields to a presented code, is asked about before it is undone: a payment until its end counts, and
+  a cancel would give it back. Where the host cancels, at a shutdown and after a power cut it is undone at once.
 - While a submit is under way nothing else is sent about its order.
 - After a restart there are queries and repeats that change nothing when they are repeated, never a submit.
 

@@ -41,14 +41,15 @@ class SaleView:
         return next((one for one in self.attempts if one.state is AttemptState.PAID), None)
 
     @property
+    def alarm(self) -> tuple[Sale | Refund | Attempt, Attention] | None:
+        """What a person should look at first, and whose it is: the goods, the money that goes back, then the orders."""
+        owners: tuple[Sale | Refund | Attempt, ...] = (self.sale, *self.refunds, *self.attempts)
+        return next(((one, one.attention) for one in owners if one.attention is not None), None)
+
+    @property
     def attention(self) -> Attention | None:
-        """What a person should look at first: the goods, the money that goes back, then the orders."""
-        raised = (
-            self.sale.attention,
-            *(one.attention for one in self.refunds),
-            *(one.attention for one in self.attempts),
-        )
-        return next((each for each in raised if each is not None), None)
+        """What a person should look at first."""
+        return None if self.alarm is None else self.alarm[1]
 
     @property
     def returnable(self) -> Fen:

@@ -46,6 +46,7 @@ from terminald.core.return_events import (
     ReturnBegun,
     TurnMissed,
 )
+from terminald.core.sale_table import TABLE as SALE_TABLE
 from terminald.core.sale_table import DeliveryState, ExpireOffer, Sale, YieldAttempt
 from terminald.core.schedule import Now, Rules
 from terminald.core.spool import PrintJob
@@ -312,31 +313,32 @@ class _Draft:
                 return
 
     def _close_attention(self, closing: CloseAttention) -> None:
-        seen = self._seen(closing.sale_id)
-        for refund_id in (one.id for one in seen.refunds):
-            # As it is now: the end of the one before may have been its turn.
-            refund = self._refund(refund_id)
-            if refund.attention is None:
-                continue
-            if refund.attention == seen.attention and ClosedByHand in REFUND_TABLE[refund.state]:
-                self._note_closed("refund", refund_id, closing, refund.attention)
-                self._tell_refund(refund_id, ClosedByHand())
-            elif ClosedByHand not in REFUND_TABLE[refund.state]:
+        """Close the alarm that is shown, and no other: whoever closes it has seen that one alone."""
+        match self._seen(closing.sale_id).alarm:
+            case Sale() as sale, alarm:
+                self._note_closed("sale", sale.id, closing, alarm)
+                self._close_of_sale(sale)
+            case Refund() as refund, alarm if ClosedByHand in REFUND_TABLE[refund.state]:
+                self._note_closed("refund", refund.id, closing, alarm)
+                self._tell_refund(refund.id, ClosedByHand())
+            case Refund() as refund, alarm:
                 # Nobody knows yet what has moved: it goes on, and is not told again.
-                self._note_closed("refund", refund_id, closing, refund.attention)
-                closed = (*refund.attention_closed, refund.attention.code)
-                self._refunds[refund_id] = replace(refund, attention=None, attention_closed=closed)
-        for one in seen.attempts:
-            if one.attention is not None:
-                closed = (*one.attention_closed, one.attention.code)
+                self._note_closed("refund", refund.id, closing, alarm)
+                closed = (*refund.attention_closed, alarm.code)
+                self._refunds[refund.id] = replace(refund, attention=None, attention_closed=closed)
+            case Attempt() as one, alarm:
+                self._note_closed("attempt", one.client_sn, closing, alarm)
+                closed = (*one.attention_closed, alarm.code)
                 self._attempts[one.client_sn] = replace(one, attention=None, attention_closed=closed)
-                self._note_closed("attempt", one.client_sn, closing, one.attention)
-        if seen.sale.attention is not None:
-            self._note_closed("sale", closing.sale_id, closing, seen.sale.attention)
-            if seen.sale.delivery is DeliveryState.OVERDUE:
-                self._tell_sale(closing.sale_id, DeliveryClosed())
-            else:
-                self._sales[closing.sale_id] = replace(self._sale(closing.sale_id), attention=None)
+
+    def _close_of_sale(self, sale: Sale) -> None:
+        """Where the report of the goods is overdue, the person answers for them, also after the sale is over."""
+        is_overdue = sale.delivery is DeliveryState.OVERDUE
+        if is_overdue and DeliveryClosed in SALE_TABLE[sale.state]:
+            self._tell_sale(sale.id, DeliveryClosed())
+            return
+        delivery = DeliveryState.CLOSED if is_overdue else sale.delivery
+        self._sales[sale.id] = replace(sale, attention=None, delivery=delivery)
 
     # --- paper and records -------------------------------------------------------------------------------------------
 

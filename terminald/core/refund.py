@@ -188,12 +188,22 @@ def _learn(refund: Refund, event: Event, now: Now) -> Refund:
     if isinstance(event, OrderStuck):
         # The next look decides anew: a repeat may be taken then.
         refund = replace(refund, refusal="")
-    code = _ATTENTION.get(type(event))
+    return _alarmed(refund, event, now)
+
+
+def _alarmed(refund: Refund, event: Event, now: Now) -> Refund:
+    """Call a person where the event wants one, unless for this one was called already, or has closed it.
+
+    What is held up waits for a person: one is called for that, whatever was told or closed before (I5).
+    """
+    alarm = refund.attention
     if isinstance(event, RefundHeldUp):
         code = _held_up_by(refund.refusal)
-    if code and not refund.attention and code not in refund.attention_closed:
-        refund = replace(refund, attention=Attention(code=code, since=now.instant))
-    return refund
+        is_news = alarm is None or alarm.code != code
+    else:
+        code = _ATTENTION.get(type(event), "")
+        is_news = code != "" and alarm is None and code not in refund.attention_closed
+    return replace(refund, attention=Attention(code=code, since=now.instant)) if is_news else refund
 
 
 def _measured(refund: Refund, event: Event) -> Refund:

@@ -24,6 +24,7 @@ from terminald.core.events import (
     OfferWithdrawn,
     PowerReturned,
     PresentationExpired,
+    Recovered,
     ShutdownRequested,
 )
 from terminald.core.ids import ClientSn, SaleId
@@ -139,6 +140,8 @@ def _judged(sale: Sale, event: Event, now: Now, rules: Rules) -> Event:
         return _unpaid(sale, event)
     if _is_unreported(sale) and isinstance(event, DeliveryWindowClosed | PowerReturned):
         return DeliveryLapsed() if rules.returns_overdue else DeliveryOverdue()
+    if _waits_unseen(sale) and isinstance(event, Recovered | PowerReturned):
+        return DeliveryOverdue()
     return event if sale.offer is None else _beside_offer(sale, event, now)
 
 
@@ -197,6 +200,11 @@ def _is_beside_return(sale: Sale) -> bool:
     """Whether a report comes while a return is under way that is not of its own making, and may be refused."""
     is_reportable = _is_awaited(sale) or sale.delivery is DeliveryState.CLOSED
     return sale.state is SaleState.RETURNING and is_reportable
+
+
+def _waits_unseen(sale: Sale) -> bool:
+    """Whether it waits for a report of the goods, and for a person whom nobody calls."""
+    return sale.state is SaleState.PAID and sale.delivery is DeliveryState.OVERDUE and sale.attention is None
 
 
 def _is_unreported(sale: Sale) -> bool:
@@ -285,9 +293,16 @@ def _learn(sale: Sale, event: Event, now: Now) -> Sale:  # noqa: C901 - a line o
         case RefundDone():
             sale = replace(sale, returned=Fen(sale.returned + event.amount))
         case ReturnFailed():
-            # Nothing was returned: what came out is paid for.
-            sale = replace(_without(sale, RETURNED_ALL_THE_SAME), whole=None, is_return_owed=False, part_owed=None)
+            sale = _without_return(sale)
     return sale
+
+
+def _without_return(sale: Sale) -> Sale:
+    """Nothing was returned: what came out is paid for."""
+    sale = replace(_without(sale, RETURNED_ALL_THE_SAME), whole=None, is_return_owed=False, part_owed=None)
+    is_given_up = sale.delivery is DeliveryState.OVERDUE and sale.attention is None
+    # Nobody is called for the report any more: it is honoured when it comes.
+    return replace(sale, delivery=DeliveryState.CLOSED) if is_given_up else sale
 
 
 def _without(sale: Sale, alarm: str) -> Sale:

@@ -231,9 +231,8 @@ class Terminal:
         assert 0 <= sale.returned <= sale.paid
         assert (sale.state is SaleState.RETURNED) == (0 < sale.paid == sale.returned)
         assert sale.state is not SaleState.PAID or sale.order.reports_delivery
-        assert sale.state is not SaleState.COMPLETED or sale.delivery is not DeliveryState.PENDING, (
-            "I5: a report forgotten"
-        )
+        is_awaited = sale.delivery in (DeliveryState.PENDING, DeliveryState.OVERDUE)
+        assert sale.state is not SaleState.COMPLETED or not is_awaited, "I5: a report forgotten"
         self.check_alarm(sale)
         if sale.state is SaleState.CANCELED:
             assert sale.reason
@@ -268,6 +267,7 @@ class Terminal:
                 is_awaited = (refund.client_sn, refund.id, refund.token) in awaited
                 assert refund.retry is not None or is_awaited or waits, refund
                 assert sum(one.state.is_asking for one in self._same(refund)) <= 1
+                assert refund.state is not RefundState.BLOCKED or refund.attention, "I5: it waits for nobody"
         sending = {(command.job_id, command.token) for command in self.printing}
         for job in self.book.jobs.values():
             assert spool.next_wakeup(job) or job.state.is_final or (job.id, job.token) in sending

@@ -251,7 +251,7 @@ class Door:
             if begun.state in _BEGUN:
                 self._judge_begun(begun, batch)
         for one in batch.refunds:
-            if one.state is RefundState.BLOCKED and one.attention is None and not one.attention_closed:
+            if one.state is RefundState.BLOCKED and one.attention is None:
                 self.found.append(f"I5: {one.id} is blocked, and no person was called")
             order = self.world.books.find(client_sn=one.client_sn)
             is_done = one.state is RefundState.DONE and one.kind is RefundKind.REFUND and one.amount
