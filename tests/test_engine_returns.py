@@ -294,3 +294,42 @@ def test_a_return_that_is_refused_takes_its_alarm_back(tmp_path: Path) -> None:
         assert await bench.state() == "completed"
 
     play(tmp_path, scene)
+
+
+@pytest.mark.parametrize(
+    ("reports", "ends"),
+    [
+        ([100, None], [("refused", 350), ("refunding", 350)]),
+        ([100, 350, 350], [("refused", 350), ("refunding", 350)]),
+        ([None, 100], [("refused", 350), ("refunding", 100)]),
+        ([100, 200, 200], [("refused", 350), ("refunding", 200)]),
+    ],
+)
+def test_beside_a_revoke_the_last_report_says_what_is_owed(
+    tmp_path: Path, reports: list[int | None], ends: list[tuple[str, int]]
+) -> None:
+    async def scene(bench: Bench) -> None:
+        await sell(bench, reports_delivery=True)
+        await bench.desk.revoke("order")
+        for amount in reports:
+            await bench.desk.undeliver("order", None if amount is None else Fen(amount))
+        records = (await bench.desk.dossier("order")).records
+        told = [one for one in records if one.record.cause in ("Undelivered", "PartUndelivered")]
+        assert len(told) == len(dict.fromkeys(reports))
+        await answered(bench, (RevokeOrder, NOT_REVOKED), (QueryOrder, OrderPaid()))
+        if ends[1][1] == 350:
+            await answered(bench, (RevokeOrder, NOT_REVOKED))
+        assert await refunds(bench) == ends
+
+    play(tmp_path, scene)
+
+
+def test_of_a_return_that_is_owed_already_no_report_changes_anything(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        await sell(bench, reports_delivery=True)
+        for amount in (None, Fen(100), Fen(350)):
+            await bench.desk.undeliver("order", amount)
+        await answered(bench, (RevokeOrder, ReversalConfirmed()))
+        assert await refunds(bench) == [("done", 350)]
+
+    play(tmp_path, scene)
