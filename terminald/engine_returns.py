@@ -8,7 +8,7 @@ from terminald.core.money import Fen
 from terminald.core.refund import Asked, may_revoke
 from terminald.core.refund_table import Refund, RefundKind, RefundState
 from terminald.core.return_events import Delivered, PartUndelivered, Undelivered
-from terminald.core.sale_table import DeliveryState, SaleState
+from terminald.core.sale_table import DeliveryState, Sale, SaleState
 from terminald.core.stimuli import AskRefund, CloseAttention, ToSale
 from terminald.engine import Engine
 from terminald.errors import ApiError, IllegalTransition
@@ -36,7 +36,8 @@ class Returns:
     async def undeliver(self, found: SaleView, amount: Fen | None) -> None:
         """Take the report that nothing came out, or goods of this worth did not. Repeated, it changes nothing.
 
-        The amount is owed beside whatever the host gives back by itself: what is left decides, not what is free.
+        The amount is owed beside whatever the host gives back by itself: what is left decides, not what is free. While
+        a return of the host's own is under way, another amount corrects what was reported before.
 
         Raises:
             IllegalTransition: none is expected of this sale.
@@ -117,9 +118,15 @@ def _is_known(found: SaleView, amount: Fen | None) -> bool:
     if sale.delivery is not DeliveryState.UNDELIVERED:
         return False
     if sale.state is SaleState.RETURNING:
-        # All of it is on its way back; or a part is owed, should the host's own return be refused.
-        return sale.part_owed in (None, amount)
+        return not sale.is_return_owed or _is_owed_beside(sale, amount)
     return any(_is_owed_by(one, amount) for one in found.refunds)
+
+
+def _is_owed_beside(sale: Sale, amount: Fen | None) -> bool:
+    """Whether this is what was reported last beside a return of the host's own: a report may correct the one before."""
+    if amount is None or sale.part_owed is not None:
+        return amount == sale.part_owed
+    return amount >= sale.paid - sale.returned
 
 
 def _is_owed_by(refund: Refund, amount: Fen | None) -> bool:
@@ -133,7 +140,7 @@ def _expect_report(found: SaleView, report: str) -> None:
     sale = found.sale
     is_closed = sale.state is SaleState.COMPLETED and sale.delivery is DeliveryState.CLOSED
     is_after = sale.state is SaleState.RETURNED and report == "Delivered"
-    if report == "Undelivered" and sale.delivery in (DeliveryState.DELIVERED, DeliveryState.UNDELIVERED):
+    if report == "Undelivered" and sale.delivery is DeliveryState.DELIVERED:
         raise IllegalTransition(sale.state.shown, report)
     is_awaited = sale.state in (SaleState.PAID, SaleState.RETURNING) or is_closed or is_after
     if not sale.order.reports_delivery or not is_awaited:

@@ -269,25 +269,6 @@ def test_a_part_of_which_less_is_left_can_be_reported_again(tmp_path: Path) -> N
     play(tmp_path, scene)
 
 
-@pytest.mark.parametrize("other", [None, Fen(99), Fen(101)])
-def test_what_is_reported_beside_a_revoke_is_not_reported_otherwise(tmp_path: Path, other: Fen | None) -> None:
-    """Whoever is told that a report was taken finds it honoured, should the revoke be refused."""
-
-    async def scene(bench: Bench) -> None:
-        await sell(bench, reports_delivery=True)
-        await bench.desk.revoke("order")
-        for _ in range(2):
-            await bench.desk.undeliver("order", Fen(100))
-        with pytest.raises(IllegalTransition):
-            await bench.desk.undeliver("order", other)
-        await answered(bench, (RevokeOrder, NOT_REVOKED), (QueryOrder, OrderPaid()), (RefundOrder, RefundConfirmed()))
-        await bench.desk.undeliver("order", Fen(100))
-        assert await refunds(bench) == [("refused", 350), ("done", 100)]
-        assert await bench.state() == "completed"
-
-    play(tmp_path, scene)
-
-
 def test_more_than_what_is_left_did_not_come_out_is_refused_to_whoever_says_so(tmp_path: Path) -> None:
     async def scene(bench: Bench) -> None:
         await sell(bench, reports_delivery=True)
@@ -311,5 +292,44 @@ def test_a_return_that_is_refused_takes_its_alarm_back(tmp_path: Path) -> None:
         await answered(bench, (RevokeOrder, NOT_REVOKED), (QueryOrder, OrderPaid()))
         assert bench.desk.status().attention == 0
         assert await bench.state() == "completed"
+
+    play(tmp_path, scene)
+
+
+@pytest.mark.parametrize(
+    ("reports", "ends"),
+    [
+        ([100, None], [("refused", 350), ("refunding", 350)]),
+        ([100, 350, 350], [("refused", 350), ("refunding", 350)]),
+        ([None, 100], [("refused", 350), ("refunding", 100)]),
+        ([100, 200, 200], [("refused", 350), ("refunding", 200)]),
+    ],
+)
+def test_beside_a_revoke_the_last_report_says_what_is_owed(
+    tmp_path: Path, reports: list[int | None], ends: list[tuple[str, int]]
+) -> None:
+    async def scene(bench: Bench) -> None:
+        await sell(bench, reports_delivery=True)
+        await bench.desk.revoke("order")
+        for amount in reports:
+            await bench.desk.undeliver("order", None if amount is None else Fen(amount))
+        records = (await bench.desk.dossier("order")).records
+        told = [one for one in records if one.record.cause in ("Undelivered", "PartUndelivered")]
+        assert len(told) == len(dict.fromkeys(reports))
+        await answered(bench, (RevokeOrder, NOT_REVOKED), (QueryOrder, OrderPaid()))
+        if ends[1][1] == 350:
+            await answered(bench, (RevokeOrder, NOT_REVOKED))
+        assert await refunds(bench) == ends
+
+    play(tmp_path, scene)
+
+
+def test_of_a_return_that_is_owed_already_no_report_changes_anything(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        await sell(bench, reports_delivery=True)
+        for amount in (None, Fen(100), Fen(350)):
+            await bench.desk.undeliver("order", amount)
+        await answered(bench, (RevokeOrder, ReversalConfirmed()))
+        assert await refunds(bench) == [("done", 350)]
 
     play(tmp_path, scene)

@@ -25,6 +25,8 @@ from terminald.core.refund_answers import (
     ALL_IS_BACK,
     DAY_IS_OVER,
     FOR_NOW,
+    UNHEARD,
+    asks_too_much,
     doubt_ends,
     judged,
     left_by,
@@ -182,7 +184,7 @@ def _learn(refund: Refund, event: Event, now: Now) -> Refund:
     if isinstance(event, Answer):
         refund = replace(refund, fault=event.fault or refund.fault)
     if isinstance(event, _REFUSALS):
-        refund = replace(refund, refusal=event.fault.code if event.fault else "refused")
+        refund = replace(refund, refusal=_refusal(refund, event))
     if isinstance(event, _UNCLEAR) and refund.state in _UNDER_WAY:
         refund = replace(refund, unclear=now.instant)
     if isinstance(event, OrderStuck):
@@ -219,11 +221,17 @@ def _measured(refund: Refund, event: Event) -> Refund:
             # Somebody else gave back a part meanwhile: the return is of what is left.
             left = left_by(event, refund)
             return replace(refund, left=left, amount=left)
-        case RefundMissing() if refund.is_owed and refund.refusal:
+        case RefundMissing() if asks_too_much(event, refund):
             # The same, of a part that is owed: it was refused as too much, and so was never carried out (I9).
             left = left_by(event, refund)
             return replace(refund, left=left, amount=min(refund.amount, left))
     return refund
+
+
+def _refusal(refund: Refund, event: Answer) -> str:
+    if isinstance(event, RequestRefused) and refund.unclear is not None:
+        return UNHEARD
+    return event.fault.code if event.fault else "refused"
 
 
 def _amount(refund: Refund, left: Fen) -> Fen:

@@ -30,6 +30,9 @@ from terminald.core.schedule import LATE_REQUEST, Now, later
 
 #: The merchant's balance fills up again: a refusal that passes.
 FOR_NOW = frozenset({"ACCOUNT_BALANCE_NOT_ENOUGH", "SELLER_BALANCE_NOT_ENOUGH"})
+#: In place of the code that refused a repeat which the gateway did not look at (its signature, its fields), where an
+#: earlier try may have been carried out.
+UNHEARD = "unheard"
 #: Why what was asked for is not possible any more: our own words beside the gateway's codes.
 ALREADY_RETURNED = "already_returned"
 LESS_LEFT = "refund_too_much"
@@ -61,9 +64,12 @@ def is_doubted(refund: Refund, now: Now) -> bool:
 def judged(refund: Refund, event: Event, now: Now) -> Event:
     """Tell what an answer about the order means for this refund."""
     said = _said(refund, event, now)
-    is_refusal = isinstance(said, RefundDenied | RefundOvertaken | RefundNeedless)
+    # What is held up is taken for not moved as well: others may overtake it.
+    is_refusal = isinstance(said, RefundDenied | RefundOvertaken | RefundNeedless | RefundHeldUp)
     # What was refused as too much goes out again for the rest: not while all of it may have been carried out (I9).
-    is_other_amount = isinstance(said, RefundMissing) and refund.kind is RefundKind.REFUND and refund.refusal
+    is_other_amount = (
+        isinstance(said, RefundMissing) and refund.kind is RefundKind.REFUND and asks_too_much(said, refund)
+    )
     if isinstance(said, Answer) and (is_refusal or is_other_amount) and is_doubted(refund, now):
         return RefundDoubted(facts=said.facts, fault=said.fault)
     return said
@@ -73,6 +79,27 @@ def left_by(event: Answer, refund: Refund) -> Fen:
     """Return what is left of the payment by this answer."""
     net = event.facts.net_amount
     return refund.left if net is None else min(net, refund.left)
+
+
+def asks_too_much(event: Answer, refund: Refund) -> bool:
+    """Whether a refused refund was of more than what is left, as somebody else has given back a part.
+
+    The rest will do, where all that is left is to go back, or a part is owed.
+    """
+    takes_the_rest = refund.kind is RefundKind.RETURN or refund.is_owed
+    return takes_the_rest and _is_refused(event, refund) and left_by(event, refund) < refund.amount
+
+
+def _is_refused(event: Answer, refund: Refund) -> bool:
+    """Whether the gateway's refusal, together with what the order shows, means that no try was carried out.
+
+    The gateway answers a repeat as it did the try that it carried out, so that its refusal is one of every try: not
+    where it did not look at the repeat. Then the order decides: it has more left than a refund would have left.
+    """
+    if refund.refusal != UNHEARD:
+        return refund.refusal != ""
+    net = event.facts.net_amount
+    return isinstance(event, OrderPaid) if net is None else refund.left - net < refund.amount
 
 
 def _said(refund: Refund, event: Event, now: Now) -> Event:
@@ -134,7 +161,7 @@ def _proved(refund: Refund, event: Event) -> Event:
             return RefundAccounted(facts=event.facts, fault=event.fault)
         case OrderErrored():
             return _errored(refund, event)
-        case OrderClosed() | OrderReturned() if refund.refusal:
+        case OrderClosed() | OrderReturned() if _is_refused(event, refund):
             kind = RefundNeedless if refund.is_owed else RefundOvertaken
             return kind(facts=event.facts, fault=ALL_IS_BACK)
         case OrderClosed() | OrderReturned():
@@ -146,9 +173,9 @@ def _proved(refund: Refund, event: Event) -> Event:
 
 def _not_refunded(refund: Refund, event: Answer) -> Event:
     """Judge that the order does not show the refund, and that something is left."""
-    if not refund.refusal or _asks_too_much(event, refund):
+    if not _is_refused(event, refund) or asks_too_much(event, refund):
         return RefundMissing(facts=event.facts)
-    if refund.is_owed or refund.refusal in FOR_NOW:
+    if refund.is_owed or refund.refusal in FOR_NOW or refund.refusal == UNHEARD:
         return RefundHeldUp(facts=event.facts, fault=refund.fault)
     return RefundDenied(facts=event.facts, fault=refund.fault)
 
@@ -164,11 +191,6 @@ def _accounts_for(event: Answer, refund: Refund) -> bool:
     is_another = named.startswith(f"{refund.client_sn}-")
     may_have_run = refund.unclear is not None and not is_another
     return may_have_run and event.facts.net_amount == refund.left - refund.amount
-
-
-def _asks_too_much(event: Answer, refund: Refund) -> bool:
-    """Whether more than what is left was asked for, as somebody else has given back a part, and the rest will do."""
-    return (refund.kind is RefundKind.RETURN or refund.is_owed) and left_by(event, refund) < refund.amount
 
 
 # --- either ----------------------------------------------------------------------------------------------------------

@@ -9,6 +9,10 @@ Rules that the table obeys:
   order's state shows that nothing was moved after the gateway had refused: an earlier try may have been carried out,
   and one without a clear answer is given the time to arrive late. What was asked for and others have overtaken, so that
   less is left than it asks for, is ``refused`` without being sent: it has moved nothing by itself.
+- ``blocked`` is entered on the same proof, and after the same time.
+- A repeat that the gateway did not look at (its signature, its fields) says nothing of an earlier try without a clear
+  answer. It goes out again, for the same amount, until the gateway looks at it, or until the order has more left than
+  the refund would have left: then it is ``blocked``, and told to a person.
 - A return of all that is left begins with a revoke where the business day allows it (no fee), and goes on as a refund
   where the gateway refuses that.
 - A revoke is sent on the gateway's business day alone, where that is known.
@@ -125,7 +129,7 @@ class Refund:
     state: RefundState
     token: int
     fault: Fault | None
-    #: The code with which the gateway refused the last request; empty when it did not.
+    #: The code with which the gateway refused the last request, or that it says nothing; empty when it did not refuse.
     refusal: str
     opened: Instant
     opened_at: WallTime

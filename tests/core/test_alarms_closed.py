@@ -23,7 +23,7 @@ from terminald.core.money import Fen
 from terminald.core.refund_table import RefundState
 from terminald.core.return_events import Delivered, DeliveryWindowClosed, PartUndelivered, Undelivered
 from terminald.core.sale_table import DeliveryState, SaleState
-from terminald.core.schedule import HOUR, REVERSAL_ATTENTION_AFTER
+from terminald.core.schedule import HOUR, LATE_REQUEST, REVERSAL_ATTENTION_AFTER
 from terminald.core.tables import Attention
 from tests.core.machine_builders import CLIENT_SN, NOON, ORDER, RULES, SALE_ID, after
 from tests.core.till import FORBIDDEN, NO_BALANCE, Till, sold
@@ -65,6 +65,8 @@ def test_what_is_held_up_again_calls_a_person_again_though_the_call_was_closed_m
     till.refund(OrderPaid(), 4)
     till.refund(NO_BALANCE, 5)
     till.refund(OrderPaid(), 6)
+    till.refund(RetryDue(), later=LATE_REQUEST)
+    till.refund(OrderPaid(), 7)
     assert (till.refund_states(), shown(till)) == ([RefundState.BLOCKED], "merchant_balance")
 
 

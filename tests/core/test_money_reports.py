@@ -14,6 +14,7 @@ from terminald.core.events import (
     OrderPaid,
     OrderPartlyReturned,
     OrderPending,
+    OutcomeUnknown,
     PayConfirmed,
     QrOffered,
     RefundPending,
@@ -31,8 +32,8 @@ from terminald.core.return_events import Undelivered
 from terminald.core.sale_table import DeliveryState, SaleState
 from terminald.core.schedule import HOUR
 from terminald.core.stimuli import ToAttempt
-from tests.core.machine_builders import CODE, ORDER, SALE_ID
-from tests.core.till import SECOND_SN, Till
+from tests.core.machine_builders import CLIENT_SN, CODE, ORDER, SALE_ID
+from tests.core.till import NO_BALANCE, SECOND_SN, Till
 
 BOTH = replace(ORDER, methods=("scan", "qr"), qr_payway="3")
 
@@ -90,6 +91,25 @@ def test_a_refund_that_was_in_progress_is_not_told_as_refused_at_once() -> None:
     till.refund(OrderPaid(), 4)
     assert [one.token for one in till.book.refunds.values()] == [4]
     assert [one.state for one in till.book.refunds.values()] == [RefundState.PROVING]
+
+
+def test_a_refund_whose_first_try_arrives_late_is_not_overtaken_as_one_that_moved_nothing() -> None:
+    """I9: its repeat is refused for now, the first try goes through after that, and all of the payment is owed."""
+    till = paid(reports_delivery=True)
+    till.ask(100)
+    till.refund(OutcomeUnknown(), 1)
+    till.refund(RetryDue())
+    till.refund(OrderPaid(), 2)
+    till.refund(NO_BALANCE, 3)
+    till.refund(OrderPaid(), 4)
+    till.sale(Undelivered())
+    assert till.refund_states() == [RefundState.PROVING, RefundState.QUEUED]
+    till.refund(RetryDue())
+    arrived = OrderPartlyReturned(facts=OrderFacts(net_amount=Fen(250), client_tsn=f"{CLIENT_SN}-r1"))
+    done = till.refund(arrived, 5)
+    assert till.refund_states() == [RefundState.DONE, RefundState.REFUNDING]
+    (rest,) = (one for one in done.commands if isinstance(one, RefundOrder))
+    assert rest.refund_amount == 250
 
 
 def test_a_refund_that_never_left_is_not_proven_by_what_somebody_else_gave_back() -> None:

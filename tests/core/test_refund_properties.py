@@ -14,6 +14,7 @@ from terminald.core.events import Event, Fault, OrderFacts
 from terminald.core.ids import Duration, Instant
 from terminald.core.money import Fen
 from terminald.core.refund import Asked
+from terminald.core.refund_answers import UNHEARD
 from terminald.core.refund_table import FINAL, GATEWAY_ASKS, TABLE, Refund, RefundState
 from terminald.core.return_events import RefundFailed
 from terminald.core.schedule import HOUR, LATE_REQUEST, MINUTE, SECOND
@@ -61,7 +62,7 @@ snapshots = st.builds(
     state=st.sampled_from(RefundState),
     token=st.integers(0, 1000),
     fault=faults,
-    refusal=st.sampled_from(["", "OTHER", "ACCOUNT_BALANCE_NOT_ENOUGH"]),
+    refusal=st.sampled_from(["", "OTHER", "ACCOUNT_BALANCE_NOT_ENOUGH", UNHEARD]),
     opened=instants,
     retry=st.none() | instants,
     tries=st.integers(0, 100),
@@ -171,6 +172,7 @@ _REFUSALS: tuple[type[Event], ...] = (
     return_events.RefundOvertaken,
     return_events.RefundNeedless,
     return_events.RefundMissing,
+    return_events.RefundHeldUp,
 )
 #: What the same answer can mean for a refund that asked, beside itself.
 _JUDGED: dict[type[Event], set[type[Event]]] = {
