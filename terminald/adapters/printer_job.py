@@ -30,7 +30,7 @@ from terminald.core.events import (
     PrinterAbsent,
 )
 from terminald.errors import DeviceAbsent, DeviceError, DeviceLost
-from terminald.wire.printer_status import GS_R, ProcessId, process_id
+from terminald.wire.printer_status import GS_R, PrinterState, ProcessId, process_id
 
 Confirm = Literal["gs_r", "process_id", "none"]
 
@@ -86,7 +86,8 @@ class JobRun:
         self._heard = _Heard()
         self._owed = condition.owed
         self._tags = (fresh_tag(), fresh_tag())
-        self._is_doubtful = False
+        #: Why an answer is no proof.
+        self._doubt = ""
         self._loop = asyncio.get_running_loop()
         self._note_presence()
 
@@ -136,7 +137,8 @@ class JobRun:
             # Nobody says why; that it holds the line is a word of its own.
             self._printer.prolong(timing.poll_s * 3)
             if stalled_s >= timing.blind_s:
-                self._is_doubtful = not self._printer.notices_power_off
+                if not self._printer.notices_power_off:
+                    self._doubt = "the printer held the line for long, and may have been off meanwhile"
                 condition.hold()
                 self._interrupt(HELD)
 
@@ -184,8 +186,8 @@ class JobRun:
 
     def _proven(self) -> PrintAnswer:
         self._condition.proves, self._condition.owed = True, 0
-        if self._is_doubtful:
-            return JobSent(evidence="the printer held the line for long, and may have been off meanwhile; " + _PROVEN)
+        if self._doubt:
+            return JobSent(evidence=f"{self._doubt}; {_PROVEN}")
         return JobPrinted(evidence=_PROVEN)
 
     def _unproven(self) -> PrintAnswer:
@@ -206,7 +208,7 @@ class JobRun:
         condition, timing, begun = self._condition, self._timing, self._loop.time()
         patience_s = self._patience_s()
         limit = begun + patience_s
-        while not is_so():
+        while not (is_so() and await self._is_believable()):
             now = self._loop.time()
             if self._was_away():
                 raise _Away("the printer was away before it had proven the job")
@@ -219,6 +221,26 @@ class JobRun:
             if not is_so() and condition.trouble is None:
                 await condition.look(may_be_busy=self._loop.time() < limit)
         return True
+
+    async def _is_believable(self) -> bool:
+        """Look at the printer after an answer that any noise can be, such as the break of a line; drop a false one.
+
+        Raises:
+            _Away: the printer is silent.
+        """
+        condition = self._condition
+        if self._confirm == "process_id" or not condition.answers:
+            return True
+        look = await condition.look(may_be_busy=condition.trouble is None)
+        if self._was_away():
+            raise _Away("the printer was away when an answer came")
+        if isinstance(look, PrinterState) and look.blocked_by is None:
+            return True
+        if look in (Silence.NOT_NOW, Silence.UNCLEAR):
+            self._doubt = "it could not be asked how the printer is then"
+            return True
+        self._heard.statuses = min(self._heard.statuses, self._owed)
+        return False
 
     def _patience_s(self) -> float:
         if self._condition.asks and not self._condition.answers:

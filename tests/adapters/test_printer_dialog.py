@@ -446,7 +446,8 @@ def test_a_printer_that_answers_nonsense_is_not_taken_for_switched_off() -> None
             printer.say(b"\xff")
 
         printer.ask = ask  # type: ignore[method-assign] # bytes of no kind
-        assert isinstance(await desk.print(JOB), JobPrinted)
+        assert isinstance(await desk.print(JOB), JobSent)
+        assert printer.printed == JOB
         assert desk.states() == ["ready"]
 
     play(scene, ScriptedPrinter())

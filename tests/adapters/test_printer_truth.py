@@ -1,0 +1,86 @@
+"""When in doubt: neither printed, nor lost, so that nothing is claimed that is not on paper, or printed twice."""
+
+import asyncio
+
+from terminald.core.events import Blockage, JobInterrupted, JobPrinted, JobSent
+from tests.adapters.scripted_printer import OK, PAPER_OUT, Desk, ScriptedPrinter
+from tests.adapters.test_printer_dialog import JOB, play
+
+NUL = b"\x00"
+
+
+async def until_paper_ends(desk: Desk, printer: ScriptedPrinter) -> None:
+    """Let the paper end while a job is in the printer."""
+    await asyncio.sleep(0.02)
+    printer.is_stopped = False
+    printer.set(PAPER_OUT)
+    await desk.interrupted()
+
+
+def test_the_break_of_a_printer_that_is_switched_off_for_new_paper_is_no_proof() -> None:
+    async def scene(desk: Desk, printer: ScriptedPrinter) -> None:
+        printer.is_stopped = True
+        job = desk.print(JOB)
+        await until_paper_ends(desk, printer)
+        printer.switch_off()
+        printer.say(NUL)
+        await desk.until(lambda: desk.reports[-1].blocked_by is Blockage.OFFLINE)
+        assert not job.done()
+        job.cancel()
+        await asyncio.wait({job})
+
+    play(scene, ScriptedPrinter())
+
+
+def test_an_answer_while_the_printer_has_no_paper_is_none() -> None:
+    async def scene(desk: Desk, printer: ScriptedPrinter) -> None:
+        printer.is_stopped = True
+        printer.answers_markers = False
+        job = desk.print(JOB)
+        await until_paper_ends(desk, printer)
+        printer.say(NUL)
+        await asyncio.sleep(0.5)
+        assert not job.done()
+        assert isinstance(desk.told[0], JobInterrupted)
+        printer.set(OK)
+        assert isinstance(await job, JobSent)
+
+    play(scene, ScriptedPrinter())
+
+
+def test_what_comes_in_the_place_of_an_answer_is_no_proof() -> None:
+    async def scene(desk: Desk, printer: ScriptedPrinter) -> None:
+        printer.is_stopped = True
+        job = desk.print(JOB)
+        await asyncio.sleep(0.01)
+        printer.answers_status = False
+        true_ask, turns = printer.ask, iter([NUL, NUL])
+
+        async def ask(request: bytes) -> None:
+            await true_ask(request)
+            printer.say(next(turns, b"\x12"))
+
+        printer.ask = ask  # type: ignore[method-assign] # garbage twice, and then true answers
+        await asyncio.sleep(0.4)
+        assert not job.done()
+        printer.answers_status = True
+        printer.stop(on=False)
+        assert isinstance(await job, JobPrinted)
+
+    play(scene, ScriptedPrinter())
+
+
+def test_a_proof_that_comes_together_with_an_answer_is_one() -> None:
+    async def scene(desk: Desk, printer: ScriptedPrinter) -> None:
+        true_ask = printer.ask
+        printer.answers_markers = False
+
+        async def ask(request: bytes) -> None:
+            if printer.printed:
+                printer.say(NUL)
+            await true_ask(request)
+
+        printer.ask = ask  # type: ignore[method-assign] # the proof is sent just before the answer
+        assert isinstance(await desk.print(JOB), JobPrinted)
+
+    play(scene, ScriptedPrinter())
