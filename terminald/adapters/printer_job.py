@@ -4,7 +4,9 @@ Theory of operation: after the last cut the printer is sent a marker, a request 
 which is when everything before it is printed. A printer that stops keeps what it has, and goes on by itself when paper
 is put in; so nothing is sent twice, and the proof is waited for. Where the printer was away meanwhile (it hung up, or
 was silent), it is sent a second marker when it is back: printers answer in turn, so an answer to the second one alone
-means that the first, and what was before it, is gone.
+means that the first is gone. Whether what was before it is on paper nobody knows then, unless a hang-up of the line is
+the loss of the printer's power: a printer with a supply of its own prints on without the line. An answer that any noise
+can be proves nothing of a printer that was away.
 """
 
 import asyncio
@@ -273,14 +275,17 @@ class JobRun:
         """Wait until the printer is back, and find out whether it still has the job."""
         if not self._may_repeat:
             return JobBroken(evidence=detail)
+        if self._confirm == "gs_r":
+            self._doubt = "the printer was away meanwhile"
         self._interrupt(Trouble(by=Blockage.OFFLINE, words=detail), "; it is waited for")
-        if not await self._wait_back(is_hung_up=is_hung_up):
-            return JobPrinted(evidence=_PROVEN) if self._is_answered(0) else JobBroken(evidence=detail)
+        is_back = await self._wait_back(is_hung_up=is_hung_up)
+        if is_complete and self._is_answered(0):
+            return self._proven()
+        if not is_back:
+            return JobBroken(evidence=detail)
         if not is_complete:
             return JobLost(evidence=f"{detail}; the rest was never sent")
-        if self._is_answered(0):
-            return self._proven()
-        return await self._probe(is_marked=is_marked)
+        return await self._probe(is_marked=is_marked, is_power_lost=is_hung_up and self._printer.notices_power_off)
 
     async def _wait_back(self, *, is_hung_up: bool) -> bool:
         """Wait until the printer is there and well; False when it took too long, or has proven the job by itself."""
@@ -298,8 +303,8 @@ class JobRun:
         self._note_presence()
         return True
 
-    async def _probe(self, *, is_marked: bool) -> PrintAnswer:
-        """Send a second marker: an answer to it alone proves that the first one is gone."""
+    async def _probe(self, *, is_marked: bool, is_power_lost: bool) -> PrintAnswer:
+        """Send a second marker: an answer to it alone proves that the first one is gone, with the printer's power."""
         self._owed, self._heard = 0, _Heard()
         try:
             await self._push(self._marker(1))
@@ -311,6 +316,6 @@ class JobRun:
             return JobBroken(evidence="the printer was lost again before it had proven the job")
         if self._is_answered(0 if self._confirm == "process_id" else 1):
             return self._proven()
-        if is_answered and is_marked:
+        if is_answered and is_marked and is_power_lost:
             return JobLost(evidence="the printer was away, is back, and has nothing of the job any more")
         return JobSent(evidence="the printer took every byte, and was away before it could prove that it printed them")

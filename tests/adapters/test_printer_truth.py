@@ -2,6 +2,9 @@
 
 import asyncio
 
+import pytest
+
+from terminald.adapters.printer_job import Confirm
 from terminald.core.events import Blockage, JobInterrupted, JobPrinted, JobSent
 from tests.adapters.scripted_printer import OK, PAPER_OUT, Desk, ScriptedPrinter
 from tests.adapters.test_printer_dialog import JOB, play
@@ -84,3 +87,34 @@ def test_a_proof_that_comes_together_with_an_answer_is_one() -> None:
         assert isinstance(await desk.print(JOB), JobPrinted)
 
     play(scene, ScriptedPrinter())
+
+
+@pytest.mark.parametrize("confirm", ["gs_r", "process_id"])
+def test_a_receipt_that_was_printed_while_the_cable_was_out_is_not_lost(confirm: Confirm) -> None:
+    async def scene(desk: Desk, printer: ScriptedPrinter) -> None:
+        printer.is_stopped = True
+        job = desk.print(JOB)
+        await asyncio.sleep(0.02)
+        printer.hang_up()
+        printer.stop(on=False)
+        assert printer.printed == JOB
+        assert isinstance(await job, JobSent)
+
+    play(scene, ScriptedPrinter(), confirm=confirm)
+
+
+@pytest.mark.parametrize("confirm", ["gs_r", "process_id"])
+def test_noise_when_a_printer_comes_back_is_no_proof(confirm: Confirm) -> None:
+    async def scene(desk: Desk, printer: ScriptedPrinter) -> None:
+        printer.is_stopped = True
+        job = desk.print(JOB)
+        await until_paper_ends(desk, printer)
+        printer.switch_off()
+        await desk.until(lambda: desk.reports[-1].blocked_by is Blockage.OFFLINE)
+        printer.state = OK
+        printer.switch_on()
+        printer.say(NUL)
+        assert isinstance(await job, JobSent)
+        assert printer.printed == b""
+
+    play(scene, ScriptedPrinter(), confirm=confirm)
