@@ -45,6 +45,8 @@ class PrinterCondition:
         self.proves = True
         #: Proofs of earlier jobs that may still come.
         self.owed = 0
+        #: Whether these are all: nothing is in the printer from before this opening, or from before a silence.
+        self.is_settled = False
         self._printer = printer
         #: Whether it is asked for its state.
         self.asks = asks
@@ -55,7 +57,7 @@ class PrinterCondition:
 
     async def opened(self) -> None:
         """Get to know the printer, which was just opened."""
-        self.is_open, self.answers, self.proves, self.owed = True, False, True, 0
+        self.is_open, self.answers, self.proves, self.owed, self.is_settled = True, False, True, 0, False
         self.openings += 1
         self.trouble, self._detail, self._reported = None, "", (None, "")
         if self.asks and self._printer.can_answer:
@@ -96,7 +98,7 @@ class PrinterCondition:
             self.trouble = None if look.blocked_by is None else Trouble(by=look.blocked_by, words=look.words)
         elif look is Silence.SILENT and self.answers:
             self.trouble = _GONE
-            self.owed = 0
+            self.owed, self.is_settled = 0, False
             self.silences += before != _GONE
         if self.trouble != before:
             self.announce()

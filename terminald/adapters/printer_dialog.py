@@ -10,6 +10,7 @@ from terminald.adapters.ports_receipts import PrintSink
 from terminald.adapters.printer_condition import PrinterCondition
 from terminald.adapters.printer_job import Confirm, JobRun
 from terminald.adapters.printer_questions import TIMING, Timing
+from terminald.adapters.printer_settling import settle
 from terminald.core.events import JobBlocked, JobPrinted, PrintAnswer, SlipOutdated
 
 
@@ -80,6 +81,8 @@ class PrinterDialog:
                 await condition.look()
             if (trouble := condition.trouble) is not None:
                 return JobBlocked(evidence=trouble.words, by=trouble.by)
+            if self._confirm == "gs_r":
+                await settle(self._printer, condition)
             data = await draw()
             if data is None:
                 return SlipOutdated(evidence="it is not true any more; it was not printed")

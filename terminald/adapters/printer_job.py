@@ -89,7 +89,9 @@ class JobRun:
         self._owed = condition.owed
         self._tags = (fresh_tag(), fresh_tag())
         #: Why an answer is no proof.
-        self._doubt = ""
+        self._doubt = (
+            "" if confirm != "gs_r" or condition.is_settled else "an earlier receipt may still be in the printer"
+        )
         self._loop = asyncio.get_running_loop()
         self._note_presence()
 

@@ -53,6 +53,7 @@ class ScriptedPrinter:
         #: Whether the line is in the middle of a command, so that it can not be asked while a job is held.
         self.is_busy = False
         self.printed = b""
+        self.written = b""
         self.asked: list[int] = []
         self.is_stopped = False
         self._room = room
@@ -151,6 +152,7 @@ class ScriptedPrinter:
         self.hang_up()
 
     def _take(self, data: bytes) -> None:
+        self.written += data
         if self.is_on:
             self._buffer += data
             self._print()
@@ -176,9 +178,17 @@ class Desk(AbstractAsyncContextManager["Desk"]):
     """The printer's dialog as the daemon runs it: supervised, and with what it reports kept."""
 
     def __init__(
-        self, printer: ScriptedPrinter, *, asks: bool = True, confirm: Confirm = "gs_r", timing: Timing = QUICK
+        self,
+        printer: ScriptedPrinter,
+        *,
+        asks: bool = True,
+        confirm: Confirm = "gs_r",
+        timing: Timing = QUICK,
+        is_settled: bool = True,
     ) -> None:
+        """Is_settled: the printer has proven already that nothing is in it."""
         self.printer = printer
+        self._is_settled = is_settled
         self.reports: list[DeviceReport] = []
         self.told: list[PrintAnswer] = []
         self._changed = asyncio.Event()
@@ -188,6 +198,8 @@ class Desk(AbstractAsyncContextManager["Desk"]):
         backoff = Backoff(first_s=0.02, longest_s=0.02, longest_absent_s=0.02)
         self._serving = asyncio.create_task(supervise(self.dialog, self._report, jitter=lambda: 0.5, backoff=backoff))
         await self.until(lambda: bool(self.reports))
+        if self._is_settled:
+            await self.print(b"")
         return self
 
     async def __aexit__(

@@ -34,9 +34,10 @@ def play(
     asks: bool = True,
     confirm: Confirm = "gs_r",
     timing: Timing = QUICK,
+    is_settled: bool = True,
 ) -> None:
     async def run() -> None:
-        async with Desk(printer, asks=asks, confirm=confirm, timing=timing) as desk:
+        async with Desk(printer, asks=asks, confirm=confirm, timing=timing, is_settled=is_settled) as desk:
             await scene(desk, printer)
 
     asyncio.run(run())

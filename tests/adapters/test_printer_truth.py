@@ -6,6 +6,7 @@ import pytest
 
 from terminald.adapters.printer_job import Confirm
 from terminald.core.events import Blockage, JobInterrupted, JobPrinted, JobSent
+from terminald.wire.printer_status import GS_R
 from tests.adapters.scripted_printer import OK, PAPER_OUT, Desk, ScriptedPrinter
 from tests.adapters.test_printer_dialog import JOB, play
 
@@ -118,3 +119,55 @@ def test_noise_when_a_printer_comes_back_is_no_proof(confirm: Confirm) -> None:
         assert printer.printed == b""
 
     play(scene, ScriptedPrinter(), confirm=confirm)
+
+
+async def job_in_printer(printer: ScriptedPrinter) -> None:
+    """Leave a job in a printer that stops, as a daemon does that is stopped then."""
+    async with Desk(printer) as desk:
+        printer.is_stopped = True
+        job = desk.print(JOB)
+        await asyncio.sleep(0.1)
+        job.cancel()
+        await asyncio.wait({job})
+
+
+@pytest.mark.parametrize("confirm", ["gs_r", "process_id"])
+def test_the_answer_to_a_marker_of_an_earlier_process_is_not_the_next_jobs(confirm: Confirm) -> None:
+    async def run() -> None:
+        printer = ScriptedPrinter()
+        await job_in_printer(printer)
+        async with Desk(printer, confirm=confirm, is_settled=False) as desk:
+            job = desk.print(b"other\n")
+            await desk.until(lambda: b"other" in printer.written)
+            printer.say(NUL)
+            if confirm == "gs_r":
+                assert isinstance(await job, JobSent)
+                assert printer.printed == b""
+            printer.stop(on=False)
+            answer = await job
+            assert type(answer) is (JobSent if confirm == "gs_r" else JobPrinted)
+            assert printer.printed == JOB + b"other\n"
+            assert isinstance(await desk.print(JOB), JobPrinted)
+
+    asyncio.run(run())
+
+
+def test_an_answer_that_comes_just_with_the_first_markers_settles_nothing() -> None:
+    async def scene(desk: Desk, printer: ScriptedPrinter) -> None:
+        job = desk.print(JOB)
+        await desk.until(lambda: GS_R in printer.written)
+        printer.say(NUL)
+        assert isinstance(await job, JobSent)
+        assert isinstance(await desk.print(JOB), JobPrinted)
+
+    play(scene, ScriptedPrinter(), is_settled=False)
+
+
+def test_the_first_job_of_a_printer_that_has_nothing_to_do_is_believed() -> None:
+    async def scene(desk: Desk, printer: ScriptedPrinter) -> None:
+        assert isinstance(await desk.print(JOB), JobPrinted)
+        assert printer.written.count(GS_R) == 3
+        assert isinstance(await desk.print(JOB), JobPrinted)
+        assert printer.written.count(GS_R) == 4
+
+    play(scene, ScriptedPrinter(), is_settled=False)
