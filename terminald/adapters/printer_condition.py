@@ -60,11 +60,25 @@ class PrinterCondition:
         self.is_open, self.answers, self.proves, self.owed, self.is_settled = True, False, True, 0, False
         self.openings += 1
         self.trouble, self._detail, self._reported = None, "", (None, "")
+        await self._meet()
+        self.announce()
+
+    async def _meet(self) -> None:
         if self.asks and self._printer.can_answer:
             look = await self.questions.meet()
             self.answers = isinstance(look, PrinterState)
             self._learn(look)
-        self.announce()
+
+    async def meet_again(self) -> None:
+        """Get to know a printer that has answered nothing so far: it may have been off when it was opened.
+
+        One question tells; a printer that never answers costs the time of one answer.
+        """
+        is_unmet = self.is_open and self.asks and self._printer.can_answer and not self.answers
+        if is_unmet and await self.questions.is_heard():
+            await self._meet()
+            self.proves = True
+            self.tell()
 
     def closed(self) -> None:
         """The printer is not open any more."""

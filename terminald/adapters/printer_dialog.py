@@ -78,6 +78,7 @@ class PrinterDialog:
         condition = self._condition
         async with self._turn() as is_ours:
             if is_ours:
+                await condition.meet_again()
                 await condition.look()
             if (trouble := condition.trouble) is not None:
                 return JobBlocked(evidence=trouble.words, by=trouble.by)

@@ -127,6 +127,11 @@ class Questions:
             self._wanted = tuple(number for number in _READINGS if number in first)
         return await self.look()
 
+    async def is_heard(self) -> bool:
+        """Ask one question, and tell whether anything came."""
+        async with self._one_look:
+            return await self._ask(PRINTER) not in (Silence.SILENT, Silence.NOT_NOW)
+
     async def look(self) -> Look:
         """Ask how the printer is. What is wrong, and silence, is believed the second time."""
         async with self._one_look:

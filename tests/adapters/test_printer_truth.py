@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from terminald.adapters.printer_job import Confirm
-from terminald.core.events import Blockage, JobInterrupted, JobPrinted, JobSent
+from terminald.core.events import Blockage, JobBlocked, JobInterrupted, JobPrinted, JobSent
 from terminald.wire.printer_status import GS_R
 from tests.adapters.scripted_printer import OK, PAPER_OUT, Desk, ScriptedPrinter
 from tests.adapters.test_printer_dialog import JOB, play
@@ -171,3 +171,27 @@ def test_the_first_job_of_a_printer_that_has_nothing_to_do_is_believed() -> None
         assert printer.written.count(GS_R) == 4
 
     play(scene, ScriptedPrinter(), is_settled=False)
+
+
+def test_a_printer_that_was_off_when_it_was_opened_is_asked_once_it_is_on() -> None:
+    async def scene(desk: Desk, printer: ScriptedPrinter) -> None:
+        assert isinstance(await desk.print(JOB), JobSent)
+        printer.switch_on()
+        assert isinstance(await desk.print(JOB), JobPrinted)
+        printer.set(PAPER_OUT)
+        answer = await desk.print(JOB)
+        assert isinstance(answer, JobBlocked)
+        assert answer.by is Blockage.PAPER
+        assert printer.printed == JOB
+        assert desk.reports[-1].blocked_by is Blockage.PAPER
+
+    printer = ScriptedPrinter()
+    true_open = printer.open
+
+    async def open_() -> None:
+        printer.is_on = True
+        await true_open()
+        printer.is_on = False
+
+    printer.open = open_  # type: ignore[method-assign] # a line is there without its printer
+    play(scene, printer)
