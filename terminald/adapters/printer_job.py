@@ -31,7 +31,7 @@ from terminald.core.events import (
     PrintAnswer,
     PrinterAbsent,
 )
-from terminald.errors import DeviceAbsent, DeviceError, DeviceLost
+from terminald.errors import DeviceAbsent, DeviceError, DeviceLost, DeviceTimeout
 from terminald.wire.printer_status import GS_R, PrinterState, ProcessId, process_id
 
 Confirm = Literal["gs_r", "process_id", "none"]
@@ -114,15 +114,16 @@ class JobRun:
 
     # --- sending -----------------------------------------------------------------------------------------------------
 
-    async def _push(self, data: bytes) -> None:
-        """Send bytes; where the printer stops, find out why, and give it time."""
+    async def _push(self, data: bytes, *, is_last: bool = True) -> None:
+        """Send bytes; where the printer stops, find out why, and give it time. Is_last: nothing is tried again."""
         writing = asyncio.ensure_future(self._printer.write(data))
         try:
             while not (await asyncio.wait({writing}, timeout=self._timing.look_s))[0]:
                 if self._printer.stalled_s() >= self._timing.stall_s:
                     await self._see_to_stall()
         finally:
-            self._condition.release()
+            if is_last:
+                self._condition.release()
             if not writing.done():
                 writing.cancel()
                 await asyncio.wait({writing})
@@ -141,10 +142,7 @@ class JobRun:
             # Nobody says why; that it holds the line is a word of its own.
             self._printer.prolong(timing.poll_s * 3)
             if stalled_s >= timing.blind_s:
-                if not self._printer.notices_power_off:
-                    self._doubt = "the printer held the line for long, and may have been off meanwhile"
-                condition.hold()
-                self._interrupt(HELD)
+                self._hold()
 
     def _interrupt(self, trouble: Trouble, then: str = _REST) -> None:
         told = JobInterrupted(evidence=trouble.words + then, by=trouble.by)
@@ -164,6 +162,46 @@ class JobRun:
     def _marker(self, number: int) -> bytes:
         return GS_R if self._confirm == "gs_r" else process_id(self._tags[number])
 
+    async def _push_marker(self, number: int) -> None:
+        """Send a marker, and try again while the printer holds the line before its first byte.
+
+        Raises:
+            DeviceAbsent, DeviceLost, _Away: the printer was away.
+            DeviceTimeout: it took a part, or held the line for too long.
+        """
+        begun = self._loop.time()
+        try:
+            while True:
+                try:
+                    return await self._push(self._marker(number), is_last=False)
+                except DeviceAbsent:
+                    if self._was_away():
+                        raise
+                await self._see_to_hold(self._loop.time() - begun)
+                await self._condition.wait_news(self._timing.look_s)
+        finally:
+            self._condition.release()
+
+    async def _see_to_hold(self, held_s: float) -> None:
+        condition, timing = self._condition, self._timing
+        await condition.look()
+        if self._was_away():
+            raise _Away("the printer was away before it had proven the job")
+        trouble = condition.trouble
+        is_known = trouble is not None and trouble is not HELD
+        if held_s >= (timing.wait_longest_s if is_known else timing.hold_longest_s):
+            raise DeviceTimeout(self._printer.name, "it holds the line")
+        if trouble is not None and is_known:
+            self._interrupt(trouble)
+        elif held_s >= timing.blind_s:
+            self._hold()
+
+    def _hold(self) -> None:
+        if not self._printer.notices_power_off:
+            self._doubt = "the printer held the line for long, and may have been off meanwhile"
+        self._condition.hold()
+        self._interrupt(HELD)
+
     def _is_answered(self, number: int) -> bool:
         """Whether a marker was answered; printers answer GS r in turn, those of earlier jobs first."""
         if self._confirm == "process_id":
@@ -172,7 +210,7 @@ class JobRun:
 
     async def _prove(self) -> PrintAnswer:
         try:
-            await self._push(self._marker(0))
+            await self._push_marker(0)
         except (DeviceAbsent, DeviceLost, _Away) as error:
             is_hung_up = not isinstance(error, _Away)
             return await self._after_loss(_LATE, is_complete=True, is_marked=False, is_hung_up=is_hung_up)
@@ -309,7 +347,7 @@ class JobRun:
         """Send a second marker: an answer to it alone proves that the first one is gone, with the printer's power."""
         self._owed, self._heard = 0, _Heard()
         try:
-            await self._push(self._marker(1))
+            await self._push_marker(1)
             # In turn: whichever answer comes first, the first marker's is not behind it for long.
             is_answered = await self._wait_for(lambda: self._heard.statuses > 0 or bool(self._heard.tags))
             if is_answered and not self._is_answered(1):

@@ -93,10 +93,12 @@ class ScriptedPrinter:
                 room = len(data) if not self.is_on else max(0, self._room - len(self._buffer))
                 self._take(data[:room])
                 data = data[room:]
-                if data and self._stalled_since is None:
+                if len(data) < total and data and self._stalled_since is None:
                     self._stalled_since = loop.time()
-                elif data and loop.time() > self._ends:
-                    raise DeviceTimeout(self.name, f"it took {total - len(data)} of {total} bytes")
+                if data and loop.time() > self._ends:
+                    raise (DeviceAbsent if len(data) == total else DeviceTimeout)(
+                        self.name, f"it took {total - len(data)} of {total} bytes"
+                    )
                 await asyncio.sleep(0.005 if data else 0)
         finally:
             self._stalled_since = None

@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from terminald.adapters.printer_condition import HELD
 from terminald.adapters.printer_job import Confirm
-from terminald.core.events import Blockage, JobBlocked, JobInterrupted, JobPrinted, JobSent
+from terminald.core.events import Blockage, JobBlocked, JobBroken, JobInterrupted, JobPrinted, JobSent, PrinterAbsent
 from terminald.wire.printer_status import GS_R
 from tests.adapters.scripted_printer import OK, PAPER_OUT, Desk, ScriptedPrinter
 from tests.adapters.test_printer_dialog import JOB, play
@@ -195,3 +196,49 @@ def test_a_printer_that_was_off_when_it_was_opened_is_asked_once_it_is_on() -> N
 
     printer.open = open_  # type: ignore[method-assign] # a line is there without its printer
     play(scene, printer)
+
+
+def test_paper_that_ends_with_the_last_byte_holds_the_marker_and_breaks_nothing() -> None:
+    async def scene(desk: Desk, printer: ScriptedPrinter) -> None:
+        printer.is_stopped = True
+        job = desk.print(JOB)
+        await desk.until(lambda: printer.written.endswith(JOB))
+        printer.is_stopped = False
+        printer.set(PAPER_OUT)
+        await desk.interrupted()
+        assert isinstance(desk.told[0], JobInterrupted)
+        assert desk.told[0].by is Blockage.PAPER
+        assert isinstance(await desk.print(b"other\n"), JobBlocked)
+        await asyncio.sleep(0.8)
+        assert not job.done()
+        printer.set(OK)
+        assert isinstance(await job, JobPrinted)
+        assert printer.printed == JOB
+
+    play(scene, ScriptedPrinter(room=len(JOB)))
+
+
+def test_a_printer_that_holds_the_marker_for_ever_leaves_the_job_unverified() -> None:
+    """I11."""
+
+    async def scene(desk: Desk, printer: ScriptedPrinter) -> None:
+        printer.is_stopped = True
+        assert isinstance(await desk.print(JOB), JobSent)
+        assert desk.told[0].evidence.startswith(HELD.words)
+        assert desk.reports[-1].state.value == "ready"
+
+    play(scene, ScriptedPrinter(room=len(JOB)))
+
+
+def test_no_job_waits_behind_one_that_waits_for_the_printer_to_come_back() -> None:
+    async def scene(desk: Desk, printer: ScriptedPrinter) -> None:
+        printer.is_stopped = True
+        job = desk.print(JOB)
+        await asyncio.sleep(0.02)
+        printer.lose()
+        await desk.interrupted()
+        assert isinstance(await desk.print(b"other\n"), PrinterAbsent)
+        assert not job.done()
+        assert isinstance(await job, JobBroken)
+
+    play(scene, ScriptedPrinter())
