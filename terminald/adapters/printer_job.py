@@ -23,6 +23,7 @@ from terminald.adapters.printer_condition import HELD, PrinterCondition, Trouble
 from terminald.adapters.printer_questions import Proof, Silence
 from terminald.core.events import (
     Blockage,
+    JobBlocked,
     JobBroken,
     JobInterrupted,
     JobLost,
@@ -38,6 +39,8 @@ Confirm = Literal["gs_r", "process_id", "none"]
 
 #: Printers take what is in their buffer faster than this while paper is not what they wait for.
 _BYTES_PER_SECOND: Final = 20_000
+#: So often a printer says that it is well until its XOFF is not believed.
+_TIMES_WELL: Final = 2
 _NOT_ASKED: Final = "the printer took every byte; it was not asked whether it printed them"
 _PROVEN: Final = "the printer said after the cut that everything before it is printed"
 _LATE: Final = "the printer was lost after the last byte"
@@ -61,6 +64,14 @@ class _Heard:
 
 class _Away(Exception):
     """The printer hung up or fell silent while a proof was awaited."""
+
+
+class _Blocked(Exception):
+    """The printer has trouble, and not one byte was sent."""
+
+    def __init__(self, trouble: Trouble) -> None:
+        super().__init__(trouble.words)
+        self.trouble = trouble
 
 
 class JobRun:
@@ -87,6 +98,7 @@ class JobRun:
         self._told: PrintAnswer | None = None
         self._heard = _Heard()
         self._owed = condition.owed
+        self._times_well = 0
         self._tags = (fresh_tag(), fresh_tag())
         #: Why an answer is no proof.
         self._doubt = (
@@ -102,6 +114,8 @@ class JobRun:
                 await self._push(self._data)
         except DeviceAbsent as error:
             return PrinterAbsent(evidence=error.detail)
+        except _Blocked as blocked:
+            return JobBlocked(evidence=blocked.trouble.words, by=blocked.trouble.by)
         except (DeviceLost, _Away) as error:
             detail = error.detail if isinstance(error, DeviceLost) else str(error)
             return await self._after_loss(detail, is_hung_up=isinstance(error, DeviceLost))
@@ -116,11 +130,14 @@ class JobRun:
 
     async def _push(self, data: bytes, *, is_last: bool = True) -> None:
         """Send bytes; where the printer stops, find out why, and give it time. Is_last: nothing is tried again."""
+        begun = self._loop.time()
         writing = asyncio.ensure_future(self._printer.write(data))
         try:
             while not (await asyncio.wait({writing}, timeout=self._timing.look_s))[0]:
                 if self._printer.stalled_s() >= self._timing.stall_s:
                     await self._see_to_stall()
+                elif not self._printer.stalled_s() and self._loop.time() - begun >= self._timing.stall_s:
+                    await self._see_to_beginning(is_job=is_last)
         finally:
             if is_last:
                 self._condition.release()
@@ -128,6 +145,26 @@ class JobRun:
                 writing.cancel()
                 await asyncio.wait({writing})
         writing.result()
+
+    async def _see_to_beginning(self, *, is_job: bool) -> None:
+        """Find out why the printer takes not even the first byte; its XOFF may be noise, or the XON was lost.
+
+        Raises:
+            DeviceAbsent: it is silent.
+            _Blocked: it says why it can not take a job.
+        """
+        condition = self._condition
+        look = await condition.look()
+        if self._printer.stalled_s():
+            return
+        if self._was_away():
+            raise DeviceAbsent(self._printer.name, "the printer fell silent before the first byte")
+        if is_job and condition.trouble not in (None, HELD):
+            raise _Blocked(condition.trouble)
+        is_well = isinstance(look, PrinterState) and look.blocked_by is None
+        self._times_well = self._times_well + 1 if is_well else 0
+        if self._times_well >= _TIMES_WELL and self._printer.go_on():
+            self._doubt = "the printer said that it takes nothing, and was sent the job all the same"
 
     async def _see_to_stall(self) -> None:
         condition, timing, stalled_s = self._condition, self._timing, self._printer.stalled_s()
@@ -212,7 +249,7 @@ class JobRun:
         try:
             await self._push_marker(0)
         except (DeviceAbsent, DeviceLost, _Away) as error:
-            is_hung_up = not isinstance(error, _Away)
+            is_hung_up = isinstance(error, DeviceLost) or not self._condition.is_open
             return await self._after_loss(_LATE, is_complete=True, is_marked=False, is_hung_up=is_hung_up)
         except DeviceError as error:
             return JobSent(evidence=f"the printer took every byte, and then nothing more: {error.detail}")

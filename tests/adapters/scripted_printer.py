@@ -52,6 +52,8 @@ class ScriptedPrinter:
         self.answers_markers = True
         #: Whether the line is in the middle of a command, so that it can not be asked while a job is held.
         self.is_busy = False
+        #: Whether it said XOFF.
+        self.is_held = False
         self.printed = b""
         self.written = b""
         self.asked: list[int] = []
@@ -90,7 +92,7 @@ class ScriptedPrinter:
             while data:
                 if not self._is_open or self._lost.is_set():
                     raise (DeviceAbsent if len(data) == total else DeviceLost)(self.name, "hung up in the middle")
-                room = len(data) if not self.is_on else max(0, self._room - len(self._buffer))
+                room = 0 if self.is_held else len(data) if not self.is_on else max(0, self._room - len(self._buffer))
                 self._take(data[:room])
                 data = data[room:]
                 if len(data) < total and data and self._stalled_since is None:
@@ -115,6 +117,10 @@ class ScriptedPrinter:
 
     def stalled_s(self) -> float:
         return 0.0 if self._stalled_since is None else asyncio.get_running_loop().time() - self._stalled_since
+
+    def go_on(self) -> bool:
+        was_held, self.is_held = self.is_held, False
+        return was_held
 
     def prolong(self, by_s: float) -> None:
         self._ends = asyncio.get_running_loop().time() + by_s

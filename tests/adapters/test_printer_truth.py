@@ -242,3 +242,38 @@ def test_no_job_waits_behind_one_that_waits_for_the_printer_to_come_back() -> No
         assert isinstance(await job, JobBroken)
 
     play(scene, ScriptedPrinter())
+
+
+def test_a_stray_xoff_does_not_end_printing() -> None:
+    async def scene(desk: Desk, printer: ScriptedPrinter) -> None:
+        printer.is_held = True
+        assert isinstance(await desk.print(JOB), JobSent)
+        assert printer.printed == JOB
+        assert isinstance(await desk.print(JOB), JobPrinted)
+
+    play(scene, ScriptedPrinter())
+
+
+def test_a_printer_that_holds_the_line_before_the_first_byte_is_asked_why() -> None:
+    async def scene(desk: Desk, printer: ScriptedPrinter) -> None:
+        printer.is_held = True
+        job = desk.print(JOB)
+        await asyncio.sleep(0.03)
+        printer.set(PAPER_OUT)
+        answer = await job
+        assert isinstance(answer, JobBlocked)
+        assert answer.by is Blockage.PAPER
+        assert printer.printed == b""
+
+    play(scene, ScriptedPrinter())
+
+
+def test_a_printer_that_is_held_and_answers_nothing_is_absent_as_before() -> None:
+    async def scene(desk: Desk, printer: ScriptedPrinter) -> None:
+        printer.is_held = True
+        assert isinstance(await desk.print(JOB), PrinterAbsent)
+        assert printer.is_held
+
+    printer = ScriptedPrinter()
+    printer.answers_status = False
+    play(scene, printer)
