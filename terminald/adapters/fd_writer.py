@@ -108,6 +108,12 @@ class FdWriter:
         self._held = False
         self._free.set()
 
+    def go_on(self) -> bool:
+        """Release the line, and return whether it was held."""
+        was_held = self._held
+        self.release()
+        return was_held
+
     def lose(self, detail: str) -> None:
         """Fail the job under way and every later one: the device is gone, and its descriptor may be closed at once."""
         asyncio.get_running_loop().remove_writer(self._fd)

@@ -112,6 +112,9 @@ class Printer(Device, Protocol):
         No effect before its first byte: what was not begun is better tried again later.
         """
 
+    def go_on(self) -> bool:
+        """Forget that the printer holds the line by XOFF, and return whether it did: it is well, and XON was lost."""
+
     async def write(self, data: bytes) -> None:
         """Send one whole job; returns when the last byte was accepted by the transport.
 

@@ -45,6 +45,8 @@ class PrinterCondition:
         self.proves = True
         #: Proofs of earlier jobs that may still come.
         self.owed = 0
+        #: Whether these are all: nothing is in the printer from before this opening, or from before a silence.
+        self.is_settled = False
         self._printer = printer
         #: Whether it is asked for its state.
         self.asks = asks
@@ -55,14 +57,28 @@ class PrinterCondition:
 
     async def opened(self) -> None:
         """Get to know the printer, which was just opened."""
-        self.is_open, self.answers, self.proves, self.owed = True, False, True, 0
+        self.is_open, self.answers, self.proves, self.owed, self.is_settled = True, False, True, 0, False
         self.openings += 1
         self.trouble, self._detail, self._reported = None, "", (None, "")
+        await self._meet()
+        self.announce()
+
+    async def _meet(self) -> None:
         if self.asks and self._printer.can_answer:
             look = await self.questions.meet()
             self.answers = isinstance(look, PrinterState)
             self._learn(look)
-        self.announce()
+
+    async def meet_again(self) -> None:
+        """Get to know a printer that has answered nothing so far: it may have been off when it was opened.
+
+        One question tells; a printer that never answers costs the time of one answer.
+        """
+        is_unmet = self.is_open and self.asks and self._printer.can_answer and not self.answers
+        if is_unmet and await self.questions.is_heard():
+            await self._meet()
+            self.proves = True
+            self.tell()
 
     def closed(self) -> None:
         """The printer is not open any more."""
@@ -101,7 +117,7 @@ class PrinterCondition:
             self.trouble = None if look.blocked_by is None else Trouble(by=look.blocked_by, words=look.words)
         elif look is Silence.SILENT and self.answers:
             self.trouble = _GONE
-            self.owed = 0
+            self.owed, self.is_settled = 0, False
             self.silences += before != _GONE
         if self.trouble != before:
             self.announce()

@@ -10,7 +10,8 @@ from terminald.adapters.ports_receipts import PrintSink
 from terminald.adapters.printer_condition import PrinterCondition
 from terminald.adapters.printer_job import Confirm, JobRun
 from terminald.adapters.printer_questions import TIMING, Timing
-from terminald.core.events import JobBlocked, JobPrinted, PrintAnswer, SlipOutdated
+from terminald.adapters.printer_settling import settle
+from terminald.core.events import JobBlocked, JobPrinted, PrintAnswer, PrinterAbsent, SlipOutdated
 
 
 class PrinterDialog:
@@ -92,9 +93,14 @@ class PrinterDialog:
         condition = self._condition
         async with self._turn() as is_ours:
             if is_ours:
+                await condition.meet_again()
                 await condition.look()
             if (trouble := condition.trouble) is not None:
                 return JobBlocked(evidence=trouble.words, by=trouble.by)
+            if not is_ours:
+                return PrinterAbsent(evidence="another job waits for the printer to come back")
+            if self._confirm == "gs_r":
+                await settle(self._printer, condition)
             data = await draw()
             if data is None:
                 return SlipOutdated(evidence="it is not true any more; it was not printed")
@@ -105,10 +111,10 @@ class PrinterDialog:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[bool]:
-        """Wait until no other job is under way, or until there is trouble that it waits for: then it is not ours."""
+        """Wait until no other job is under way, or until it waits for the printer itself: then the turn is not ours."""
         condition = self._condition
         while self._is_busy:
-            if condition.trouble is not None:
+            if not condition.is_ready:
                 yield False
                 return
             await condition.wait_news()

@@ -45,6 +45,10 @@ class FilePrinter:
         """Return 0: a disk is waited for."""
         return 0.0
 
+    def go_on(self) -> bool:
+        """Return that no XOFF is obeyed here."""
+        return False
+
     def prolong(self, by_s: float) -> None:
         """Do nothing: there is no deadline."""
 

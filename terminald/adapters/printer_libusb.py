@@ -164,6 +164,10 @@ class LibusbPrinter:
         job = self._line.job if self._line else None
         return asyncio.get_running_loop().time() - job.progress if job is not None and job.sent else 0.0
 
+    def go_on(self) -> bool:
+        """Return that no XOFF is obeyed here."""
+        return False
+
     def prolong(self, by_s: float) -> None:
         """Give the job under way at least so much more time; no effect before its first byte."""
         job = self._line.job if self._line else None

@@ -133,6 +133,10 @@ class NetworkPrinter:
         """Return for how long the job under way has made no progress; 0 without one."""
         return self._connection.writer.stalled_s() if self._connection else 0.0
 
+    def go_on(self) -> bool:
+        """Return that no XOFF is obeyed here."""
+        return False
+
     def prolong(self, by_s: float) -> None:
         """Give the job under way at least so much more time."""
         if self._connection:

@@ -89,6 +89,8 @@ class Questions:
         self._reader = ReplyReader()
         self._one_look = asyncio.Lock()
         self._answer: asyncio.Future[int] | None = None
+        #: Came while an answer was due: proofs if the answer comes too, and else what came in its place.
+        self._held_back: list[Proof] = []
         self._heard_at = 0.0
         self._is_deaf = False
         #: What it is asked; until it has been met, everything.
@@ -124,6 +126,11 @@ class Questions:
                 return first
             self._wanted = tuple(number for number in _READINGS if number in first)
         return await self.look()
+
+    async def is_heard(self) -> bool:
+        """Ask one question, and tell whether anything came."""
+        async with self._one_look:
+            return await self._ask(PRINTER) not in (Silence.SILENT, Silence.NOT_NOW)
 
     async def look(self) -> Look:
         """Ask how the printer is. What is wrong, and silence, is believed the second time."""
@@ -175,6 +182,7 @@ class Questions:
             return Silence.UNCLEAR
         self._reader.reset()
         self._answer = asyncio.get_running_loop().create_future()
+        self._held_back.clear()
         before = self._heard_at
         try:
             await self._printer.ask(DLE_EOT + bytes((number,)))
@@ -203,8 +211,21 @@ class Questions:
             if isinstance(reply, RealTimeStatus):
                 if self._answer is not None and not self._answer.done():
                     self._answer.set_result(reply.bits)
+                    self._release()
             elif isinstance(reply, QueuedStatus | ProcessId) and not self._is_deaf:
-                self._proof_sink(reply)
+                self._take_proof(reply)
+
+    def _take_proof(self, proof: Proof) -> None:
+        """Pass a proof on; one that any noise can be, only when it does not stand in the place of an answer."""
+        if isinstance(proof, ProcessId) or self._answer is None or self._answer.done():
+            self._proof_sink(proof)
+        else:
+            self._held_back = [*self._held_back[-MOST_READINGS:], proof]
+
+    def _release(self) -> None:
+        held_back, self._held_back = self._held_back, []
+        for proof in held_back:
+            self._proof_sink(proof)
 
 
 def _is_sign(by: Blockage, state: PrinterState) -> bool:

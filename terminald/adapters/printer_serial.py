@@ -177,6 +177,10 @@ class SerialPrinter:
         if self._line:
             self._line.writer.prolong(by_s)
 
+    def go_on(self) -> bool:
+        """Forget an XOFF; whether there was one."""
+        return self._line.writer.go_on() if self._line else False
+
     def _on_readable(self, line: _Line) -> None:
         """Obey XON and XOFF, pass on what else was said, and notice a hang-up: it makes the line readable for ever."""
         try:

@@ -74,6 +74,10 @@ class UsbPrinter:
         """Return for how long the job under way has made no progress; 0 without one."""
         return self._chosen.stalled_s()
 
+    def go_on(self) -> bool:
+        """Forget an XOFF; whether there was one."""
+        return self._chosen.go_on()
+
     def prolong(self, by_s: float) -> None:
         """Give the job under way at least so much more time."""
         self._chosen.prolong(by_s)

@@ -52,7 +52,10 @@ class ScriptedPrinter:
         self.answers_markers = True
         #: Whether the line is in the middle of a command, so that it can not be asked while a job is held.
         self.is_busy = False
+        #: Whether it said XOFF.
+        self.is_held = False
         self.printed = b""
+        self.written = b""
         self.asked: list[int] = []
         self.is_stopped = False
         self._room = room
@@ -89,13 +92,15 @@ class ScriptedPrinter:
             while data:
                 if not self._is_open or self._lost.is_set():
                     raise (DeviceAbsent if len(data) == total else DeviceLost)(self.name, "hung up in the middle")
-                room = len(data) if not self.is_on else max(0, self._room - len(self._buffer))
+                room = 0 if self.is_held else len(data) if not self.is_on else max(0, self._room - len(self._buffer))
                 self._take(data[:room])
                 data = data[room:]
-                if data and self._stalled_since is None:
+                if len(data) < total and data and self._stalled_since is None:
                     self._stalled_since = loop.time()
-                elif data and loop.time() > self._ends:
-                    raise DeviceTimeout(self.name, f"it took {total - len(data)} of {total} bytes")
+                if data and loop.time() > self._ends:
+                    raise (DeviceAbsent if len(data) == total else DeviceTimeout)(
+                        self.name, f"it took {total - len(data)} of {total} bytes"
+                    )
                 await asyncio.sleep(0.005 if data else 0)
         finally:
             self._stalled_since = None
@@ -112,6 +117,10 @@ class ScriptedPrinter:
 
     def stalled_s(self) -> float:
         return 0.0 if self._stalled_since is None else asyncio.get_running_loop().time() - self._stalled_since
+
+    def go_on(self) -> bool:
+        was_held, self.is_held = self.is_held, False
+        return was_held
 
     def prolong(self, by_s: float) -> None:
         self._ends = asyncio.get_running_loop().time() + by_s
@@ -151,6 +160,7 @@ class ScriptedPrinter:
         self.hang_up()
 
     def _take(self, data: bytes) -> None:
+        self.written += data
         if self.is_on:
             self._buffer += data
             self._print()
@@ -176,9 +186,17 @@ class Desk(AbstractAsyncContextManager["Desk"]):
     """The printer's dialog as the daemon runs it: supervised, and with what it reports kept."""
 
     def __init__(
-        self, printer: ScriptedPrinter, *, asks: bool = True, confirm: Confirm = "gs_r", timing: Timing = QUICK
+        self,
+        printer: ScriptedPrinter,
+        *,
+        asks: bool = True,
+        confirm: Confirm = "gs_r",
+        timing: Timing = QUICK,
+        is_settled: bool = True,
     ) -> None:
+        """Is_settled: the printer has proven already that nothing is in it."""
         self.printer = printer
+        self._is_settled = is_settled
         self.reports: list[DeviceReport] = []
         self.told: list[PrintAnswer] = []
         self._changed = asyncio.Event()
@@ -188,6 +206,8 @@ class Desk(AbstractAsyncContextManager["Desk"]):
         backoff = Backoff(first_s=0.02, longest_s=0.02, longest_absent_s=0.02)
         self._serving = asyncio.create_task(supervise(self.dialog, self._report, jitter=lambda: 0.5, backoff=backoff))
         await self.until(lambda: bool(self.reports))
+        if self._is_settled:
+            await self.print(b"")
         return self
 
     async def __aexit__(

@@ -39,6 +39,9 @@ class Paper:
     def stalled_s(self) -> float:
         return 0.0
 
+    def go_on(self) -> bool:
+        return False
+
     def prolong(self, by_s: float) -> None:
         raise AssertionError(by_s)
 
