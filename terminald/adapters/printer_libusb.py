@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
+from terminald.adapters.device_opening import CLOSE_LIMIT_S, OPEN_LIMIT_S, Opener
 from terminald.adapters.device_watch import DeviceWatch, Lookout
 from terminald.adapters.fd_reader import EMPTY_S, LISTEN_S, PAUSE_S
 from terminald.adapters.fd_writer import ASK_S, GRACE_S, chunk_end, is_stop, job_deadline_s
@@ -31,6 +32,7 @@ ANSWER_S: Final = 2.0
 
 _NODES: Final = Path("/dev/bus/usb")
 _WRITE_S: Final = WRITE_MS / 1000
+_WHAT: Final = "the USB device"
 
 T = TypeVar("T")
 
@@ -48,12 +50,18 @@ class LibusbPrinter:
         name: str = "printer",
         grace_s: float = GRACE_S,
         watch: DeviceWatch | None = None,
+        open_limit_s: float = OPEN_LIMIT_S,
+        close_limit_s: float = CLOSE_LIMIT_S,
     ) -> None:
         """Connect is called in a thread at each opening; it raises what :func:`usb_pipe.open_pipe` raises."""
         self.name = name
         self._connect = connect
         self._grace_s = grace_s
         self._watch = watch
+        self._close_limit_s = close_limit_s
+        self._opener = Opener[UsbPipe](
+            name, close=UsbPipe.close, open_limit_s=open_limit_s, close_limit_s=close_limit_s
+        )
         self._line: _Line | None = None
         self._sink: Callable[[bytes], None] = _ignore
         self._one_job = asyncio.Lock()
@@ -76,18 +84,12 @@ class LibusbPrinter:
         """Open the device.
 
         Raises:
-            DeviceAbsent: it is not there, or may not be used.
+            DeviceAbsent: it is not there, may not be used, or does not answer.
         """
-        opening = asyncio.ensure_future(asyncio.to_thread(self._connect))
         try:
-            pipe = await asyncio.shield(opening)
+            pipe = await self._opener.open(_WHAT, self._connect)
         except OSError as exc:
             raise _refused(self.name, exc) from exc
-        except asyncio.CancelledError:
-            await asyncio.wait({opening})
-            if opening.exception() is None:
-                await asyncio.to_thread(opening.result().close)
-            raise
         self._line = _Line(pipe, self._sink)
 
     async def run(self) -> None:
@@ -109,7 +111,8 @@ class LibusbPrinter:
         line, self._line = self._line, None
         if line is not None:
             line.lose("closed")
-            await line.close()
+            await line.stop_reading(self._close_limit_s)
+            await self._opener.close(_WHAT, line.shut)
 
     async def write(self, data: bytes) -> None:
         """Send one whole job; returns when the printer has taken the last byte.
@@ -225,14 +228,14 @@ class _Line:
             self.lost = why
         self.on_loss()
 
-    async def close(self) -> None:
-        """Wait for the transfers under way, which are short, and give the device back."""
+    async def stop_reading(self, limit_s: float) -> None:
+        """Wait for the reading under way, which is short unless the host's driver hangs."""
         if self._reading is not None:
             self._reading.cancel()
-            await asyncio.wait({self._reading})
-        await asyncio.to_thread(self._shut)
+            await asyncio.wait({self._reading}, timeout=limit_s)
 
-    def _shut(self) -> None:
+    def shut(self) -> None:
+        """Wait for the transfers under way, and give the device back; blocks."""
         self._writer.shutdown()
         self._reader.shutdown()
         self.pipe.close()

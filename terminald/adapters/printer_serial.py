@@ -14,6 +14,7 @@ from typing import Final, Literal
 import serial
 
 from terminald.adapters.device_faults import opening_error
+from terminald.adapters.device_opening import OPEN_LIMIT_S, Opener
 from terminald.adapters.fd_writer import GRACE_S, FdWriter, job_deadline_s, kernel_backlog
 from terminald.errors import DeviceAbsent, DeviceLost, DeviceTimeout
 
@@ -21,8 +22,6 @@ Flow = Literal["none", "xonxoff", "rtscts", "dsrdtr"]
 
 #: Bits on the line for one byte: start, eight, stop.
 BITS_PER_BYTE: Final = 10
-#: Closing a line whose driver still waits for its last bytes is left to its thread after this time.
-CLOSE_S: Final = 2.0
 
 _XON, _XOFF = 0x11, 0x13
 _READ_SIZE = 256  # answers of a printer are a few bytes
@@ -50,7 +49,14 @@ class SerialPrinter:
     notices_power_off: bool = False
 
     def __init__(
-        self, *, device: str, baudrate: int, flow: Flow, name: str = "printer", grace_s: float = GRACE_S
+        self,
+        *,
+        device: str,
+        baudrate: int,
+        flow: Flow,
+        name: str = "printer",
+        grace_s: float = GRACE_S,
+        open_limit_s: float = OPEN_LIMIT_S,
     ) -> None:
         """Device is a path, best one that survives replugging (/dev/serial/by-id/…)."""
         self.name = name
@@ -59,6 +65,7 @@ class SerialPrinter:
         self._flow = flow
         self._grace_s = grace_s
         self._line: _Line | None = None
+        self._opener = Opener[serial.Serial](name, close=serial.Serial.close, open_limit_s=open_limit_s)
         self._lost = asyncio.Event()
         self._lost_detail = ""
         self._sink: Callable[[bytes], None] = _ignore
@@ -81,14 +88,11 @@ class SerialPrinter:
         """Open and configure the line, for us alone.
 
         Raises:
-            DeviceAbsent: it is not there, may not be opened, is used by another program, or lacks the modem lines.
+            DeviceAbsent: it is not there, may not be opened, does not answer, is used by another program, or lacks the
+                modem lines.
         """
-        opening = asyncio.ensure_future(asyncio.to_thread(self._open_port))
         try:
-            port = await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            opening.add_done_callback(_close_orphan)
-            raise
+            port = await self._opener.open(self._device, self._open_port)
         except (OSError, ValueError, termios.error) as exc:
             raise await opening_error(self.name, self._device, exc, group=_GROUP) from exc
         fd = port.fileno()
@@ -135,7 +139,7 @@ class SerialPrinter:
             return
         self._lose(line, f"{self._device} was closed")
         _discard(line.fd, termios.TCIOFLUSH)
-        await asyncio.wait({asyncio.ensure_future(asyncio.to_thread(line.port.close))}, timeout=CLOSE_S)
+        await self._opener.close(self._device, line.port.close)
 
     async def write(self, data: bytes) -> None:
         """Send one whole job; returns when the driver holds nothing of it any more.
@@ -238,9 +242,3 @@ def _is_set_ready(port: serial.Serial) -> bool:
 def _discard(fd: int, queue: int) -> None:
     with suppress(OSError, termios.error):
         termios.tcflush(fd, queue)
-
-
-def _close_orphan(opening: asyncio.Future[serial.Serial]) -> None:
-    """Close a port whose opening was given up while the thread was at it."""
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().close()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from terminald.adapters.device_faults import opening_error
+from terminald.adapters.device_opening import OPEN_LIMIT_S, Opener
 from terminald.adapters.device_watch import DeviceWatch, Lookout
 from terminald.adapters.fd_hangup import heeding_hangup
 from terminald.adapters.fd_reader import FdReader
@@ -53,6 +54,16 @@ class _Node:
     reader: FdReader | None  # None: it can not be read
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened:
+    """What was opened."""
+
+    path: Path
+    fd: int
+    is_readable: bool
+    number: int | None  # st_rdev; None: it is no printer's node
+
+
 class NodePrinter:
     """Sends jobs to a character device that is opened once and watched.
 
@@ -71,13 +82,18 @@ class NodePrinter:
         watch: DeviceWatch | None = None,
         name: str = "printer",
         grace_s: float = GRACE_S,
+        open_limit_s: float = OPEN_LIMIT_S,
     ) -> None:
-        """Locate is asked at each opening, because a printer may come back as another node; it may raise OSError."""
+        """Locate is asked at each opening, because a printer may come back as another node; it may raise OSError.
+
+        It is asked in a thread, and it may block.
+        """
         self.name = name
         self._locate = locate
         self._watch = watch
         self._grace_s = grace_s
         self._node: _Node | None = None
+        self._opener = Opener[_Opened](name, close=lambda opened: os.close(opened.fd), open_limit_s=open_limit_s)
         self._sink: Callable[[bytes], None] = _ignore
 
     def listen(self, sink: Callable[[bytes], None]) -> None:
@@ -95,23 +111,22 @@ class NodePrinter:
         return (self._locate.watched,)
 
     async def open(self) -> None:
-        """Open the device.
+        """Open the device, in a thread: its driver may have to wake it up.
 
         Raises:
-            DeviceAbsent: it is not there, may not be opened, or is not a printer's node.
+            DeviceAbsent: it is not there, may not be opened, does not answer, or is not a printer's node.
         """
         try:
-            path = self._locate()
-            fd, is_readable = _open(path)
+            opened = await self._opener.open(str(self._locate.watched), lambda: _open(self._locate()))
         except OSError as exc:
             raise await self._refused(exc) from exc
-        status = os.fstat(fd)
-        if not stat.S_ISCHR(status.st_mode) or os.isatty(fd):
-            os.close(fd)
+        path, fd = opened.path, opened.fd
+        if opened.number is None:
+            await self._opener.close(str(path), partial(os.close, fd))
             raise DeviceAbsent(self.name, f"{path} is not a printer's device: choose driver serial or file for it")
         writer = FdWriter(self.name, fd)
-        reader = FdReader(fd, self._sink) if is_readable and FdReader.can_read(fd) else None
-        self._node = _Node(path=path, fd=fd, number=status.st_rdev, writer=writer, reader=reader)
+        reader = FdReader(fd, self._sink) if opened.is_readable and FdReader.can_read(fd) else None
+        self._node = _Node(path=path, fd=fd, number=opened.number, writer=writer, reader=reader)
 
     async def run(self) -> None:
         """Watch the open device.
@@ -132,7 +147,7 @@ class NodePrinter:
             node.writer.lose("closed")
             if node.reader is not None:
                 node.reader.close()
-            os.close(node.fd)
+            await self._opener.close(str(node.path), partial(os.close, node.fd))
 
     async def write(self, data: bytes) -> None:
         """Send one whole job; returns when the driver has taken the last byte.
@@ -185,13 +200,18 @@ def _ignore(_: bytes) -> None:
     pass
 
 
-def _open(path: Path) -> tuple[int, bool]:
+def _open(path: Path) -> _Opened:
     """Open a node to write, and to read where that is allowed."""
     flags = os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
+    is_readable = True
     try:
-        return os.open(path, os.O_RDWR | flags), True
+        fd = os.open(path, os.O_RDWR | flags)
     except PermissionError:
-        return os.open(path, os.O_WRONLY | flags), False
+        fd = os.open(path, os.O_WRONLY | flags)
+        is_readable = False
+    status = os.fstat(fd)
+    is_fit = stat.S_ISCHR(status.st_mode) and not os.isatty(fd)
+    return _Opened(path=path, fd=fd, is_readable=is_readable, number=status.st_rdev if is_fit else None)
 
 
 def at_path(path: Path) -> Place:

@@ -3,6 +3,8 @@
 Theory of operation: a command is a few bytes, which a serial line takes at once. Where it does not (flow control, a
 dead adapter), the loop never waits for it: the line is asked again as soon as it can take something, for a short while,
 and only for the newest wish. A command of which a part has left is finished first, so that the engine sees no halves.
+A command that was given up is tried again later, as the newest wish then is, until the line takes one: an engine that
+was to be off must not stay on.
 """
 
 import asyncio
@@ -17,6 +19,8 @@ _log = logging.getLogger(__name__)
 #: A line that takes nothing for this long has a fault which no patience mends. A command of 32 bytes takes 0.3 s at
 #: 1200 baud.
 WRITE_LIMIT_S: Final = 1.0
+#: How long a line that took nothing is left alone before the newest wish is tried again.
+RETRY_S: Final = 2.0
 #: Engines switch themselves off when they have read something. On again after this pause: a stream of noise that looks
 #: like readings must not become a stream of commands.
 REPEAT_S: Final = 0.3
@@ -29,18 +33,23 @@ class Trigger:
         untaken: commands that the line did not take.
     """
 
-    def __init__(self, name: str, *, on: bytes, off: bytes, limit_s: float = WRITE_LIMIT_S) -> None:
+    def __init__(
+        self, name: str, *, on: bytes, off: bytes, limit_s: float = WRITE_LIMIT_S, retry_s: float = RETRY_S
+    ) -> None:
         """Name is the scanner's, for the log."""
         self.untaken = 0
         self._name = name
         self._on = on
         self._off = off
         self._limit_s = limit_s
+        self._retry_s = retry_s
         self._fd = -1
         self._rest = b""
-        self._wish = b""
+        self._wish = b""  # what is still to be sent
+        self._wanted = b""  # the newest wish, sent or not
         self._limit: asyncio.TimerHandle | None = None
         self._repeating: asyncio.TimerHandle | None = None
+        self._retrying: asyncio.TimerHandle | None = None
         self._has_complained = False
 
     def attach(self, fd: int) -> None:
@@ -51,10 +60,8 @@ class Trigger:
 
     def switch(self, *, is_on: bool) -> None:
         """Wish the engine on or off; harmless without a line."""
-        if self._repeating is not None:
-            self._repeating.cancel()
-            self._repeating = None
-        self._wish = self._on if is_on else self._off
+        self._stop_timers()
+        self._wish = self._wanted = self._on if is_on else self._off
         if self._fd >= 0 and self._limit is None:
             self._send()
 
@@ -69,9 +76,7 @@ class Trigger:
         if fd < 0:
             return False
         self._stop_waiting(fd)
-        if self._repeating is not None:
-            self._repeating.cancel()
-            self._repeating = None
+        self._stop_timers()
         last = self._rest + self._off
         if last:
             with contextlib.suppress(OSError):
@@ -107,10 +112,26 @@ class Trigger:
             self._limit = None
             asyncio.get_running_loop().remove_writer(fd)
 
+    def _stop_timers(self) -> None:
+        for timer in (self._repeating, self._retrying):
+            if timer is not None:
+                timer.cancel()
+        self._repeating = self._retrying = None
+
+    def _retry(self) -> None:
+        self._retrying = None
+        self._wish = self._wanted
+        self._send()
+
     def _give_up(self) -> None:
-        """Forget the command, and what of it is in the driver: it must not come out in the middle of another sale."""
+        """Take back what of the command is in the driver: it must not come out in the middle of another sale.
+
+        The newest wish is tried again later; it is then still what the engine is to be.
+        """
         self._stop_waiting(self._fd)
         self._rest = self._wish = b""
+        if self._wanted:
+            self._retrying = asyncio.get_running_loop().call_later(self._retry_s, self._retry)
         with contextlib.suppress(OSError, termios.error):
             termios.tcflush(self._fd, termios.TCOFLUSH)
         self.untaken += 1

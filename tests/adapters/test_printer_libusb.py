@@ -1,14 +1,18 @@
 import asyncio
 import errno
+import threading
+from array import array
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
+from usb.backend import IBackend
 
 from terminald.adapters.printer_libusb import LibusbPrinter
 from terminald.adapters.usb_pipe import UsbPipe, open_pipe
 from terminald.errors import DeviceAbsent, DeviceLost, DeviceTimeout
-from tests.adapters.usb_world import BULK, FakeInterface, FakeUsb, bus
+from tests.adapters.usb_world import BULK, FakeBus, FakeInterface, FakeUsb, bus
 
 LINE = b"abcdefghi\n"
 
@@ -261,6 +265,63 @@ def test_an_opening_that_is_cancelled_leaves_nothing_open(nodes: Path) -> None:
         opening.cancel()
         with pytest.raises(asyncio.CancelledError):
             await opening
+        async with asyncio.timeout(20):
+            while usb.history[-1:] != ["close"]:  # noqa: ASYNC110 - a thread tells nobody
+                await asyncio.sleep(0.001)
 
     asyncio.run(scene())
-    assert usb.history.count("open") == usb.history.count("close")
+    assert usb.history.count("open") == usb.history.count("close") == 1
+
+
+def test_a_bus_that_does_not_answer_is_given_up_and_closed_late(nodes: Path) -> None:
+    """I11. While it does not answer, it is asked once only."""
+    usb = FakeUsb()
+    go = threading.Event()
+    asked: list[None] = []
+
+    def connect() -> UsbPipe:
+        asked.append(None)
+        assert go.wait(20)
+        return open_pipe(0x0416, 0x5011, backend=bus(usb), nodes=nodes)
+
+    async def scene() -> None:
+        printer = LibusbPrinter(connect=connect, open_limit_s=0.01)
+        for _ in range(3):
+            with pytest.raises(DeviceAbsent, match="the USB device can not be opened: its driver does not answer"):
+                await printer.open()
+        assert len(asked) == 1
+        go.set()
+        async with asyncio.timeout(20):
+            while usb.history[-1:] != ["close"]:  # noqa: ASYNC110 - a thread tells nobody
+                await asyncio.sleep(0.001)
+
+    asyncio.run(scene())
+
+
+def test_a_transfer_that_never_ends_does_not_hold_up_the_closing(nodes: Path) -> None:
+    """I11. The device is given back when the transfer has ended after all."""
+    usb = FakeUsb()
+    go, reading = threading.Event(), threading.Event()
+
+    class Stuck(FakeBus):
+        def bulk_read(self, dev_handle: FakeUsb, ep: int, intf: int, buff: "array[int]", timeout_ms: int) -> int:
+            reading.set()
+            assert go.wait(20)
+            return super().bulk_read(dev_handle, ep, intf, buff, timeout_ms)
+
+    def connect() -> UsbPipe:
+        return open_pipe(0x0416, 0x5011, backend=cast("IBackend", Stuck(usb)), nodes=nodes)
+
+    async def scene() -> None:
+        printer = LibusbPrinter(connect=connect, close_limit_s=0.01)
+        await printer.open()
+        await printer.write(LINE)
+        await asyncio.to_thread(reading.wait)
+        await printer.close()
+        assert usb.history[-1] != "close"
+        go.set()
+        async with asyncio.timeout(20):
+            while usb.history[-1:] != ["close"]:  # noqa: ASYNC110 - a thread tells nobody
+                await asyncio.sleep(0.001)
+
+    asyncio.run(scene())

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import os
 import pty
 import tty
@@ -206,6 +207,31 @@ def test_closing_ends_the_job_under_way_and_is_harmless_twice(line: Line) -> Non
         with pytest.raises(DeviceLost, match="was closed"):
             await job
         await printer.close()
+
+    asyncio.run(scene())
+
+
+def test_an_opening_that_takes_too_long_is_given_up_and_leaves_the_line_free(line: Line) -> None:
+    """I11. Here each opening that is not done at once takes too long."""
+
+    async def open_and_close_until_it_fails() -> None:
+        printer = SerialPrinter(device=line.path, baudrate=BAUD, flow="none", open_limit_s=0)
+        while True:
+            await printer.open()
+            await printer.close()
+
+    async def scene() -> None:
+        with pytest.raises(DeviceAbsent, match="can not be opened: its driver does not answer; plug it in again"):
+            await open_and_close_until_it_fails()
+        other = printer_on(line.path)
+        async with asyncio.timeout(20):
+            while True:
+                with contextlib.suppress(DeviceAbsent):
+                    await other.open()
+                    break
+                await asyncio.sleep(0.01)
+        await other.write(b"x")
+        await other.close()
 
     asyncio.run(scene())
 

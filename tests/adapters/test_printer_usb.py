@@ -2,12 +2,14 @@ import asyncio
 import contextlib
 import os
 import pty
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from terminald.adapters.device_watch import DeviceWatch
-from terminald.adapters.printer_usb import LOOK_S, NodePrinter, at_path, by_usb_id
+from terminald.adapters.printer_usb import LOOK_S, NodePrinter, Place, at_path, by_usb_id
 from terminald.errors import DeviceAbsent, DeviceLost
 
 NULL = Path(os.devnull)
@@ -82,6 +84,74 @@ def test_another_device_in_its_place_is_not_ours(tmp_path: Path) -> None:
         with pytest.raises(DeviceLost):
             await printer.run()
         await printer.close()
+
+    asyncio.run(scene())
+
+
+class SlowDriver:
+    """A place whose device can be opened only when it is let go."""
+
+    def __init__(self) -> None:
+        self.go = threading.Event()
+        self.asked = 0
+
+    def place(self) -> Place:
+        return Place(find=self._find, watched=NULL)
+
+    def _find(self) -> Path:
+        self.asked += 1
+        assert self.go.wait(20)
+        return NULL
+
+
+def open_nulls() -> int:
+    """Count this process's descriptors of the null device that a printer would have."""
+    count = 0
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            count += int(entry.name) > 2 and os.fstat(int(entry.name)).st_rdev == NULL.stat().st_rdev
+    return count
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(20):
+        while not is_so():  # noqa: ASYNC110 - a thread tells nobody
+            await asyncio.sleep(0.001)
+
+
+def test_a_driver_that_does_not_answer_holds_up_nobody_and_is_given_up() -> None:
+    """I11. No second thread is given to it, and what is opened too late is closed."""
+    driver = SlowDriver()
+
+    async def scene() -> None:
+        before = open_nulls()
+        printer = NodePrinter(locate=driver.place(), open_limit_s=0.01)
+        for _ in range(3):
+            with pytest.raises(DeviceAbsent, match=f"{NULL} can not be opened: its driver does not answer"):
+                await printer.open()
+        assert driver.asked == 1
+        with pytest.raises(DeviceAbsent, match="not open"):
+            await printer.write(b"x")
+        driver.go.set()
+        await until(lambda: driver.asked == 1 and open_nulls() == before)
+
+    asyncio.run(scene())
+
+
+def test_an_opening_that_is_cancelled_ends_at_once_and_leaves_nothing_open() -> None:
+    driver = SlowDriver()
+
+    async def scene() -> None:
+        before = open_nulls()
+        printer = NodePrinter(locate=driver.place())
+        opening = asyncio.create_task(printer.open())
+        await until(lambda: driver.asked == 1)
+        opening.cancel()
+        await asyncio.wait({opening})
+        assert opening.cancelled()
+        driver.go.set()
+        await until(lambda: open_nulls() == before)
+        assert not printer.can_answer
 
     asyncio.run(scene())
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import termios
 import tty
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 
 import pytest
 
@@ -322,6 +322,62 @@ def test_a_command_that_is_never_taken_is_given_up_counted_and_told_once(caplog:
     assert [record.message.split(";")[0] for record in caplog.records] == [
         "scanner front: its line takes no trigger command"
     ] * 2
+
+
+async def until(is_so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(WAIT_S):
+        while not is_so():  # noqa: ASYNC110 - the trigger tells nobody
+            await asyncio.sleep(0.001)
+
+
+def timers() -> int:
+    """Count what the running loop would still wake up for, timers that were cancelled left out."""
+    scheduled: list[asyncio.TimerHandle] = getattr(asyncio.get_running_loop(), "_scheduled")  # noqa: B009 - private
+    return sum(not timer.cancelled() for timer in scheduled)
+
+
+def test_an_engine_that_could_not_be_switched_off_is_switched_off_as_soon_as_the_line_takes_it() -> None:
+    """I11. However long the line was held; and once it has taken the command, nothing wakes up any more."""
+    line = Stuck()
+
+    async def story() -> None:
+        trigger = Trigger("front", on=b"<on>", off=b"<off>", limit_s=0.01, retry_s=0.01)
+        trigger.attach(line.near)
+        trigger.switch(is_on=True)
+        assert await line.read(9) == b"<off><on>"
+        line.hold(on=True)
+        trigger.switch(is_on=False)
+        await until(lambda: trigger.untaken >= 3)
+        line.hold(on=False)
+        assert await line.read(5) == b"<off>"
+        await until(lambda: timers() == 1)  # that of until
+        assert not line.has_more()
+
+    on_a_stuck_line(story(), line)
+
+
+def test_only_the_newest_wish_is_tried_again() -> None:
+    line = Stuck()
+
+    async def story() -> None:
+        trigger = Trigger("front", on=b"<on>", off=b"<off>", limit_s=0.01, retry_s=WAIT_S)
+        line.hold(on=True)
+        trigger.attach(line.near)
+        await until(lambda: trigger.untaken == 1)
+        trigger.switch(is_on=True)
+        await until(lambda: trigger.untaken == 2)
+        line.hold(on=False)
+        trigger.switch(is_on=False)
+        assert await line.read(5) == b"<off>"
+        assert timers() == 0
+        line.hold(on=True)
+        trigger.switch(is_on=True)
+        await until(lambda: trigger.untaken == 3)
+        assert timers() == 1
+        trigger.detach()
+        assert timers() == 0
+
+    on_a_stuck_line(story(), line)
 
 
 def test_half_a_pair_of_commands_is_enough() -> None:
