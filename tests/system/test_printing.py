@@ -80,7 +80,9 @@ def test_a_receipt_of_a_printer_without_paper_waits_for_it(terminal: Bench) -> N
 
 
 def test_a_printer_that_is_pulled_out_in_mid_receipt_changes_nothing_about_the_money(terminal: Bench) -> None:
-    """I8: the sale is paid and complete all the while, and one receipt is on paper in the end."""
+    """I8: the sale is paid and complete all the while. The printer took all of the receipt, and what it has done with it
+    while nobody could hear it is not known: it is not printed twice.
+    """
     with printer_at(terminal) as made:
         terminal.start()
         terminal.wait_ready()
@@ -91,9 +93,9 @@ def test_a_printer_that_is_pulled_out_in_mid_receipt_changes_nothing_about_the_m
         terminal.wait(lambda: terminal.sale("order-1").receipt == "blocked", "it is waited for")
         assert (terminal.sale("order-1").state, terminal.sale("order-1").paid) == ("completed", 350)
         made.do(made.printer.plug_in)
-        terminal.wait(lambda: terminal.sale("order-1").receipt == "printed", "printed when it is back")
+        terminal.wait(lambda: terminal.sale("order-1").receipt == "unverified", "told when it is back")
         after = terminal.sale("order-1")
         assert (after.state, after.paid, after.attempts) == (before.state, before.paid, before.attempts)
         assert terminal.books().kept == kept == 350
-        assert sum("Cola" in text for text in made.texts()) == 1
+        assert sum("Cola" in text for text in made.texts()) <= 1
         assert terminal.stop() == 0
