@@ -103,18 +103,7 @@ class SerialScanner:
 
         See :meth:`terminald.adapters.ports.Device.open`.
         """
-        opening = asyncio.ensure_future(asyncio.to_thread(open_line, self._device, self._baudrate))
-        try:
-            async with asyncio.timeout(OPEN_LIMIT_S):
-                line = await asyncio.shield(opening)
-        except (TimeoutError, asyncio.CancelledError) as exc:
-            opening.add_done_callback(_close_late)
-            if isinstance(exc, TimeoutError):
-                detail = f"{self._device} can not be opened: its driver does not answer; plug it in again"
-                raise DeviceAbsent(self.name, detail) from exc
-            raise
-        except (OSError, termios.error, ValueError) as exc:
-            raise await opening_error(self.name, self._device, exc, group=_GROUP) from exc
+        line = await open_serial(self.name, self._device, self._baudrate)
         self._line = line
         self._framer.reset()
         self._wake.clear()
@@ -141,13 +130,8 @@ class SerialScanner:
     async def close(self) -> None:
         """Let go of the line, whatever state it is in; see :meth:`terminald.adapters.ports.Device.close`."""
         line, self._line = self._line, None
-        if line is None:
-            return
-        try:
-            async with asyncio.timeout(CLOSE_LIMIT_S):
-                await asyncio.to_thread(_let_go, line)
-        except TimeoutError:
-            _log.warning("scanner %s: %s takes long to close; left to a thread", self.name, self._device)
+        if line is not None:
+            await close_serial(f"scanner {self.name}", line)
 
     def arm(self) -> None:
         """Begin to deliver frames. A frame of which a part was received before is discarded with its remainder."""
@@ -243,10 +227,39 @@ def open_line(device: str, baudrate: int) -> serial.Serial:
     return line
 
 
-def _let_go(line: serial.Serial) -> None:
+async def open_serial(name: str, device: str, baudrate: int) -> serial.Serial:
+    """Open a line with :func:`open_line` without blocking; name is the device's in errors.
+
+    Raises:
+        DeviceAbsent: as :meth:`terminald.adapters.ports.Device.open` says, with its kinds.
+    """
+    opening = asyncio.ensure_future(asyncio.to_thread(open_line, device, baudrate))
+    try:
+        async with asyncio.timeout(OPEN_LIMIT_S):
+            return await asyncio.shield(opening)
+    except (TimeoutError, asyncio.CancelledError) as exc:
+        opening.add_done_callback(_close_late)
+        if isinstance(exc, TimeoutError):
+            detail = f"{device} can not be opened: its driver does not answer; plug it in again"
+            raise DeviceAbsent(name, detail) from exc
+        raise
+    except (OSError, termios.error, ValueError) as exc:
+        raise await opening_error(name, device, exc, group=_GROUP) from exc
+
+
+async def close_serial(name: str, line: serial.Serial, *, discarding: int = termios.TCIOFLUSH) -> None:
+    """Close a line, whatever state it is in, without waiting for it for long; discarding as ``termios.tcflush``."""
+    try:
+        async with asyncio.timeout(CLOSE_LIMIT_S):
+            await asyncio.to_thread(_let_go, line, discarding)
+    except TimeoutError:
+        _log.warning("%s: %s takes long to close; left to a thread", name, line.name)
+
+
+def _let_go(line: serial.Serial, discarding: int = termios.TCIOFLUSH) -> None:
     with contextlib.suppress(OSError, termios.error):
         # Closing would wait for output that a dead line never takes.
-        termios.tcflush(line.fileno(), termios.TCIOFLUSH)
+        termios.tcflush(line.fileno(), discarding)
         fcntl.ioctl(line.fileno(), termios.TIOCNXCL)
     with contextlib.suppress(OSError):
         line.close()
