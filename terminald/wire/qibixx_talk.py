@@ -130,13 +130,11 @@ class Talk:
 
     def due(self, now_ms: int) -> list[Act]:
         """Do what is due now, if anything is."""
-        acts: list[Act] = []
-        if self._round is not None:
-            if now_ms >= self._round.deadline_ms:
-                acts += self._round.due(now_ms)
-                acts += self._end_round(None, now_ms)
-        elif self._is_on:
-            acts += self._due_on(now_ms)
+        acts = self._go_on(now_ms)
+        if self._round is not None and now_ms >= self._round.deadline_ms:
+            acts = [*self._round.due(now_ms), *self._end_round(None, now_ms)]
+        elif self._round is None and self._is_on:
+            acts = self._due_on(now_ms)
         return [*acts, *self._go_on(now_ms)]
 
     def set_open(self, *, is_open: bool, now_ms: int) -> list[Act]:
