@@ -35,7 +35,7 @@ class Partner:
         self.say("c,0", *["c,SET,OK"] * len(SETTINGS))
         if is_open:
             self.say("c,STATUS,INACTIVE", "c,1", "c,STATUS,INACTIVE", "r,ACK", "c,STATUS,DISABLED")
-        assert self.talk.is_set_up
+        assert self.is_set_up()
 
     def say(self, *lines: str) -> list[str]:
         """Tell lines; return what follows."""
@@ -44,16 +44,24 @@ class Partner:
     def wait(self, for_ms: int) -> list[str]:
         """Let time pass; return what follows."""
         until_ms, said = self.now_ms + for_ms, list[str]()
-        while not self.talk.fault and (due_ms := self.talk.deadline()) is not None and due_ms <= until_ms:
+        while (due_ms := self.talk.deadline()) is not None and due_ms <= until_ms:
             self.now_ms = max(self.now_ms, due_ms)
             said += self.take(self.talk.due(self.now_ms))
-            following = self.talk.deadline()
-            assert self.talk.fault or following is None or following > self.now_ms, "it would spin"
+            if self.has_failed():
+                break
+            following_ms = self.talk.deadline()
+            assert following_ms is None or following_ms > self.now_ms, "it would spin"
         self.now_ms = until_ms
         return said
 
     def set_open(self, *, is_open: bool) -> list[str]:
         return self.take(self.talk.set_open(is_open=is_open, now_ms=self.now_ms))
+
+    def is_set_up(self) -> bool:
+        return self.talk.is_set_up
+
+    def has_failed(self) -> bool:
+        return bool(self.talk.fault)
 
     def approve(self, request: int, price: str) -> str:
         refusal = self.talk.refusal(request, price)

@@ -32,11 +32,10 @@ def test_it_is_switched_off_configured_and_switched_on() -> None:
     for setting in CONFIGURED[1:]:
         assert partner.say("c,SET,OK") == [setting]
     assert partner.say("c,SET,OK") == ["C,1"]
-    assert not partner.talk.is_set_up
+    assert not partner.is_set_up()
     assert partner.say("c,STATUS,INACTIVE") == []
-    assert partner.talk.is_set_up
+    assert partner.is_set_up()
     assert partner.say("c,1", "c,STATUS,INACTIVE", "r,ACK", "c,STATUS,DISABLED", "r,ACK") == []
-    assert not partner.talk.is_ready
     assert partner.say(ENABLED) == []
     assert partner.talk.is_ready
     assert partner.notes == []
@@ -48,7 +47,7 @@ def test_lines_in_between_are_nobodys_answer() -> None:
     assert partner.say(*NOISE, "c,SET,OK", "c,1", "c,0") == CONFIGURED[:1]
     assert partner.say(*NOISE, "c,0", "c,1", "c,SET,OK") == CONFIGURED[1:2]
     assert partner.say(*NOISE, *["c,SET,OK", *NOISE] * 3) == [*CONFIGURED[2:], "C,1"]
-    assert partner.talk.is_set_up
+    assert partner.is_set_up()
 
 
 @pytest.mark.parametrize(
@@ -59,7 +58,7 @@ def test_anything_that_only_an_adapter_says_that_is_on_ends_the_round(line: str)
     partner.open()
     partner.say('c,ERR,"cashless is off"', *["c,SET,OK"] * len(SETTINGS))
     partner.say(line)
-    assert partner.talk.is_set_up
+    assert partner.is_set_up()
 
 
 def test_one_that_is_not_to_sell_is_configured_and_stays_off() -> None:
@@ -69,7 +68,7 @@ def test_one_that_is_not_to_sell_is_configured_and_stays_off() -> None:
     assert partner.wait(10 * QUIET_MS) == []
     assert not partner.talk.is_ready
     assert partner.set_open(is_open=True) == ["C,0"]
-    assert not partner.talk.is_set_up
+    assert not partner.is_set_up()
     assert partner.say("c,0", *["c,SET,OK"] * len(SETTINGS)) == [*CONFIGURED, "C,1"]
 
 
@@ -82,7 +81,7 @@ def test_whether_it_is_to_be_on_can_change_while_it_is_set_up() -> None:
     assert partner.set_open(is_open=False) == []
     assert partner.say("c,1") == ["C,0"]
     assert partner.say("c,0", *["c,SET,OK"] * len(SETTINGS)) == CONFIGURED
-    assert partner.talk.is_set_up
+    assert partner.is_set_up()
 
 
 def test_being_switched_off_may_remain_without_an_answer() -> None:
@@ -105,7 +104,7 @@ def test_one_that_never_answers_is_given_up() -> None:
     partner.open()
     partner.wait(TRIES * TRIES * ANSWER_MS)
     assert "does not answer currency=0x1156" in partner.talk.fault
-    assert not partner.talk.is_set_up
+    assert not partner.is_set_up()
 
 
 def test_one_that_does_not_switch_on_is_given_up() -> None:
@@ -317,10 +316,10 @@ def test_more_requests_than_a_person_can_make_are_a_fault() -> None:
     partner.set_up()
     for number in range(1, MOST_OFTEN):
         assert partner.say(ENABLED, COLA)[-1] == f"VendRequested {number}"
-        assert not partner.talk.fault
+        assert not partner.has_failed()
     partner.now_ms += MOST_OFTEN_MS
     for _ in range(MOST_OFTEN):
-        assert not partner.talk.fault
+        assert not partner.has_failed()
         partner.say(ENABLED, COLA)
     assert "than a person can make" in partner.talk.fault
 
@@ -329,7 +328,7 @@ def test_an_adapter_that_is_off_again_and_again_is_a_fault() -> None:
     partner = Partner()
     partner.set_up()
     for _ in range(MOST_OFTEN):
-        assert not partner.talk.fault
+        assert not partner.has_failed()
         partner.say("c,0", "c,0", *["c,SET,OK"] * len(SETTINGS), "c,1")
     assert "again and again" in partner.talk.fault
     assert partner.take(partner.talk.close(partner.now_ms)) == []
@@ -406,7 +405,7 @@ def test_whatever_an_adapter_says_it_is_written_to_with_measure(moves: list[str 
                 said = partner.say(move)
         request = max([request, *(int(text.split()[1]) for text in said if text.startswith("VendRequested"))])
         assert len(said) <= 4
-        if partner.talk.fault:
+        if partner.has_failed():
             break
 
 
