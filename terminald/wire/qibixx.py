@@ -166,7 +166,12 @@ _ERRORS: Final[Mapping[str, Sign]] = {
     "VEND 5": Sign.RESET,
     "VEND -2": Sign.MISREAD,
     "VEND -3": Sign.REJECTED,
-    "START -3": Sign.SESSION_REFUSED,
+}
+#: The first word of errors of which the number makes no difference.
+_REFUSALS: Final[Mapping[str, Sign]] = {
+    "SETCONF": Sign.SETTING_REFUSED,
+    "SET": Sign.SETTING_REFUSED,
+    "START": Sign.SESSION_REFUSED,
 }
 
 
@@ -178,8 +183,8 @@ def understand(line: str, scale: Scale) -> Heard:
             return _asked(asked, scale)
         case ["c", "STATUS", word, *_] if word in _STATUS:
             return _STATUS[word]
-        case ["c", "ERR", *words] if (said := " ".join(" ".join(words).replace('"', " ").split())) in _ERRORS:
-            return _ERRORS[said]
+        case ["c", "ERR", *words]:
+            return _error(" ".join(words)) or Other(text=_shown(line))
         case ["c", "SET", result, *_] if result != "OK":
             return Sign.SETTING_REFUSED
         case ["c", "UNKNOWN", *_]:
@@ -216,6 +221,11 @@ def _asked(fields: list[str], scale: Scale) -> Asked | AskedWrongly:
         return AskedWrongly(text=_shown(",".join(fields)), fault=amount)
     is_named = _ITEM.fullmatch(item) is not None and item != _NO_ITEM
     return Asked(price=price, amount=amount, item=item if is_named else "")
+
+
+def _error(words: str) -> Sign | None:
+    said = " ".join(words.replace('"', " ").split())
+    return _ERRORS.get(said) or _REFUSALS.get(said.partition(" ")[0])
 
 
 def _shown(text: str) -> str:

@@ -30,9 +30,9 @@ from terminald.core.vend_events import (
 )
 from terminald.wire.qibixx import DENY, Asked, AskedWrongly, Heard, Sign, Status
 
-#: A machine repeats what was not acknowledged within 5 s (non-response time, MDB/ICP 4.2), and firmware may tell no
-#: status after a denial: what is asked again after twice that time is asked anew.
-REPEAT_MS: Final = 10_000
+#: Firmware may tell no status after a denial. A line that is said twice comes twice at once: what is asked again after
+#: this time is asked anew.
+REPEAT_MS: Final = 2_000
 
 
 class _Phase(Enum):
@@ -83,7 +83,7 @@ class Requests:
         #: What is asked for, as far as the last lines say.
         self._asked: Asked | AskedWrongly | None = None
         self._is_answered = False
-        self._denials = 0
+        self._is_denied = False
         self._denied_ms = 0
 
     @property
@@ -151,10 +151,10 @@ class Requests:
 
     def _ask(self, asked: Asked | AskedWrongly, now_ms: int) -> Reply:
         if asked == self._asked and self._is_repeated(now_ms):
-            # A denial that was not heard is repeated, once.
-            return self._denial(now_ms) if self._denials == 1 else NOTHING
+            # The denial may have crossed it, and does no harm where it has not.
+            return self._denial(now_ms) if self._is_denied else NOTHING
         gone = self._interrupt(RequestGone)
-        self._asked, self._is_answered, self._denials = asked, False, 0
+        self._asked, self._is_answered, self._is_denied = asked, False, False
         self._count += 1
         if isinstance(asked, AskedWrongly):
             self._current = None
@@ -165,15 +165,14 @@ class Requests:
 
     def _is_repeated(self, now_ms: int) -> bool:
         """Tell whether what is asked again is the same request."""
-        if self._denials:
+        if self._is_denied:
             return now_ms - self._denied_ms < REPEAT_MS
         return self._current is not None and self._current.phase is not _Phase.DOUBTFUL
 
     def _denial(self, now_ms: int) -> Reply:
-        self._is_answered = True
-        if not self._denials:
+        if not self._is_denied:
             self._denied_ms = now_ms
-        self._denials += 1
+        self._is_answered = self._is_denied = True
         return Reply(command=DENY)
 
     def _interrupt(self, event: type[VendEvent]) -> tuple[VendEvent, ...]:

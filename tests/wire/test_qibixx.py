@@ -119,6 +119,8 @@ def test_a_line_of_which_the_beginning_was_not_seen_can_be_forgotten() -> None:
         ("c,ERR,VEND -3", Sign.REJECTED),
         ('c,ERR,"VEND -2"', Sign.MISREAD),
         ('c,ERR,"START -3"', Sign.SESSION_REFUSED),
+        ("c,ERR,START -2", Sign.SESSION_REFUSED),
+        ('c,ERR,"SETCONF -2"', Sign.SETTING_REFUSED),
         ('c,ERR,"cashless is on"', Sign.IS_ON),
         ("c,ERR,cashless is off", Sign.IS_OFF),
         ("c,SET,OK", Sign.SETTING_TAKEN),

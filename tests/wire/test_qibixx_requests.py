@@ -156,10 +156,11 @@ def test_a_canceled_request_is_still_owed_an_answer() -> None:
     assert counter.deny(1) == []
 
 
-def test_a_denied_request_that_is_repeated_is_denied_once_more() -> None:
+def test_a_denied_request_that_is_repeated_at_once_is_denied_again() -> None:
     counter = asking()
     counter.deny(1)
-    assert counter.hear(COLA, COLA, COLA) == ["denied"]
+    counter.now_ms += REPEAT_MS - 1
+    assert counter.hear(COLA, COLA) == ["denied", "denied"]
 
 
 def test_what_is_asked_again_long_after_a_denial_is_new_even_without_a_status() -> None:
