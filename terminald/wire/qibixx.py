@@ -116,8 +116,7 @@ class Sign(Heard, Enum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     RESET = "reset"  # of the reader by the machine
-    REJECTED = "rejected"  # our approval, because nothing is asked for
-    MISREAD = "misread"  # our approval, because of its amount
+    REJECTED = "rejected"  # our answer, because nothing is asked for, or it is not understood
     REVALUE = "revalue"  # the machine wants to pay money to us
     NOT_UNDERSTOOD = "not understood"  # a command
 
@@ -164,7 +163,7 @@ _ERRORS: Final[Mapping[str, Sign]] = {
     "VEND 1": Sign.CANCELED,
     "VEND 3": Sign.FAILED,
     "VEND 5": Sign.RESET,
-    "VEND -2": Sign.MISREAD,
+    "VEND -2": Sign.REJECTED,
     "VEND -3": Sign.REJECTED,
 }
 #: The first word of errors of which the number makes no difference.

@@ -7,7 +7,7 @@ rules follow:
    it asks for something else. Otherwise it is the same one once more. DISABLED is no end: "any transaction in progress
    will not be affected" (MDB/ICP 4.2, reader disable), and a machine that is enabled again is told by ENABLED.
 2. An answer is written while its request is the last that was asked, and only once: an approval is never followed by a
-   denial, nor a denial by an approval.
+   denial (unless the adapter has rejected it), nor a denial by an approval.
 3. An approved request stays the one that results are about until there is one, or a new request: a reset, a cancel or a
    status without result leaves open what the machine did.
 """
@@ -66,11 +66,10 @@ _INTERRUPTIONS: Final[Mapping[Heard, type[VendEvent]]] = {
     Sign.RESET: MachineReset,
     Sign.CANCELED: VendCanceled,
 }
-#: Of these only a failure can be without an approval.
+#: Of these only a failure can come without an approval.
 _RESULTS: Final[Mapping[Heard, type[VendEvent]]] = {
     Sign.SUCCEEDED: VendSucceeded,
     Sign.FAILED: VendFailed,
-    Sign.REJECTED: ApprovalRejected,
 }
 
 
@@ -110,7 +109,7 @@ class Requests:
             # After a cancel the machine is still owed an answer, unless a status says otherwise.
             self._asked = self._asked if heard is Sign.CANCELED else None
             return Reply(events=self._interrupt(_INTERRUPTIONS[heard]))
-        if heard is Sign.MISREAD:
+        if heard is Sign.REJECTED:
             return self._reject(now_ms)
         if heard not in _RESULTS or (self.is_asking and heard is not Sign.FAILED):
             return NOTHING
@@ -189,7 +188,7 @@ class Requests:
         return () if current is None else (event(request=current.number),)
 
     def _reject(self, now_ms: int) -> Reply:
-        """The approval was not understood: the machine, which still asks, is not left without an answer."""
+        """The approval was not passed on: a machine that asks still is not left without an answer."""
         events = () if self.is_asking else self._end(ApprovalRejected)
         is_owed = events and self._asked is not None
         return Reply(events=events, command=self._denial(now_ms).command if is_owed else b"")

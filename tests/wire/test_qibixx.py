@@ -117,7 +117,7 @@ def test_a_line_of_which_the_beginning_was_not_seen_can_be_forgotten() -> None:
         ("c,ERR,VEND 5", Sign.RESET),
         ('c,ERR,"VEND -3"', Sign.REJECTED),
         ("c,ERR,VEND -3", Sign.REJECTED),
-        ('c,ERR,"VEND -2"', Sign.MISREAD),
+        ('c,ERR,"VEND -2"', Sign.REJECTED),
         ('c,ERR,"START -3"', Sign.SESSION_REFUSED),
         ("c,ERR,START -2", Sign.SESSION_REFUSED),
         ('c,ERR,"SETCONF -2"', Sign.SETTING_REFUSED),

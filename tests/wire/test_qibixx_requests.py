@@ -192,18 +192,18 @@ def test_other_results_without_an_approval_are_noise() -> None:
         assert Counter().hear(line) == []
 
 
-def test_a_rejected_approval() -> None:
-    assert approved().hear(REJECTED, IDLE) == ["ApprovalRejected 1"]
-    # One that was not understood leaves the machine asking.
-    assert approved().hear(MISREAD, REJECTED, IDLE) == ["ApprovalRejected 1", "denied"]
-    assert approved().hear(DISABLED, MISREAD) == ["ApprovalRejected 1", "denied"]
-    assert approved().hear(IDLE, MISREAD) == ["RequestGone 1", "ApprovalRejected 1"]
+def test_a_rejected_approval_leaves_a_machine_that_asks_still_with_a_denial() -> None:
+    for rejection in (REJECTED, MISREAD):
+        assert approved().hear(rejection, rejection, IDLE) == ["ApprovalRejected 1", "denied"]
+        assert approved().hear(DISABLED, rejection) == ["ApprovalRejected 1", "denied"]
+        assert approved().hear(IDLE, rejection) == ["RequestGone 1", "ApprovalRejected 1"]
 
 
 def test_the_result_of_an_approval_is_heard_after_any_doubt() -> None:
     for line, doubt in ((INACTIVE, "MachineReset"), (RESET, "MachineReset"), (CANCEL, "VendCanceled")):
-        for result, told in ((SUCCESS, "VendSucceeded"), (FAILURE, "VendFailed"), (REJECTED, "ApprovalRejected")):
+        for result, told in ((SUCCESS, "VendSucceeded"), (FAILURE, "VendFailed")):
             assert approved().hear(line, line, result, result) == [f"{doubt} 1", f"{told} 1"]
+        assert approved().hear(line, line, REJECTED, REJECTED)[:2] == [f"{doubt} 1", "ApprovalRejected 1"]
     assert approved().hear(IDLE, ENABLED, SUCCESS) == ["RequestGone 1", "VendSucceeded 1"]
 
 
