@@ -96,6 +96,11 @@ class Requests:
         return self._current is not None and self._current.phase is _Phase.ASKING
 
     @property
+    def is_waiting(self) -> bool:
+        """Tell whether a request waits for our answer or for its result."""
+        return self._current is not None
+
+    @property
     def approved_ms(self) -> int | None:
         """Return since when a result is waited for; None where none is, or little hope is left."""
         current = self._current

@@ -26,6 +26,9 @@ QUIET_MS: Final = 60_000
 QUESTIONS: Final = 2
 #: A machine that ends each session at once is not offered one more often than this.
 SESSION_AGAIN_MS: Final = 2_000
+#: Firmware may tell no status after a request that has ended: after such a silence a session is offered all the same,
+#: and refused where one goes on.
+SESSION_BLINDLY_MS: Final = 10_000
 #: Nobody selects more often than this, and nothing makes an adapter be set up more often: it is out of order.
 MOST_OFTEN: Final = 10
 MOST_OFTEN_MS: Final = 10_000
@@ -259,8 +262,12 @@ class Talk:
         return None if self._is_wanted else self._result_until()
 
     def _session_due(self) -> int | None:
-        is_due = self._terms.credit is not None and self._status is Status.ENABLED and self._is_wanted
-        return self._session_at_ms if is_due else None
+        if self._terms.credit is None or not self._is_wanted:
+            return None
+        if self._status is Status.ENABLED:
+            return self._session_at_ms
+        is_over = isinstance(self._status, Asked | AskedWrongly) and not self._requests.is_waiting
+        return max(self._session_at_ms, self._heard_ms + SESSION_BLINDLY_MS) if is_over else None
 
     def _question_due(self) -> int | None:
         if self._asked_at_ms is not None:

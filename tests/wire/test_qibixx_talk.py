@@ -14,6 +14,7 @@ from terminald.wire.qibixx_talk import (
     QUESTIONS,
     QUIET_MS,
     SESSION_AGAIN_MS,
+    SESSION_BLINDLY_MS,
 )
 from tests.wire.qibixx_partner import CONFIGURED, SETTINGS, WINDOW_MS, Partner
 
@@ -182,6 +183,22 @@ def test_sessions_are_opened_whenever_the_machine_may_begin_one() -> None:
     assert partner.wait(SESSION_AGAIN_MS) == ["C,START,50.00"]
     assert partner.say('c,ERR,"START -3"') == []
     assert partner.wait(SESSION_AGAIN_MS - 1) == []
+    assert partner.wait(1) == ["C,START,50.00"]
+
+
+def test_a_session_is_offered_after_a_request_that_has_ended_without_a_status() -> None:
+    partner = Partner(credit=Fen(5000))
+    partner.set_up()
+    partner.say(ENABLED)
+    partner.wait(0)
+    assert partner.say("c,STATUS,IDLE,50.00", COLA) == ["VendRequested 1"]
+    assert partner.wait(2 * SESSION_BLINDLY_MS) == []
+    partner.approve(1, "1.00")
+    assert partner.wait(2 * SESSION_BLINDLY_MS) == []
+    assert partner.say("c,ERR,VEND 3") == ["VendFailed 1"]
+    assert partner.wait(SESSION_BLINDLY_MS) == ["C,START,50.00"]
+    assert partner.say('c,ERR,"START -3"') == []
+    assert partner.wait(SESSION_BLINDLY_MS - 1) == []
     assert partner.wait(1) == ["C,START,50.00"]
 
 
