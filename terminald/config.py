@@ -18,13 +18,13 @@ from terminald import config_rules as rules
 from terminald.config_decode import Conflict, Section, decode, option, required, table, tables
 from terminald.config_keyboard import KeyboardChoice, parse_keyboard
 from terminald.config_text import Places, read
+from terminald.config_vending import MAX_VENDING, VendingConfig
 from terminald.core.ids import Duration, Secret
 from terminald.core.money import MAX_AMOUNT
 from terminald.errors import ConfigError
 
 #: A board has a handful of ports; more is a mistake in the file.
 MAX_SCANNERS = 8
-MAX_VENDING = 4
 #: A catalogue is read by a person, and held in memory.
 MAX_PRODUCTS = 1000
 #: Vendor keys are 32 characters; a longer file is not a key.
@@ -263,16 +263,6 @@ class KioskConfig(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class VendingConfig(Section):
-    """One vending machine controller."""
-
-    driver: Literal["qibixx"] = option(rules.choice("qibixx"), "qibixx")
-    device: str = required(rules.text(1, 255))
-    mode: Literal["always_idle", "session"] = option(rules.choice("always_idle", "session"), "always_idle")
-    on_unknown: Literal["keep", "return"] = option(rules.choice("keep", "return"), "keep")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LogConfig(Section):
     """How much is logged."""
 
@@ -299,7 +289,9 @@ class Config(Section):
     receipt: ReceiptConfig = table(ReceiptConfig)
     readiness: ReadinessConfig = table(ReadinessConfig)
     kiosk: KioskConfig = table(KioskConfig)
-    vending: tuple[VendingConfig, ...] = tables(VendingConfig, key="vending", most=MAX_VENDING, distinct=("device",))
+    vending: tuple[VendingConfig, ...] = tables(
+        VendingConfig, key="vending", most=MAX_VENDING, distinct=("name", "device")
+    )
     log: LogConfig = table(LogConfig)
     places: Places = field(default_factory=Places, compare=False, repr=False)
 

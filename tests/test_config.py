@@ -16,7 +16,6 @@ from terminald.config import (
     KioskConfig,
     ProductConfig,
     ScannerConfig,
-    VendingConfig,
     load,
     read_activation_code,
     read_vendor_key,
@@ -27,6 +26,7 @@ from terminald.config_fonts import find_font
 from terminald.config_rules import Address, format_duration, parse_duration
 from terminald.config_support import NOT_YET
 from terminald.config_text import MAX_CONFIG_BYTES, Place, parse
+from terminald.config_vending import VendingConfig
 from terminald.core.ids import Secret
 from terminald.errors import ConfigError
 

@@ -23,7 +23,7 @@ class DeviceReport:
     """A change in a device's state. Detail is for people: what is wrong and what to do; mostly empty when ready."""
 
     name: str
-    kind: str  # "scanner" | "printer"
+    kind: str  # "scanner" | "printer" | "vmc"
     state: DeviceState
     detail: str
     #: When it came into this state; the engine, which has the clock, sets it.

@@ -118,18 +118,7 @@ class SerialScanner:
 
         See :meth:`terminald.adapters.ports.Device.open`.
         """
-        opening = asyncio.ensure_future(asyncio.to_thread(open_line, self._device, self._baudrate))
-        try:
-            async with asyncio.timeout(OPEN_LIMIT_S):
-                line = await asyncio.shield(opening)
-        except (TimeoutError, asyncio.CancelledError) as exc:
-            opening.add_done_callback(_close_late)
-            if isinstance(exc, TimeoutError):
-                detail = f"{self._device} can not be opened: its driver does not answer; plug it in again"
-                raise DeviceAbsent(self.name, detail) from exc
-            raise
-        except (OSError, termios.error, ValueError) as exc:
-            raise await opening_error(self.name, self._device, exc, group=_GROUP) from exc
+        line = await open_serial(self.name, self._device, self._baudrate)
         self._line = line
         self._framer.reset()
         self._wake.clear()
@@ -164,11 +153,7 @@ class SerialScanner:
             return
         self._is_settled = False
         has_last_word = self._trigger.detach()
-        try:
-            async with asyncio.timeout(CLOSE_LIMIT_S):
-                await asyncio.to_thread(_let_go, line, has_last_word=has_last_word)
-        except TimeoutError:
-            _log.warning("scanner %s: %s takes long to close; left to a thread", self.name, self._device)
+        await close_serial(f"scanner {self.name}", line, has_last_word=has_last_word)
 
     def arm(self) -> None:
         """Begin to deliver frames. A frame of which a part was received before is discarded with its remainder."""
@@ -274,7 +259,41 @@ def open_line(device: str, baudrate: int) -> serial.Serial:
     return line
 
 
-def _let_go(line: serial.Serial, *, has_last_word: bool = False) -> None:
+async def open_serial(name: str, device: str, baudrate: int) -> serial.Serial:
+    """Open a line with :func:`open_line` without blocking; name is the device's in errors.
+
+    Raises:
+        DeviceAbsent: as :meth:`terminald.adapters.ports.Device.open` says, with its kinds.
+    """
+    opening = asyncio.ensure_future(asyncio.to_thread(open_line, device, baudrate))
+    try:
+        async with asyncio.timeout(OPEN_LIMIT_S):
+            return await asyncio.shield(opening)
+    except (TimeoutError, asyncio.CancelledError) as exc:
+        opening.add_done_callback(_close_late)
+        if isinstance(exc, TimeoutError):
+            detail = f"{device} can not be opened: its driver does not answer; plug it in again"
+            raise DeviceAbsent(name, detail) from exc
+        raise
+    except (OSError, termios.error, ValueError) as exc:
+        raise await opening_error(name, device, exc, group=_GROUP) from exc
+
+
+async def close_serial(
+    name: str, line: serial.Serial, *, discarding: int = termios.TCIOFLUSH, has_last_word: bool = False
+) -> None:
+    """Close a line, whatever state it is in, without waiting for it for long; discarding as ``termios.tcflush``.
+
+    A last word is given a moment to leave.
+    """
+    try:
+        async with asyncio.timeout(CLOSE_LIMIT_S):
+            await asyncio.to_thread(_let_go, line, discarding, has_last_word=has_last_word)
+    except TimeoutError:
+        _log.warning("%s: %s takes long to close; left to a thread", name, line.name)
+
+
+def _let_go(line: serial.Serial, discarding: int = termios.TCIOFLUSH, *, has_last_word: bool = False) -> None:
     with contextlib.suppress(OSError):
         give_up_at = time.monotonic() + LAST_WORD_S
         while has_last_word and kernel_backlog(line.fileno()) and time.monotonic() < give_up_at:
@@ -282,7 +301,7 @@ def _let_go(line: serial.Serial, *, has_last_word: bool = False) -> None:
     with contextlib.suppress(OSError, termios.error):
         # Closing would wait for output that a dead line never takes.
         has_left = has_last_word and not kernel_backlog(line.fileno())
-        termios.tcflush(line.fileno(), termios.TCIFLUSH if has_left else termios.TCIOFLUSH)
+        termios.tcflush(line.fileno(), termios.TCIFLUSH if has_left else discarding)
         fcntl.ioctl(line.fileno(), termios.TIOCNXCL)
     with contextlib.suppress(OSError):
         line.close()
