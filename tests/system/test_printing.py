@@ -80,8 +80,10 @@ def test_a_receipt_of_a_printer_without_paper_waits_for_it(terminal: Bench) -> N
 
 
 def test_a_printer_that_is_pulled_out_in_mid_receipt_changes_nothing_about_the_money(terminal: Bench) -> None:
-    """I8: the sale is paid and complete all the while. The printer took all of the receipt; what it has done with it while
-    nobody could hear it is not known, and so it is not printed twice.
+    """I8: the sale is paid and complete all the while.
+
+    The printer took all of the receipt. What it did with it while nobody could hear it is not known, and so it is not
+    printed twice.
     """
     with printer_at(terminal) as made:
         terminal.start()
