@@ -19,12 +19,13 @@ demo: $(STAMP)
 
 # Tests that start the daemon wait more than they compute: one worker more than there are cores.
 WORKERS  ?= $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
-PARALLEL := --quiet --numprocesses $(WORKERS) --dist loadgroup
+# The tests of a file stay together, in their order: some share a daemon, or one search.
+PARALLEL := --quiet --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 # Every branch of core and wire is covered by their own tests. Measuring it makes the exhaustive ones three times slower,
 # and they cover nothing that the others do not: they run with the rest.
 MEASURED := tests/core tests/wire
 SEARCHES := $(patsubst %,tests/core/test_%.py,custody_search ledger_both ledger_histories)
-THE_REST := $(filter-out tests/__pycache__/ $(MEASURED:%=%/),$(wildcard tests/*/ tests/test_*.py)) $(SEARCHES)
+THE_REST := $(SEARCHES) $(filter-out tests/__pycache__/ $(MEASURED:%=%/),$(wildcard tests/*/ tests/test_*.py))
 
 # The hundreds of processes that the tests start are not to compile the sources again each time.
 unexport PYTHONDONTWRITEBYTECODE

@@ -10,8 +10,6 @@ from terminald.core.custody_events import ProofDue
 from terminald.core.custody_table import TABLE, CustodyState
 from tests.core.custody_world import SAYS_SO, Pair, held, is_finding_out, is_served, start, successors
 
-pytestmark = pytest.mark.xdist_group("custody search")  # one search serves all of these
-
 S = CustodyState
 #: Far more than there are; reaching it means that the states are not finite.
 MAX_STATES = 200_000

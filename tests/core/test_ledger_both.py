@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
-import pytest
-
 from terminald.core import book as books
 from terminald.core import events, stimuli
 from terminald.core.attempt_table import AttemptState
@@ -21,8 +19,6 @@ from tests.core.gateway_model import Gateway, Pick
 from tests.core.machine_builders import BOTH_ORDER, CODE, SALE_ID
 from tests.core.money_world import Late, World
 from tests.core.terminal_world import Flight
-
-pytestmark = pytest.mark.xdist_group("both search")  # one search serves all of these
 
 #: So many codes are scanned, and so many QR orders opened: more would only repeat.
 MOST_CODES, MOST_QRS = 2, 1

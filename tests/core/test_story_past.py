@@ -42,8 +42,6 @@ from tests.core.machine_builders import (
 from tests.core.story_life import SaleStory, confirming
 from tests.core.story_samples import STORIES
 
-pytestmark = pytest.mark.xdist_group("story steps")  # one search serves all of these
-
 Seen = set[Key]
 OTHER = past_words(Record(kind="?", subject="", sale_id=SALE_ID, cause="", before="", after=""))
 

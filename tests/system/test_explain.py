@@ -12,7 +12,7 @@ import pytest
 
 from tests.system.rig import ACTIVATION_CODE, VENDOR_KEY, Bench, bench
 
-pytestmark = [pytest.mark.system, pytest.mark.xdist_group("explain")]
+pytestmark = pytest.mark.system
 
 CODES = {"good": "13987654321098{:02d}99", "declined": "13987654321098{:02d}20", "lost": "13987654321098{:02d}40"}
 SETTINGS = 'qr_window = "2s"\ndelivery_window = "1500ms"\n'
