@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from terminald.core.custody import KEY_LIFE, LEAST_WAIT, OUTAGE_AFTER, RENEW_AFTER, next_wakeup
@@ -11,7 +11,6 @@ from terminald.core.custody_events import (
     CheckIn,
     ClockTrusted,
     KeyAccepted,
-    KeyLifeEnded,
     KeyRenewed,
     KeyUnanswered,
     LinkLost,
@@ -178,16 +177,12 @@ class Terminal(Keeper):
             self.now = replace(self.now, wall=WallTime(self.now.wall + by))
             self.wait(1).tell(PowerReturned())
         else:
-            lost, end = LinkLost(since=self.now.instant), self.now.instant + by
-            self.wait(OUTAGE_AFTER).tell(lost)
-            while (due := next_wakeup(self.custody)) is not None and due.at <= end:
-                self.is_expired |= isinstance(self.wake(), KeyLifeEnded)
-                if self.asked:
-                    self.tell(KeyUnanswered())
-            self.wait(end - self.now.instant)
+            lost = LinkLost(since=self.now.instant)
+            self.wait(OUTAGE_AFTER).tell(lost).wait(by - OUTAGE_AFTER)
         self.wait(SEEN_WITHIN)
         self.now = replace(self.now, is_trusted=True)
         self.tell(ClockTrusted(), ProofDue())
+        self.is_expired |= self.now.instant - self.custody.rotation.rotated >= KEY_LIFE
 
     def _answer(self) -> None:
         self.wait(2 * SECOND)
@@ -203,8 +198,7 @@ class Terminal(Keeper):
 TIMES = st.tuples(st.integers(HALF_HOUR, 5 * HOUR), st.integers(6 * HOUR, 47 * HOUR), st.booleans())
 
 
-@settings(max_examples=300)
-@given(st.lists(TIMES, min_size=2, max_size=15))
+@given(st.lists(TIMES, min_size=2, max_size=8))
 def test_half_an_hour_in_every_two_days_keeps_the_key(times: list[tuple[int, int, bool]]) -> None:
     """I6: good times of half an hour and more begin 47.5 hours apart at most, with outages of hours between them."""
     terminal, before = Terminal(), HALF_HOUR
@@ -217,10 +211,9 @@ def test_half_an_hour_in_every_two_days_keeps_the_key(times: list[tuple[int, int
         assert terminal.custody.rotation.rotated > terminal.now.instant - good
 
 
-@settings(max_examples=300)
 @given(
     st.integers(5 * HOUR, 41 * HOUR),
-    st.lists(st.tuples(st.integers(10 * MINUTE, 6 * DAY), st.floats(0.5, 1), st.booleans()), max_size=12),
+    st.lists(st.tuples(st.integers(10 * MINUTE, 6 * DAY), st.floats(0.5, 1), st.booleans()), max_size=8),
 )
 def test_an_outage_that_has_been_seen_once_costs_no_key_when_it_comes_again(
     longest: int, times: list[tuple[int, float, bool]]
