@@ -208,9 +208,10 @@ class Books:
         conduct = order.at_cancel if scripted is None else scripted
         if conduct in (AtCancel.REFUSED, AtCancel.PAID_MEANWHILE):
             self.customer(order, Effect.PAY, now_s=now_s)
-        if conduct is AtCancel.REFUSED:
+        if conduct is AtCancel.REFUSED and order.paid_fen:
             raise Declined("UPAY_CANCEL_INVALID_ORDER_STATE")
-        is_plain = scripted is None and order.status is OrderStatus.PAID
+        # Whom an earlier cancel has kept from paying has nothing to be refused for.
+        is_plain = conduct is AtCancel.REFUSED or (scripted is None and order.status is OrderStatus.PAID)
         if is_plain or conduct in (AtCancel.PLAIN, AtCancel.PAID_MEANWHILE):
             return self._cancel_now(order, kind, now_s)
         if conduct is AtCancel.SLOW:

@@ -61,7 +61,7 @@ EXPECTED = (
     "refund: proving → done on OrderReturned", "refund: proving → blocked on OrderPaid",
     "refund: proving → refused on OrderPaid", "refund: blocked → requested on RetryDue",
     "refund: blocked → closed on ClosedByHand", "refund: blocked → refused on TurnMissed",
-    "sale: returning → completed on RefundClosed", "refund: checking → refunding on OrderPaid",
+    "sale: returning → completed on RefundClosed",
     "sale: completed → completed on RefundDone",
     "sale: paid → paid on RefundDone", "sale: returning → returned on AllReturned",
     "sale: returning → returned on RefundDone", "sale: returning → paid on RefundFailed",

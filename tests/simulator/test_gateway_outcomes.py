@@ -2,7 +2,7 @@
 
 import pytest
 
-from terminald.simulator.gateway import OUTCOMES, Delivery, Plan, outcomes_table
+from terminald.simulator.gateway import OUTCOMES, Delivery, Fault, Plan, outcomes_table
 from tests.simulator.gateway_terminal import Answer, Terminal, decode, new_terminal
 
 
@@ -207,6 +207,14 @@ def test_a_customer_who_paid_before_the_cancel_needs_a_refund() -> None:
     assert terminal.query().order_status == "PAID"
     assert terminal.refund("r1", 350).result == "REFUND_SUCCESS"
     assert terminal.entry().net == 0
+
+
+def test_a_customer_whom_a_failed_cancel_kept_from_paying_needs_nothing() -> None:
+    terminal = new_terminal()
+    terminal.world.faults.add(Fault(kind="cancel_error", path="cancel"))
+    terminal.pay("64")
+    assert [terminal.cancel().result for _ in range(2)] == ["CANCEL_ERROR", "CANCEL_ABORT_SUCCESS"]
+    assert (terminal.entry().paid, terminal.entry().net) == (0, 0)
 
 
 @pytest.mark.parametrize(
