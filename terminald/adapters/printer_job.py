@@ -4,9 +4,9 @@ Theory of operation: after the last cut the printer is sent a marker, a request 
 which is when everything before it is printed. A printer that stops keeps what it has, and goes on by itself when paper
 is put in; so nothing is sent twice, and the proof is waited for. Where the printer was away meanwhile (it hung up, or
 was silent), it is sent a second marker when it is back: printers answer in turn, so an answer to the second one alone
-means that the first is gone. Whether what was before it is on paper nobody knows then, unless a hang-up of the line is
-the loss of the printer's power: a printer with a supply of its own prints on without the line. An answer that any noise
-can be proves nothing of a printer that was away.
+means that the first is gone. Whether what was before it is on paper nobody knows then: a printer that had its own power
+has printed it, and its word went into a line that was not there. An answer that any noise can be proves nothing of a
+printer that was away. Lost for certain is only a job of which a part was never sent.
 """
 
 import asyncio
@@ -41,6 +41,7 @@ Confirm = Literal["gs_r", "process_id", "none"]
 _BYTES_PER_SECOND: Final = 20_000
 _NOT_ASKED: Final = "the printer took every byte; it was not asked whether it printed them"
 _PROVEN: Final = "the printer said after the cut that everything before it is printed"
+_TAKEN: Final = "the printer took every byte"
 _LATE: Final = "the printer was lost after the last byte"
 
 _numbers = count(random.SystemRandom().randrange(10_000))
@@ -89,6 +90,16 @@ class JobRun:
 
     async def run(self) -> PrintAnswer:
         """Send the job once, and return what is known about the paper."""
+        failure = await self._send()
+        if failure is not None:
+            return failure
+        if self._confirm == "none":
+            return await self._trust()
+        with self._condition.questions.proofs(self._hear):
+            return await self._prove()
+
+    async def _send(self) -> PrintAnswer | None:
+        """Send the job; return what is known where that failed."""
         try:
             with self._condition.questions.deaf():
                 await self._sending.push(self._data)
@@ -96,15 +107,13 @@ class JobRun:
             return PrinterAbsent(evidence=error.detail)
         except Blocked as blocked:
             return JobBlocked(evidence=blocked.trouble.words, by=blocked.trouble.by)
-        except (DeviceLost, Away) as error:
-            detail = error.detail if isinstance(error, DeviceLost) else str(error)
-            return await self._after_loss(detail, is_hung_up=isinstance(error, DeviceLost))
+        except DeviceLost as error:
+            return await self._after_loss(error.detail, is_complete=error.may_be_whole)
+        except Away as away:
+            return await self._after_loss(str(away), is_hung_up=False)
         except DeviceError as error:
             return JobBroken(evidence=error.detail)
-        if self._confirm == "none":
-            return await self._trust()
-        with self._condition.questions.proofs(self._hear):
-            return await self._prove()
+        return None
 
     # --- the proof ---------------------------------------------------------------------------------------------------
 
@@ -129,7 +138,7 @@ class JobRun:
             await self._sending.push_on(self._marker(0))
         except (DeviceAbsent, DeviceLost, Away) as error:
             is_hung_up = isinstance(error, DeviceLost) or not self._condition.is_open
-            return await self._after_loss(_LATE, is_complete=True, is_marked=False, is_hung_up=is_hung_up)
+            return await self._after_loss(_LATE, is_complete=True, is_hung_up=is_hung_up)
         except DeviceError as error:
             return JobSent(evidence=f"the printer took every byte, and then nothing more: {error.detail}")
         if not self._condition.proves:
@@ -218,12 +227,15 @@ class JobRun:
 
     # --- a printer that was away -------------------------------------------------------------------------------------
 
-    async def _after_loss(
-        self, detail: str, *, is_complete: bool = False, is_marked: bool = True, is_hung_up: bool = True
-    ) -> PrintAnswer:
-        """Wait until the printer is back, and find out whether it still has the job."""
-        if not self._may_repeat:
-            return JobBroken(evidence=detail)
+    async def _after_loss(self, detail: str, *, is_complete: bool = False, is_hung_up: bool = True) -> PrintAnswer:
+        """Wait until the printer is back, and find out whether it still has the job.
+
+        Is_complete: it may have every byte of it. Such a job is never lost for certain: it may have been printed while
+        nobody heard the printer. That it was not, and that the printer had no power, no line tells.
+        """
+        unproven = JobSent(evidence=f"{_TAKEN}: {detail}") if is_complete else JobBroken(evidence=detail)
+        if not self._may_repeat or (is_complete and self._confirm == "none"):
+            return unproven
         if self._confirm == "gs_r":
             self._sending.doubt = "the printer was away meanwhile"
         self._sending.interrupt(Trouble(by=Blockage.OFFLINE, words=detail), "; it is waited for")
@@ -231,10 +243,8 @@ class JobRun:
         if is_complete and self._is_answered(0):
             return self._proven()
         if not is_back:
-            return JobBroken(evidence=detail)
-        if not is_complete:
-            return JobLost(evidence=f"{detail}; the rest was never sent")
-        return await self._probe(is_marked=is_marked, is_power_lost=is_hung_up and self._printer.notices_power_off)
+            return unproven
+        return await self._probe() if is_complete else JobLost(evidence=f"{detail}; the rest was never sent")
 
     async def _wait_back(self, *, is_hung_up: bool) -> bool:
         """Wait until the printer is there and well; False when it took too long, or has proven the job by itself."""
@@ -252,8 +262,8 @@ class JobRun:
         self._sending.note_presence()
         return True
 
-    async def _probe(self, *, is_marked: bool, is_power_lost: bool) -> PrintAnswer:
-        """Send a second marker: an answer to it alone proves that the first one is gone, with the printer's power."""
+    async def _probe(self) -> PrintAnswer:
+        """Send a second marker, and listen for the answer to the first: printers answer in turn."""
         self._owed, self._heard = 0, _Heard()
         try:
             await self._sending.push_on(self._marker(1))
@@ -262,9 +272,7 @@ class JobRun:
             if is_answered and not self._is_answered(1):
                 await asyncio.sleep(self._timing.second_s)
         except (DeviceError, Away):
-            return JobBroken(evidence="the printer was lost again before it had proven the job")
+            return JobSent(evidence=f"{_TAKEN}, and was lost again before it had proven the job")
         if self._is_answered(0 if self._confirm == "process_id" else 1):
             return self._proven()
-        if is_answered and is_marked and is_power_lost:
-            return JobLost(evidence="the printer was away, is back, and has nothing of the job any more")
-        return JobSent(evidence="the printer took every byte, and was away before it could prove that it printed them")
+        return JobSent(evidence=f"{_TAKEN}, and was away before it could prove that it printed them")
