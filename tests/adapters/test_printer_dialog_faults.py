@@ -1,10 +1,12 @@
 """The printer's dialog against the faults of the simulated printer."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from terminald.adapters.printer_job import Confirm
+from terminald.adapters.printer_serial import SerialPrinter
 from terminald.core.events import Blockage, JobInterrupted, JobPrinted, JobSent
 from terminald.simulator.printer import ANSWERS, Manner, Model, SimulatedPrinter
 from tests.adapters.test_printer_lines import SHORT, serial_on, station
@@ -15,22 +17,32 @@ CONFIRMS: tuple[Confirm, ...] = ("gs_r", "process_id")
 @pytest.mark.parametrize("confirm", CONFIRMS)
 @pytest.mark.parametrize("hangs_up", [False, True])
 def test_a_printer_that_was_switched_off_for_new_paper_is_not_printed_twice(
-    confirm: Confirm, *, hangs_up: bool
+    confirm: Confirm, tmp_path: Path, *, hangs_up: bool
 ) -> None:
-    """A printer whose cable was out may have printed; nobody can tell it from this one."""
+    """A printer whose cable was out may have printed; nobody can tell it from this one.
+
+    That is so whether it is back soon or late. It comes back as another device, so only its link is a name for it.
+    """
+    link = tmp_path / "printer"
 
     async def scene() -> None:
         model = Model(mm_per_second=100)
-        async with SimulatedPrinter(model=model) as simulated, station(serial_on(simulated, "none"), confirm) as made:
+        async with (
+            SimulatedPrinter(link=link, model=model) as simulated,
+            station(SerialPrinter(device=str(link), baudrate=921_600, flow="none", grace_s=2.0), confirm) as made,
+        ):
             job = made.print(SHORT)
             await simulated.wait_received(30)
             simulated.set_paper(is_out=True)
             assert isinstance(await made.wait_told(), JobInterrupted)
             simulated.power_off(hangs_up=hangs_up)
-            await (asyncio.sleep(0.3) if hangs_up else made.wait_reported(Blockage.OFFLINE))
+            await (made.wait_absent() if hangs_up else made.wait_reported(Blockage.OFFLINE))
             simulated.set_paper(is_out=False)
             simulated.power_on()
             assert isinstance(await job, JobSent)
+            await made.wait_reported(None)
+            assert isinstance(await made.print(SHORT), JobPrinted | JobSent)
+            assert len(simulated.receipts) == 1
 
     asyncio.run(scene())
 

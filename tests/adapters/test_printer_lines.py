@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from terminald.adapters.ports_devices import DeviceReport, Printer
+from terminald.adapters.ports_devices import DeviceReport, DeviceState, Printer
 from terminald.adapters.printer_dialog import PrinterDialog
 from terminald.adapters.printer_job import Confirm
 from terminald.adapters.printer_network import NetworkPrinter
@@ -31,6 +31,10 @@ LONG = encode([Line(text=text) for text in LINES], PROFILE)
 LARGE_BUFFER = 32_768
 
 
+def _is_blocked_by(report: DeviceReport, by: Blockage | None) -> bool:
+    return report.state is not DeviceState.ABSENT and report.blocked_by is by
+
+
 class Station:
     """A supervised printer, and what it reports and tells."""
 
@@ -47,7 +51,12 @@ class Station:
 
     async def wait_reported(self, blocked_by: Blockage | None) -> None:
         async with asyncio.timeout(10):
-            while not self.reports or self.reports[-1].blocked_by is not blocked_by:  # noqa: ASYNC110 - a plain list
+            while not any(_is_blocked_by(report, blocked_by) for report in self.reports[-1:]):  # noqa: ASYNC110 - a plain list
+                await asyncio.sleep(0.01)
+
+    async def wait_absent(self) -> None:
+        async with asyncio.timeout(10):
+            while self.reports[-1].state is not DeviceState.ABSENT:  # noqa: ASYNC110 - a plain list
                 await asyncio.sleep(0.01)
 
     async def wait_told(self) -> PrintAnswer:
