@@ -72,6 +72,10 @@ class Sending:
             DeviceLost, Away: the printer was away in the middle.
             DeviceTimeout: it took a part, and then nothing for too long.
         """
+        with self._condition.writing():
+            await self._push(data, is_job=is_job)
+
+    async def _push(self, data: bytes, *, is_job: bool) -> None:
         begun = self._loop.time()
         writing = asyncio.ensure_future(self._printer.write(data))
         try:

@@ -14,6 +14,7 @@ from terminald.adapters.ports_devices import DeviceReport, DeviceState, Printer
 from terminald.adapters.printer_dialog import PrinterDialog
 from terminald.adapters.printer_job import Confirm
 from terminald.adapters.printer_network import NetworkPrinter
+from terminald.adapters.printer_questions import Timing
 from terminald.adapters.printer_serial import Flow, SerialPrinter
 from terminald.adapters.supervisor import Backoff, supervise
 from terminald.core.events import Blockage, JobBlocked, JobInterrupted, JobPrinted, JobSent, PrintAnswer
@@ -38,10 +39,12 @@ def _is_blocked_by(report: DeviceReport, by: Blockage | None) -> bool:
 class Station:
     """A supervised printer, and what it reports and tells."""
 
-    def __init__(self, printer: Printer, confirm: Confirm) -> None:
+    def __init__(self, printer: Printer, confirm: Confirm, timing: Timing, flush: int) -> None:
         self.reports: list[DeviceReport] = []
         self.told: list[PrintAnswer] = []
-        self.dialog = PrinterDialog(printer, asks=True, confirm=confirm, report=self.reports.append, timing=QUICK)
+        self.dialog = PrinterDialog(
+            printer, asks=True, confirm=confirm, report=self.reports.append, timing=timing, flush=flush
+        )
 
     def print(self, data: bytes) -> "asyncio.Task[PrintAnswer]":
         async def draw() -> bytes:
@@ -67,8 +70,10 @@ class Station:
 
 
 @asynccontextmanager
-async def station(printer: Printer, confirm: Confirm = "gs_r") -> AsyncIterator[Station]:
-    made = Station(printer, confirm)
+async def station(
+    printer: Printer, confirm: Confirm = "gs_r", *, timing: Timing = QUICK, flush: int = 0
+) -> AsyncIterator[Station]:
+    made = Station(printer, confirm, timing, flush)
     backoff = Backoff(first_s=0.02, longest_s=0.02, longest_absent_s=0.02)
     serving = asyncio.create_task(supervise(made.dialog, made.reports.append, jitter=lambda: 0.5, backoff=backoff))
     try:
