@@ -53,7 +53,8 @@ def path_of(fake: FakeDaemon, request: int = -1) -> str:
 def test_a_refund_is_followed_until_it_has_gone_back(tmp_path: Path, capsys: Capture) -> None:
     other = refund(2, state=RefundState.REFUSED, reference="other")
     proving = refund(state=RefundState.PROVING)
-    with fake_daemon(tmp_path, told(other, UNDER_WAY, proving, DONE), begun(UNDER_WAY)) as fake:
+    recorded = refund(state=RefundState.QUEUED)
+    with fake_daemon(tmp_path, told(other, recorded, UNDER_WAY, proving, DONE), begun(UNDER_WAY)) as fake:
         assert run(tmp_path, "refund", "01JDSALE", "1.00", "--reference", "back-1") == 0
     assert (path_of(fake), body_of(fake)) == (
         "POST /v1/sales/01JDSALE/refunds",
