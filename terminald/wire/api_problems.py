@@ -80,7 +80,8 @@ ATTENTION_ADVICE: Mapping[str, str] = {
     ),
     "merchant_balance": (
         "The merchant's balance at the gateway is not enough to give the money back. Top it up; terminald tries again "
-        "every hour. Tell the customer that the money will come."
+        "every hour, and this call ends by itself. Tell the customer that the money will come. Closing the call gives "
+        "the refund up: do that only when the customer has the money by other means."
     ),
     "not_refundable": (
         "The gateway does not give this payment back, as it took part in a promotion. Return the money by other means, "
@@ -96,8 +97,8 @@ ATTENTION_ADVICE: Mapping[str, str] = {
         "yourself, and the sale is complete: terminald attention SALE --reason TEXT."
     ),
     "delivered_and_returned": (
-        "The goods were reported as delivered after their money had been sent back. Find out why the report came so "
-        "late (sale.delivery_window may be too short); then say so: terminald attention SALE --reason TEXT."
+        "The goods were reported as delivered after the return of their money had begun. Find out why the report came "
+        "so late (sale.delivery_window may be too short); then say so: terminald attention SALE --reason TEXT."
     ),
     "reversal_open": (
         "Giving the money back takes unusually long. Check the network of the terminal; terminald goes on by itself. "

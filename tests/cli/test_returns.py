@@ -186,7 +186,17 @@ def test_attention_says_since_when_and_what_to_do(tmp_path: Path, capsys: Captur
     assert lines[0].startswith("sale 01JDSALE (order-8841): paid 3.50 yuan")
     assert lines[1].startswith("  merchant_balance since 2025-01-31 ")
     assert lines[2] == f"  {advice('merchant_balance')}"
+    assert lines[3].startswith("Closing it gives the refund up.")
     assert "--reason" in lines[3]
+
+
+def test_what_waits_after_the_call_that_was_closed_is_told_as_another_one(tmp_path: Path, capsys: Capture) -> None:
+    overdue = replace(alarmed().refunds[0], attention=Attention(code="refund_open", since=NOW.instant))
+    with fake_daemon(tmp_path, answer(200, sale_json(replace(alarmed(), refunds=(overdue,)), NOW))):
+        assert run(tmp_path, "attention", "01JDSALE", "--reason", "looked") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Noted. Something else about this sale waits for a person still:"
+    assert lines[-1].startswith("Once it is settled: ")
 
 
 def test_a_person_closes_an_attention_with_a_reason(tmp_path: Path, capsys: Capture) -> None:
