@@ -4,7 +4,7 @@ from terminald.core.book import SaleView, with_view
 from terminald.core.events import Event
 from terminald.core.ids import RefundId
 from terminald.core.ledger import paid_order
-from terminald.core.money import Fen
+from terminald.core.money import Fen, format_yuan
 from terminald.core.refund import Asked, may_revoke
 from terminald.core.refund_table import Refund, RefundKind, RefundState
 from terminald.core.return_events import Delivered, PartUndelivered, Undelivered
@@ -153,4 +153,4 @@ def _expect_paid(found: SaleView) -> None:
 
 
 def _too_much(most: Fen) -> ApiError:
-    return ApiError("refund_too_much", f"at most {most} fen can go back", field="amount")
+    return ApiError("refund_too_much", f"at most {format_yuan(most)} yuan ({most} fen) can go back", field="amount")

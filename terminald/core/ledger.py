@@ -33,7 +33,7 @@ from terminald.core.events import (
     OfferExpired,
     YieldRequested,
 )
-from terminald.core.ids import ClientSn, JobId, PaymentCode, RefundId, SaleId, WallTime
+from terminald.core.ids import ClientSn, JobId, PaymentCode, RefundId, SaleId
 from terminald.core.money import Fen
 from terminald.core.refund import Asked, PaidOrder
 from terminald.core.refund_table import TABLE as REFUND_TABLE
@@ -48,7 +48,7 @@ from terminald.core.return_events import (
 )
 from terminald.core.sale_table import TABLE as SALE_TABLE
 from terminald.core.sale_table import DeliveryState, ExpireOffer, Sale, YieldAttempt
-from terminald.core.schedule import Now, Rules
+from terminald.core.schedule import Now, Rules, finished_at
 from terminald.core.spool import PrintJob
 from terminald.core.stimuli import (
     Advance,
@@ -388,11 +388,10 @@ def paid_order(seen: SaleView) -> PaidOrder:
     paid_by = seen.paid_by
     if paid_by is None:
         raise LookupError(f"sale {seen.sale.id} is not paid")
-    said = paid_by.facts.finish_time
     return PaidOrder(
         sale_id=seen.sale.id,
         client_sn=paid_by.client_sn,
         amount=paid_by.amount,
         operator=paid_by.operator,
-        paid_at=WallTime(int(said)) if said.isascii() and said.isdigit() else None,
+        paid_at=finished_at(paid_by.facts.finish_time, paid_by.started_at),
     )

@@ -110,7 +110,7 @@ def explain(dossier: Dossier, language: Language, advise: Callable[[str], str]) 
     return Explanation(
         certain=_distinct(teller.certain()),
         uncertain=_distinct(teller.uncertain()),
-        customer=_distinct(teller.customer()),
+        customer=tuple(teller.customer()),
         planned=teller.planned(),
         person=_distinct(teller.person(advise)),
         story=tell(dossier.view, dossier.records, teller.tongue),
@@ -156,8 +156,13 @@ class _Teller:
         yield from (self._say(row.unknown) for row in self._rows if row.unknown)
 
     def customer(self) -> Iterator[str]:
+        """Two refunds of one amount are two lines: the phone shows both of them."""
+        yield from _distinct(self._of_sale_and_orders())
+        yield from (self._of(present.phone, values) for present, values in self._returns())
+
+    def _of_sale_and_orders(self) -> Iterator[str]:
         yield from (self._say(row.customer) for row in self._rows if row.customer)
-        yield from (self._of(present.phone, values) for present, values in self._money())
+        yield from (self._of(present.phone, values) for present, values in self._orders())
         if not self._view.attempts:
             yield self.tongue.say(_NO_ORDER)
 
@@ -246,8 +251,14 @@ class _Teller:
 
     def _money(self) -> Iterator[tuple[Present, dict[str, str]]]:
         """Yield how each order and each refund stands, with what its sentences name."""
+        yield from self._orders()
+        yield from self._returns()
+
+    def _orders(self) -> Iterator[tuple[Present, dict[str, str]]]:
         for attempt in self._view.attempts:
             yield ORDERS[attempt.kind][attempt.state], self._order_values(attempt)
+
+    def _returns(self) -> Iterator[tuple[Present, dict[str, str]]]:
         for refund in self._view.refunds:
             yield refund_words(refund, self.tongue.now), self._refund_values(refund)
 

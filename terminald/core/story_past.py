@@ -89,7 +89,7 @@ SALES: Final[Past] = {
         "The host reported after all that the goods came out.", "主机事后报告出货成功。"
     ),
     on("Delivered"): Text(
-        "The host reported that the goods came out, after their money had been sent back.",
+        "The host reported that the goods came out, after the return of their money had begun.",
         "主机报告出货成功，但款项已在退回。",
     ),
     on("Undelivered"): Text(

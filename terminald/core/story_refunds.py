@@ -27,7 +27,8 @@ _BACK: Final = Text(
     "The phone shows a return of {amount}. With a bank card that may take the bank some days.",
     "手机上显示已退回 {amount}。银行卡退款可能需要银行几天时间。",
 )
-_STAYS: Final = Text("The phone shows no return of {amount}.", "手机上没有退回 {amount}的记录。")
+#: Named, because another refund of the same amount may have gone back.
+_STAYS: Final = Text("{refund}: the phone shows nothing of it.", "{refund}：手机上没有这一笔的记录。")
 
 _ALL: Final[Mapping[RefundState, Present]] = {
     _S.QUEUED: Present(

@@ -130,8 +130,8 @@ _DELIVERIES: Final[Mapping[DeliveryState, SaleWords]] = {
     _D.UNDELIVERED: SaleWords(known=_NOT_OUT),
 }
 _AFTER_ALL: Final = Text(
-    "The goods came out all the same: the host has reported it after the money had been sent back.",
-    "货物实际已出：主机在款项退回之后才报告出货。",
+    "The goods came out all the same: the host has reported it after the return of the money had begun.",
+    "货物实际已出：主机在开始退款之后才报告出货。",
 )
 #: Where a state of the sale gives a state of the goods another meaning.
 _TOGETHER: Final[Mapping[tuple[SaleState, DeliveryState], SaleWords]] = {
