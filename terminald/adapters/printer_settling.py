@@ -54,19 +54,20 @@ async def settle(printer: Printer, condition: PrinterCondition, *, is_flushed: b
 
 async def _drains(printer: Printer, condition: PrinterCondition, patience_s: float) -> bool:
     """Whether a marker is answered so soon, and only once."""
-    timing, answers, heard = condition.timing, list[Proof](), asyncio.Event()
+    opening, answers = condition.openings, list[Proof]()
 
     def hear(proof: Proof) -> None:
         answers.append(proof)
-        heard.set()
+        condition.announce()
 
     with condition.questions.proofs(hear):
         try:
             async with asyncio.timeout(patience_s):
                 with condition.writing():
                     await printer.write(GS_R)
-                await heard.wait()
+                while not answers and condition.is_open and condition.openings == opening:
+                    await condition.wait_news()
         except (DeviceError, TimeoutError):
             return False
-        await asyncio.sleep(timing.second_s / 2)
+        await asyncio.sleep(condition.timing.second_s / 2)
     return len(answers) == 1 and isinstance(answers[0], QueuedStatus)
