@@ -110,9 +110,9 @@ class PrinterDialog:
                 return JobBlocked(evidence=trouble.words, by=trouble.by)
             if not is_ours:
                 return PrinterAbsent(evidence="another job waits for the printer to come back")
-            await flush(self._printer, condition, self._flush)
+            is_flushed = await flush(self._printer, condition, self._flush)
             if self._confirm == "gs_r":
-                await settle(self._printer, condition)
+                await settle(self._printer, condition, is_flushed=is_flushed)
             data = await draw()
             if data is None:
                 return SlipOutdated(evidence="it is not true any more; it was not printed")
