@@ -29,6 +29,7 @@ from terminald.adapters.state_directory import lock
 from terminald.adapters.supervisor import supervise
 from terminald.adapters.systemd import notify
 from terminald.app_board import settle_device_id
+from terminald.app_kiosk import is_on, make_kiosk, make_output, make_service, required_parts
 from terminald.config import Config
 from terminald.core.custody import begin
 from terminald.core.ids import Duration
@@ -108,11 +109,12 @@ class App:
         self._scanners = [make_scanner(one, self._take_frame) for one in config.scanners]
         self._device_watch = DeviceWatch()
         self._printer = make_dialog(config.printer, self._note_device, self._device_watch)
+        self._output = make_output(config, self._note_device)
         world = World(
             journal=self._journal,
             gateway=self._gateway,
             clock=clock,
-            scanners=self._scanners,
+            scanners=() if is_on(config) else self._scanners,
             receipts=None if self._printer is None else _receipt_sender(config, self._printer),
             salt=journal.salt(),
             new_id=clocks.new_ulid,
@@ -125,7 +127,7 @@ class App:
         self._engine = Engine(
             world,
             rules=rules,
-            required=frozenset(config.readiness.require),
+            required=required_parts(config),
             book=journal.load_book(clock.now().instant),
             custody=custody,
             last_seq=journal.last_seq(),
@@ -138,6 +140,21 @@ class App:
             stationery=stationery_of(config),
             columns=config.printer.columns,
         )
+        self._kiosk = make_kiosk(
+            config,
+            self._engine,
+            self._desk,
+            defaults=sale_defaults(config),
+            service=make_service(
+                config,
+                self._engine,
+                self._desk,
+                output=self._output,
+                journal=self._journal,
+                mark=journal.load_mark(),
+            ),
+            scanners=self._scanners,
+        )
         self._api = ApiServer(self._desk, sale_defaults(config), clock.now, terminald.__version__)
         self._clock_watch = ClockWatch(self._engine, take_step=clock.take_step)
         self._jitter = jitter
@@ -149,7 +166,7 @@ class App:
         self._engine.note_device(report)
 
     def _take_frame(self, scanner: str, text: str) -> None:
-        self._desk.take_frame(scanner, text)
+        (self._kiosk or self._desk).take_frame(scanner, text)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT; then drain, and stop. A bug in any part ends it with an exception group."""
@@ -177,12 +194,17 @@ class App:
         if self._config.checkin.upload_log:
             running.append(tasks.create_task(self._log_uploads().run()))
         running.append(tasks.create_task(self._clock_watch.run()))
+        if self._kiosk is not None:
+            running.append(tasks.create_task(self._kiosk.run()))
         ready = tasks.create_task(self._tell_ready())
         await stop.wait()
         ready.cancel()
         notify("STOPPING=1", "STATUS=finishing what is open")
         log.info("stopping")
+        grace_ends = asyncio.get_running_loop().time() + STOP_GRACE_S
         await self._engine.drain(STOP_GRACE_S)
+        if self._kiosk is not None:
+            await self._kiosk.finish(grace_ends - asyncio.get_running_loop().time())
         self._api.stop()
         await api
         for task in running:
@@ -199,7 +221,8 @@ class App:
         return LogUploads(self._engine, GatewayCourier(self._journal, self._gateway, store))
 
     def _devices(self) -> list[Device]:
-        return [*self._scanners, *([self._printer] if self._printer else [])]
+        optional = (self._printer, self._output)
+        return [*self._scanners, *(one for one in optional if one is not None)]
 
     async def _supervise(self, device: Device) -> None:
         await supervise(device, self._engine.note_device, jitter=self._jitter, watch=self._device_watch)

@@ -1,6 +1,7 @@
 """What happens at a kiosk without a host application, and what its machine asks for. Values only."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from terminald.core.commands import Command
 from terminald.core.events import Event
@@ -165,4 +166,4 @@ class TellBasket(Command):
     """Tell what is in the basket now, and why."""
 
     lines: tuple[BasketLine, ...]
-    cause: str  # "added" | "cleared" | "expired" | "ended"
+    cause: Literal["added", "cleared", "expired", "ended"]
