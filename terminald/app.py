@@ -29,7 +29,7 @@ from terminald.adapters.state_directory import lock
 from terminald.adapters.supervisor import supervise
 from terminald.adapters.systemd import notify
 from terminald.app_board import settle_device_id
-from terminald.app_kiosk import is_on, make_kiosk, make_output, make_service, required_parts
+from terminald.app_kiosk import Parts, is_on, make_kiosk, make_output, required_parts
 from terminald.config import Config
 from terminald.core.custody import begin
 from terminald.core.ids import Duration
@@ -38,6 +38,7 @@ from terminald.engine import Engine
 from terminald.engine_clock import ClockWatch
 from terminald.engine_commands import World
 from terminald.engine_desk import EngineDesk
+from terminald.engine_kiosk import KioskHost
 from terminald.engine_log_upload import LogUploads
 from terminald.logs import protect
 from terminald.wire.api import SaleDefaults
@@ -140,24 +141,21 @@ class App:
             stationery=stationery_of(config),
             columns=config.printer.columns,
         )
-        self._kiosk = make_kiosk(
-            config,
-            self._engine,
-            self._desk,
-            defaults=sale_defaults(config),
-            service=make_service(
-                config,
-                self._engine,
-                self._desk,
-                output=self._output,
-                journal=self._journal,
-                mark=journal.load_mark(),
-            ),
-            scanners=self._scanners,
-        )
+        self._kiosk = self._make_kiosk(config, journal)
         self._api = ApiServer(self._desk, sale_defaults(config), clock.now, terminald.__version__)
         self._clock_watch = ClockWatch(self._engine, take_step=clock.take_step)
         self._jitter = jitter
+
+    def _make_kiosk(self, config: Config, journal: SqliteJournal) -> KioskHost | None:
+        parts = Parts(
+            engine=self._engine,
+            desk=self._desk,
+            scanners=self._scanners,
+            output=self._output,
+            journal=self._journal,
+            mark=journal.load_mark(),
+        )
+        return make_kiosk(config, parts, sale_defaults(config))
 
     def _credentials(self) -> Credentials | None:
         return self._engine.keeper.credentials()

@@ -1,6 +1,7 @@
 """A kiosk without a host application, put together from its configuration."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from terminald.adapters.action_command import CommandAction
 from terminald.adapters.action_gpio import OUTPUT, GpioOutput, Train
@@ -44,33 +45,27 @@ def make_output(config: Config, report: DeviceSink) -> GpioOutput | None:
     return GpioOutput(_choice(gpio), train, report)
 
 
-def make_service(
-    config: Config,
-    engine: Engine,
-    desk: EngineDesk,
-    *,
-    output: GpioOutput | None,
-    journal: ActionJournal,
-    mark: ActionMark | None,
-) -> KioskService:
-    """Return what serves paid sales; mark is the journal's, of the last action."""
-    action = output or _command(config.kiosk)
-    return KioskService(engine, desk, None if action is None else Means(action=action, journal=journal), mark)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What of the daemon a kiosk needs; mark is the journal's, of the last action."""
+
+    engine: Engine
+    desk: EngineDesk
+    scanners: Sequence[Scanner]
+    output: GpioOutput | None
+    journal: ActionJournal
+    mark: ActionMark | None
 
 
-def make_kiosk(
-    config: Config,
-    engine: Engine,
-    desk: EngineDesk,
-    *,
-    defaults: SaleDefaults,
-    service: KioskService,
-    scanners: Sequence[Scanner],
-) -> KioskHost | None:
+def make_kiosk(config: Config, parts: Parts, defaults: SaleDefaults) -> KioskHost | None:
     """Return the kiosk; None where there is none."""
     if not is_on(config):
         return None
-    return KioskHost(engine, desk, _terms(config, defaults), service=service, scanners=scanners)
+    action = parts.output or _command(config.kiosk)
+    means = None if action is None else Means(action=action, journal=parts.journal)
+    service = KioskService(parts.engine, parts.desk, means, parts.mark)
+    terms = _terms(config, defaults)
+    return KioskHost(parts.engine, parts.desk, terms, service=service, scanners=parts.scanners)
 
 
 def _has_output(config: Config) -> bool:

@@ -5,7 +5,7 @@ What the pulses need of a line is a protocol, so that a test can stand where the
 
 import errno
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -92,12 +92,12 @@ def open_lines(name: str, choice: LineChoice) -> Lines:
         output = open_output(path, choice.line, is_active_low=choice.is_active_low)
     if not choice.inhibit:
         return Lines(output=output)
-    try:
+    with ExitStack() as undo:
+        undo.callback(output.release)
         with _named(name, path, choice.inhibit):
-            return Lines(output=output, inhibit=open_input(path, choice))
-    except BaseException:
-        output.release()
-        raise
+            inhibit = open_input(path, choice)
+        undo.pop_all()
+    return Lines(output=output, inhibit=inhibit)
 
 
 def chip_paths() -> list[str]:
