@@ -163,8 +163,8 @@ class ScannerConfig(Section):
             yield ("device", "driver"), f"{rules.show(self.device)} is not a path; allowed: such as /dev/ttyACM0"
         elif self.device.startswith("/dev/input/"):
             yield ("device", "driver"), f'{rules.show(self.device)} is a keyboard; set driver = "hid" for it'
-        if self.name == "printer":
-            yield ("name",), '"printer" is the name of the printer; allowed: any other name'
+        if self.name in ("printer", "output"):
+            yield ("name",), f"{rules.show(self.name)} is the name of another device; allowed: any other name"
 
     def _keyboard_conflicts(self) -> Iterable[Conflict]:
         try:
