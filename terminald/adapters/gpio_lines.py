@@ -16,6 +16,18 @@ from terminald.errors import DeviceAbsent, DeviceMissing
 #: How we appear in ``gpioinfo``.
 CONSUMER: Final = "terminald"
 _CHIPS: Final = "gpiochip*"
+_NO_LINE: Final = "{path} has no line {line}; gpioinfo lists them"
+_NO_CHIP: Final = "{path} is no GPIO chip; gpiodetect lists them"
+_UNFIT: Final = "line {line} of {path} can not do what is configured (bias, debounce); the kernel's log may say more"
+_REFUSALS: Final = {
+    errno.ENOENT: _NO_LINE,
+    errno.EBUSY: "line {line} of {path} is used by another program; gpioinfo names it",
+    errno.ENOTTY: _NO_CHIP,
+    errno.ENODEV: _NO_CHIP,
+    errno.EINVAL: _UNFIT,
+    errno.ENXIO: _UNFIT,
+    errno.EOPNOTSUPP: _UNFIT,
+}
 
 
 class OutputLine(Protocol):
@@ -112,14 +124,13 @@ def debounce(choice: LineChoice) -> timedelta:
 
 @contextmanager
 def _named(name: str, path: str, line: str) -> Iterator[None]:
-    """Say which line a refusal is about."""
+    """Say which line a refusal is about, and what to do."""
     try:
         yield
     except ValueError as exc:
-        raise DeviceAbsent(name, f"{path} has no line {line}; gpioinfo lists them") from exc
+        raise DeviceAbsent(name, _NO_LINE.format(path=path, line=line)) from exc
     except OSError as exc:
-        if exc.errno == errno.ENOENT and Path(path).exists():
-            raise DeviceAbsent(name, f"{path} has no line {line}; gpioinfo lists them") from exc
-        if exc.errno == errno.EBUSY:
-            raise DeviceAbsent(name, f"line {line} of {path} is used by another program; gpioinfo names it") from exc
-        raise OSError(exc.errno, exc.strerror, path) from exc
+        words = _REFUSALS.get(exc.errno or 0)
+        if words is None or not Path(path).exists():
+            raise OSError(exc.errno, exc.strerror, path) from exc
+        raise DeviceAbsent(name, words.format(path=path, line=line)) from exc
