@@ -60,6 +60,7 @@ class KioskService:
         self._desk = desk
         self._means = means
         self._mark = mark
+        self._started = engine.world.clock.now().instant
         #: Open sales from before the start.
         self._leftovers: set[SaleId] = set()
 
@@ -121,9 +122,8 @@ class KioskService:
                 await self._settle(sale)
 
     async def _settle(self, sale: Sale) -> None:
-        """Decide about a paid sale that nobody will serve any more."""
-        is_unreported = sale.delivery in (DeliveryState.PENDING, DeliveryState.OVERDUE)
-        if sale.state is not SaleState.PAID or not is_unreported:
+        """Decide about a paid sale that nobody will serve any more, unless that was done before."""
+        if sale.state is not SaleState.PAID or not self._is_undecided(sale):
             return
         mark = self._mark
         if mark is None or not was_begun(mark, sale.id):
@@ -134,6 +134,12 @@ class KioskService:
         self._note(sale.id, "ActionUnknown", evidence)
         if sale.delivery is DeliveryState.PENDING:
             await _surely(sale.id, lambda: self._apply(ToSale(sale_id=sale.id, event=DeliveryWindowClosed())))
+
+    def _is_undecided(self, sale: Sale) -> bool:
+        """Whether its mark still tells of it: the next sale's has taken the place of one that was decided."""
+        if sale.delivery is DeliveryState.OVERDUE and sale.attention is not None:
+            return sale.attention.since >= self._started  # by this very start, after a power cut
+        return sale.delivery is DeliveryState.PENDING
 
     async def _apply(self, stimulus: ToSale) -> None:
         await self._engine.request(lambda: self._engine.apply(stimulus))
