@@ -29,6 +29,7 @@ from terminald.adapters.state_directory import lock
 from terminald.adapters.supervisor import supervise
 from terminald.adapters.systemd import notify
 from terminald.app_board import settle_device_id
+from terminald.app_kiosk import Parts, is_on, make_kiosk, make_output, required_parts
 from terminald.config import Config
 from terminald.core.custody import begin
 from terminald.core.ids import Duration
@@ -37,6 +38,7 @@ from terminald.engine import Engine
 from terminald.engine_clock import ClockWatch
 from terminald.engine_commands import World
 from terminald.engine_desk import EngineDesk
+from terminald.engine_kiosk import KioskHost
 from terminald.engine_log_upload import LogUploads
 from terminald.logs import protect
 from terminald.wire.api import SaleDefaults
@@ -108,11 +110,12 @@ class App:
         self._scanners = [make_scanner(one, self._take_frame) for one in config.scanners]
         self._device_watch = DeviceWatch()
         self._printer = make_dialog(config.printer, self._note_device, self._device_watch)
+        self._output = make_output(config, self._note_device)
         world = World(
             journal=self._journal,
             gateway=self._gateway,
             clock=clock,
-            scanners=self._scanners,
+            scanners=() if is_on(config) else self._scanners,
             receipts=None if self._printer is None else _receipt_sender(config, self._printer),
             salt=journal.salt(),
             new_id=clocks.new_ulid,
@@ -125,7 +128,7 @@ class App:
         self._engine = Engine(
             world,
             rules=rules,
-            required=frozenset(config.readiness.require),
+            required=required_parts(config),
             book=journal.load_book(clock.now().instant),
             custody=custody,
             last_seq=journal.last_seq(),
@@ -138,9 +141,21 @@ class App:
             stationery=stationery_of(config),
             columns=config.printer.columns,
         )
+        self._kiosk = self._make_kiosk(config, journal)
         self._api = ApiServer(self._desk, sale_defaults(config), clock.now, terminald.__version__)
         self._clock_watch = ClockWatch(self._engine, take_step=clock.take_step)
         self._jitter = jitter
+
+    def _make_kiosk(self, config: Config, journal: SqliteJournal) -> KioskHost | None:
+        parts = Parts(
+            engine=self._engine,
+            desk=self._desk,
+            scanners=self._scanners,
+            output=self._output,
+            journal=self._journal,
+            mark=journal.load_mark(),
+        )
+        return make_kiosk(config, parts, sale_defaults(config))
 
     def _credentials(self) -> Credentials | None:
         return self._engine.keeper.credentials()
@@ -149,7 +164,7 @@ class App:
         self._engine.note_device(report)
 
     def _take_frame(self, scanner: str, text: str) -> None:
-        self._desk.take_frame(scanner, text)
+        (self._kiosk or self._desk).take_frame(scanner, text)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT; then drain, and stop. A bug in any part ends it with an exception group."""
@@ -177,12 +192,17 @@ class App:
         if self._config.checkin.upload_log:
             running.append(tasks.create_task(self._log_uploads().run()))
         running.append(tasks.create_task(self._clock_watch.run()))
+        if self._kiosk is not None:
+            running.append(tasks.create_task(self._kiosk.run()))
         ready = tasks.create_task(self._tell_ready())
         await stop.wait()
         ready.cancel()
         notify("STOPPING=1", "STATUS=finishing what is open")
         log.info("stopping")
+        grace_ends = asyncio.get_running_loop().time() + STOP_GRACE_S
         await self._engine.drain(STOP_GRACE_S)
+        if self._kiosk is not None:
+            await self._kiosk.finish(grace_ends - asyncio.get_running_loop().time())
         self._api.stop()
         await api
         for task in running:
@@ -199,7 +219,8 @@ class App:
         return LogUploads(self._engine, GatewayCourier(self._journal, self._gateway, store))
 
     def _devices(self) -> list[Device]:
-        return [*self._scanners, *([self._printer] if self._printer else [])]
+        optional = (self._printer, self._output)
+        return [*self._scanners, *(one for one in optional if one is not None)]
 
     async def _supervise(self, device: Device) -> None:
         await supervise(device, self._engine.note_device, jitter=self._jitter, watch=self._device_watch)

@@ -335,7 +335,8 @@ class Engine:
         """Return every reason against taking money now."""
         ready = {report.kind for report in self.devices.values() if report.state is DeviceState.READY}
         there = (report for report in self.devices.values() if report.state is not DeviceState.ABSENT)
-        printer = next((report for report in there if report.kind == "printer"), None)
+        known = {report.kind: report for report in there}
+        printer, output = known.get("printer"), known.get("output")
         condition = Condition(
             is_activated=self.keeper.custody is not None,
             is_key_accepted=not (self.link.is_key_refused or self.keeper.is_locked_out),
@@ -350,6 +351,8 @@ class Engine:
             is_journal_writable=self.is_journal_writable,
             has_disk_space=self.world.has_disk_space(),
             is_draining=self.is_draining,
+            has_output=output is not None,
+            is_inhibited=output is not None and output.state is DeviceState.FAULTY,
         )
         return reasons(condition, self._required)
 

@@ -13,8 +13,6 @@ from terminald.config import (
     MAX_SCANNERS,
     ApiConfig,
     Config,
-    KioskConfig,
-    ProductConfig,
     ScannerConfig,
     load,
     read_activation_code,
@@ -23,6 +21,7 @@ from terminald.config import (
 from terminald.config_advice import warnings
 from terminald.config_decode import MAX_FAULTS, Section
 from terminald.config_fonts import find_font
+from terminald.config_kiosk import KioskConfig, ProductConfig
 from terminald.config_rules import Address, format_duration, parse_duration
 from terminald.config_support import NOT_YET
 from terminald.config_text import MAX_CONFIG_BYTES, Place, parse
@@ -117,10 +116,13 @@ def test_the_annotated_file_has_every_key_with_an_explanation() -> None:
     assert {attributes.get(key, key) for key in raw} == set(tables)
     raw = {attributes.get(key, key): value[0] if isinstance(value, list) else value for key, value in raw.items()}
     tables["products"], raw["products"] = names_of(ProductConfig), raw["kiosk"]["product"][0]
+    for part in ("command", "gpio"):
+        tables[part], raw[part] = names_of(type(getattr(KioskConfig(), part))), raw["kiosk"][part]
     for name, names in tables.items():
         assert {attributes.get(key, key) for key in raw[name]} == set(names)
     bare = [line for line in re.findall(r"^[^#\n].*\n(?:[a-z_]+) = .*$", text, re.MULTILINE) if line[0] != "["]
-    assert [line.splitlines()[1] for line in bare] == ['trigger_off = ""', 'footer = ["Thank you"]']
+    second = ['trigger_off = ""', 'footer = ["Thank you"]', 'gap = "100ms"', 'inhibit_bias = "pull_up"']
+    assert [line.splitlines()[1] for line in bare] == second
 
 
 HID = '[[scanner]]\nname = "a"\ndriver = "hid"\n'
@@ -317,8 +319,6 @@ def test_a_sale_can_offer_both_ways_and_ask_for_a_report(load_text: Loader) -> N
 
 REFUSED = {
     "api.listen": 'api.listen = "127.0.0.1:8765"\napi.token_file = "/nonexistent"',
-    "kiosk.mode": 'kiosk.mode = "catalogue"',
-    "kiosk.product": '[[kiosk.product]]\nbarcode = "1"\nname = "x"\nprice = 1',
     "vending": '[[vending]]\ndevice = "/dev/a"',
 }
 

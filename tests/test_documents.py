@@ -32,6 +32,7 @@ from terminald.core import sale as sales
 from terminald.core.commands import TellSale
 from terminald.core.events import Answer, AttemptEvent, OfferWithdrawn
 from terminald.core.ids import ClientSn
+from terminald.core.kiosk_table import REASONS as KIOSK_REASONS
 from terminald.core.readiness import Reason
 from terminald.core.refund_table import RefundKind, RefundState
 from terminald.core.sale_table import DeliveryState, SaleState
@@ -199,7 +200,7 @@ TABLES: dict[str, Iterable[str]] = {
     "refund states": [state.value for state in RefundState],
     "delivery states": [state.value for state in DeliveryState],
     "reasons": reasons_of_sales(),
-    "scan reasons": [*get_args(barcode.Reason), "code_reused", "earlier_order_open"],
+    "scan reasons": [*get_args(barcode.Reason), "code_reused", "earlier_order_open", *KIOSK_REASONS],
     "calls": OPERATIONS,
     "answers": answers_of_queries(),
     "events": EVENTS,

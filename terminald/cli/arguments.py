@@ -49,7 +49,7 @@ _STATES = (
     *("awaiting_payment", "processing", "paid", "completed"),
     *("canceling", "canceled", "returning", "returned"),
 )
-_TOPICS = ("sale", "refund", "print", "scan", "device", "readiness", "key", "attention")
+_TOPICS = ("sale", "refund", "print", "scan", "basket", "device", "readiness", "key", "attention")
 _PARTS = ("gateway", "scanner", "printer", "vmc")
 _SALE_HELP = "the sale's id, your reference, the gateway's sn, or a client_sn"
 

@@ -95,7 +95,7 @@ Stimulus = OpenSale | ToSale | ToAttempt | ToRefund | ToJob | AskRefund | CloseA
 class Record:
     """One transition, for the event log and the log line."""
 
-    kind: str  # "sale" | "attempt" | "refund" | "print" | "attention"
+    kind: str  # "sale" | "attempt" | "refund" | "print" | "attention" | "scan" | "basket" | "action" | …
     subject: str
     sale_id: SaleId
     cause: str

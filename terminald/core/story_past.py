@@ -335,6 +335,18 @@ SCANS: Final[Mapping[str, Text]] = {
         "a code that was presented while an earlier order of the sale was being undone",
         "本次交易的前一笔订单正在撤销时出示的付款码",
     ),
+    "sale_open": Text("something that was scanned while the payment was under way", "付款进行中扫到的内容"),
+    "unknown_product": Text("the barcode of a product that is not sold here", "本机不出售的商品条码"),
+}
+#: What a kiosk has done for a paid sale.
+_ACTIONS: Final[Past] = {
+    on("ActionBegun"): Text("The action of the kiosk was begun.", "自助终端的动作已开始。"),
+    on("ActionDone"): Text("The action of the kiosk was done.", "自助终端的动作已完成。"),
+    on("ActionFailed"): Text("The action of the kiosk has failed: {evidence}.", "自助终端的动作失败：{evidence}。"),
+    on("ActionUnknown"): Text(
+        "terminald was stopped in the middle of the kiosk's action, and does not do it again: {evidence}.",
+        "自助终端的动作进行中程序中断，不会重做：{evidence}。",
+    ),
 }
 _NOT_TAKEN: Final = Text("A scan was not taken: {scan}.", "扫到的内容未被采用：{scan}。")
 
@@ -345,6 +357,7 @@ _TABLES: Final[Mapping[str, Past]] = {
     "print": PRINTS,
     "attention": {on("AttentionClosed"): _CLOSED, on(ANY): _ALARM},
     "scan": {on("CodeRejected"): _NOT_TAKEN},
+    "action": _ACTIONS,
 }
 #: What another release of terminald may have recorded.
 _OTHER: Final = Text("{cause}: {before} → {after}.", "{cause}：{before} → {after}。")

@@ -126,6 +126,7 @@ def _values(record: Record, view: SaleView, names: Names, tongue: Tongue) -> dic
             "alarm": _alarm(record.before or record.after, tongue),
             "reason": quoted(record.after),
         },
+        "action": lambda: {"evidence": quoted(record.after)},
         "scan": lambda: {"scan": tongue.say(SCANS[record.after]) if record.after in SCANS else quoted(record.after)},
     }
     named = fill[record.kind]() if record.kind in fill else {}

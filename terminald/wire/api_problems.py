@@ -127,6 +127,14 @@ READINESS_ADVICE: Mapping[str, str] = {
         "The printer is off-line: by its button, by a stuck cutter or another error, or it does not answer any more. "
         "terminald status says what it reports; clear it, or switch the printer off and on."
     ),
+    "output_absent": (
+        "The GPIO line to the machine could not be taken (kiosk.gpio). terminald status says why; gpioinfo lists the "
+        "lines and who uses them."
+    ),
+    "inhibited": (
+        "The machine says that it can not serve, by the line kiosk.gpio.inhibit. See to the machine; terminald notices "
+        "by itself when it can."
+    ),
     "journal_failed": "The journal can not be written: check the disk and its mount, then restart terminald.",
     "disk_full": "Free space on the disk that holds the state directory.",
     "draining": "New sales are refused on purpose, because terminald is being stopped.",

@@ -189,12 +189,16 @@ class History:
         )
         self.engine, self.desk = engine, EngineDesk(engine, device_id="d1", code_pattern=PATTERN)
         self._is_stopping = False
-        self._run = asyncio.ensure_future(engine.run(is_new_boot=is_new_boot))
+        self._run = asyncio.ensure_future(self.run_all(engine, journal, is_new_boot=is_new_boot))
         try:
             await self._run
         except asyncio.CancelledError:
             if not self._is_stopping:
                 raise
+
+    async def run_all(self, engine: Engine, _: CrashingJournal, *, is_new_boot: bool) -> None:
+        """Run what the process consists of."""
+        await engine.run(is_new_boot=is_new_boot)
 
     async def shut_down(self) -> None:
         """Stop the process as systemd does; it is started again."""
