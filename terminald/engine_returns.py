@@ -65,9 +65,7 @@ class Returns:
                 if amount not in (None, known.amount):
                     raise ApiError("refund_conflict", f"refund {known.id} has this reference and another amount")
                 return known.id
-        _expect_paid(found)
-        if not found.returnable:
-            raise ApiError("nothing_left", "all of the payment has gone back, or is on its way back")
+        _expect_left(found)
         if amount is not None and amount > found.returnable:
             raise _too_much(found.returnable)
         asked = Asked(kind=RefundKind.REFUND, amount=amount or found.returnable, reference=reference)
@@ -77,12 +75,12 @@ class Returns:
         """Give the whole payment back, on the day on which it was made and before any refund. Repeated: the same one.
 
         Raises:
-            ApiError: not_paid, revoke_impossible.
+            ApiError: not_paid, nothing_left, revoke_impossible.
         """
         for known in found.refunds:
             if known.kind is RefundKind.REVOKE and known.state not in _VOID:
                 return known.id
-        _expect_paid(found)
+        _expect_left(found)
         if found.returnable != found.sale.paid:
             raise ApiError("revoke_impossible", "money of this sale has gone back already: refund the rest")
         if not may_revoke(paid_order(found), found.returnable, self._engine.world.clock.now(), self._engine.rules):
@@ -147,9 +145,11 @@ def _expect_report(found: SaleView, report: str) -> None:
         raise IllegalTransition(sale.state.shown, report)
 
 
-def _expect_paid(found: SaleView) -> None:
+def _expect_left(found: SaleView) -> None:
     if not found.sale.paid:
         raise ApiError("not_paid", f"sale {found.sale.id} is {found.sale.state.shown}: there is nothing to give back")
+    if not found.returnable:
+        raise ApiError("nothing_left", "all of the payment has gone back, or is on its way back")
 
 
 def _too_much(most: Fen) -> ApiError:

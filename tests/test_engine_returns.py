@@ -159,6 +159,20 @@ def test_a_time_of_the_gateway_that_can_not_be_true_takes_no_revoke_away(tmp_pat
     play(tmp_path, scene)
 
 
+def test_where_nothing_is_left_a_revoke_is_not_offered_as_a_refund(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        await sell(bench)
+        await bench.desk.refund("order", "a", None)
+        for _ in range(2):
+            with pytest.raises(ApiError) as refused:
+                await bench.desk.revoke("order")
+            assert refused.value.code == "nothing_left"
+            if RefundOrder in bench.gateway.open():
+                await answered(bench, (RefundOrder, RefundConfirmed()))
+
+    play(tmp_path, scene)
+
+
 def test_a_revoke_is_of_a_payment_of_which_nothing_was_refunded(tmp_path: Path) -> None:
     async def scene(bench: Bench) -> None:
         await sell(bench)

@@ -270,7 +270,7 @@ class Desk(ReceiptDesk, ReportDesk, StoryDesk, Protocol):
         """
 
     async def revoke(self, name: str) -> Refund:
-        """Give the whole payment back on the day on which it was made; ApiError not_paid, revoke_impossible."""
+        """Give the whole payment back on its day; ApiError not_paid, nothing_left, revoke_impossible."""
 
     async def close_attention(self, name: str, reason: str) -> SaleView:
         """Note that a person has looked, and why it is settled; ApiError no_attention."""

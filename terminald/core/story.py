@@ -168,7 +168,10 @@ class _Teller:
 
     def person(self, advise: Callable[[str], str]) -> list[str]:
         lines = [self._say(row.person) for row in self._rows if row.person]
-        lines += [text for present, values in self._money() if (text := self._of(present.person, values))]
+        # Where all has gone back, no refund that was refused leaves anything to do.
+        is_back = self._view.sale.state is SaleState.RETURNED
+        owners = self._orders() if is_back else self._money()
+        lines += [text for present, values in owners if (text := self._of(present.person, values))]
         raised = [self._view.sale.attention]
         raised += [one.attention for one in self._view.refunds]
         raised += [one.attention for one in self._view.attempts]

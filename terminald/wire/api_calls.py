@@ -159,6 +159,7 @@ CALLS: Final = (
             *_BODY_PROBLEMS,
             "not_found",
             "not_paid",
+            "nothing_left",
             "revoke_impossible",
             "illegal_transition",
             "journal_failed",

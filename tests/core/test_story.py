@@ -395,6 +395,16 @@ def test_a_refund_that_was_refused_is_told_from_the_one_that_followed_it() -> No
     assert lines[-1].startswith("The phone shows a return of 1.00 yuan.")
 
 
+def test_a_refused_revoke_is_to_be_refunded_until_all_has_gone_back() -> None:
+    dossier = refunded().dossier()
+    (done,) = dossier.view.refunds
+    revoke = replace(done, kind=RefundKind.REVOKE, amount=Fen(350), state=RefundState.REFUSED)
+    asked = with_refunds(dossier, revoke)
+    assert told(asked).person == ("Revoke r1 of 3.50 yuan: if the money is to go back, refund it.",)
+    view = replace(asked.view, sale=replace(asked.view.sale, state=SaleState.RETURNED))
+    assert told(replace(asked, view=view)).person == ("Nothing has to be done.",)
+
+
 def with_refunds(dossier: Dossier, *refunds: Refund) -> Dossier:
     return replace(dossier, view=replace(dossier.view, refunds=refunds))
 
