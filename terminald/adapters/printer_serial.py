@@ -80,6 +80,11 @@ class SerialPrinter:
         return True
 
     @property
+    def line_rate(self) -> float | None:
+        """Return how many bytes the line takes in a second; it does not show that the printer lost its power."""
+        return self._baudrate / BITS_PER_BYTE
+
+    @property
     def watched(self) -> tuple[Path, ...]:
         """Return the line's path."""
         return (Path(self._device),)
@@ -151,8 +156,7 @@ class SerialPrinter:
         line = self._line
         if line is None:
             raise DeviceAbsent(self.name, f"{self._device} is not open; 0 of {len(data)} bytes sent")
-        bytes_per_second = self._baudrate / BITS_PER_BYTE
-        deadline_s = job_deadline_s(data, bytes_per_second=bytes_per_second, grace_s=self._grace_s)
+        deadline_s = job_deadline_s(data, bytes_per_second=self._baudrate / BITS_PER_BYTE, grace_s=self._grace_s)
         try:
             await line.writer.write(data, deadline_s=deadline_s)
         except (DeviceAbsent, DeviceTimeout, asyncio.CancelledError):

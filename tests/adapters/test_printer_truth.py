@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from terminald.adapters.printer_condition import HELD
-from terminald.adapters.printer_job import Confirm
+from terminald.adapters.printer_markers import Confirm
 from terminald.core.events import Blockage, JobBlocked, JobInterrupted, JobPrinted, JobSent, PrinterAbsent
 from terminald.wire.printer_status import GS_R
 from tests.adapters.scripted_printer import OK, PAPER_OUT, Desk, ScriptedPrinter
