@@ -109,6 +109,7 @@ class JobRun:
         if not self._condition.proves:
             self._condition.proves = self._markers.has_heard
             self._condition.owed = max(0, self._markers.owed + 1 - self._markers.heard)
+            self._condition.is_settled = False
             return JobSent(evidence="the printer took every byte; it does not say whether it printed them")
         try:
             is_proven = await self._wait_for(lambda: self._markers.is_answered(0))
@@ -126,6 +127,7 @@ class JobRun:
         condition = self._condition
         if condition.trouble is not None:
             return JobSent(evidence=f"the printer took every byte, and waits since then: {condition.trouble.words}")
+        condition.is_settled = False
         # An answer that belongs to an earlier job shows that nothing is owed any more.
         condition.owed = 0 if self._markers.heard else condition.owed + 1
         condition.proves = self._markers.has_heard

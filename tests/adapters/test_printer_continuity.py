@@ -146,6 +146,30 @@ def test_paper_that_ends_in_the_middle_is_no_doubt_and_a_power_cut_then_is_one(c
     asyncio.run(all_at_once())
 
 
+@pytest.mark.parametrize("confirm", CONFIRMS)
+def test_a_printer_that_was_off_between_two_jobs_loses_nothing_and_the_next_one_is_proven(confirm: Confirm) -> None:
+    """Its buffer was empty, and the answer to a marker proves what was before it, whatever was before that.
+
+    Nobody asked it meanwhile, so that nobody knows that it was off.
+    """
+
+    def off_for(off_s: float, word: bytes) -> Awaitable[None]:
+        async def scene(simulated: SimulatedPrinter, made: Station) -> None:
+            await simulated.wait_receipt(1)
+            simulated.power_off()
+            await asyncio.sleep(off_s)
+            simulated.power_on()
+            assert isinstance(await made.print(LONG), JobPrinted)
+            assert lines_on(simulated) == COUNT
+
+        return play(scene, confirm, Model(last_word=word))
+
+    async def all_at_once() -> None:
+        await asyncio.gather(*(off_for(off_s, word) for off_s in (0.1, 1.2) for word in (b"", NUL, b"\xf0")))
+
+    asyncio.run(all_at_once())
+
+
 def test_a_printer_that_can_not_be_asked_in_the_middle_has_not_proven_a_long_job() -> None:
     async def scene(_: SimulatedPrinter, made: Station) -> None:
         answer = await made.print(LONG)

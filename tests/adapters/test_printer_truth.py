@@ -174,6 +174,26 @@ def test_the_first_job_of_a_printer_that_has_nothing_to_do_is_believed() -> None
     play(scene, ScriptedPrinter(), is_settled=False)
 
 
+def test_after_a_job_that_was_not_proven_none_is_until_nothing_is_owed() -> None:
+    """A stray byte in between, such as the break of a line, is not taken for what was owed."""
+
+    async def scene(desk: Desk, printer: ScriptedPrinter) -> None:
+        printer.answers_markers = False
+        assert isinstance(await desk.print(JOB), JobSent)
+        printer.say(NUL)
+        await asyncio.sleep(0.02)
+        before = printer.written.count(GS_R)
+        assert isinstance(await desk.print(JOB), JobSent)
+        assert printer.written.count(GS_R) == before + 2
+        printer.answers_markers = True
+        printer.say(NUL)
+        await asyncio.sleep(0.02)
+        assert isinstance(await desk.print(JOB), JobPrinted)
+        assert printer.written.count(GS_R) == before + 5
+
+    play(scene, ScriptedPrinter())
+
+
 def test_a_printer_that_was_off_when_it_was_opened_is_asked_once_it_is_on() -> None:
     async def scene(desk: Desk, printer: ScriptedPrinter) -> None:
         assert isinstance(await desk.print(JOB), JobSent)
