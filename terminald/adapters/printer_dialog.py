@@ -8,7 +8,8 @@ from pathlib import Path
 from terminald.adapters.ports_devices import DeviceSink, Printer
 from terminald.adapters.ports_receipts import PrintSink
 from terminald.adapters.printer_condition import PrinterCondition
-from terminald.adapters.printer_job import Confirm, JobRun
+from terminald.adapters.printer_job import JobRun
+from terminald.adapters.printer_markers import Confirm
 from terminald.adapters.printer_questions import TIMING, Timing
 from terminald.adapters.printer_settling import flush, settle
 from terminald.core.events import JobBlocked, JobPrinted, PrintAnswer, PrinterAbsent, SlipOutdated

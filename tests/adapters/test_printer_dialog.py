@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from terminald.adapters.printer_job import Confirm
+from terminald.adapters.printer_markers import Confirm
 from terminald.adapters.printer_questions import Timing
 from terminald.core.events import (
     Blockage,
