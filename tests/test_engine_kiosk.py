@@ -12,6 +12,7 @@ import pytest
 
 from terminald.adapters.ports import SaleFilter
 from terminald.adapters.ports_actions import BeginStep
+from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.core.book import SaleView
 from terminald.core.commands import QueryOrder, SubmitPayment
 from terminald.core.events import OrderFacts, OrderPaid, OutcomePending, PayConfirmed, PayDeclined
@@ -20,6 +21,7 @@ from terminald.core.kiosk_action import ActionDone, ActionFailed, ActionOutcome
 from terminald.core.kiosk_events import Product
 from terminald.core.kiosk_table import KioskRules
 from terminald.core.money import Fen
+from terminald.core.readiness import Reason
 from terminald.core.sale_table import DeliveryState, SaleState
 from terminald.engine_kiosk import MAX_FRAMES, KioskHost, KioskTerms
 from terminald.engine_kiosk_service import KioskService, Means
@@ -351,6 +353,22 @@ def test_scans_that_wait_are_bounded(tmp_path: Path) -> None:
         assert len(await kiosk.refused()) == MAX_FRAMES
 
     play(tmp_path, CATALOGUE, scene)
+
+
+def test_a_machine_that_can_not_serve_makes_the_terminal_not_ready(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with engine_bench(tmp_path / "journal.db", required=frozenset({"output"})) as bench:
+            said = [bench.engine.reasons()]
+            for state in (DeviceState.READY, DeviceState.FAULTY, DeviceState.READY, DeviceState.ABSENT):
+                bench.engine.note_device(DeviceReport(name="output", kind="output", state=state, detail=""))
+                said.append(bench.engine.reasons())
+            absent, inhibited = (Reason.OUTPUT_ABSENT,), (Reason.INHIBITED,)
+            assert said == [absent, (), inhibited, (), absent]
+            async with kiosk_at(bench, FIXED) as kiosk:
+                await kiosk.show(CODE)
+                assert (await kiosk.refused(), await kiosk.sales()) == (["not_ready"], ())
+
+    run_virtually(run())
 
 
 # --- service ---------------------------------------------------------------------------------------------------------
