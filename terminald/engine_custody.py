@@ -22,6 +22,7 @@ from terminald.core.custody_events import (
     KeyAccepted,
     KeyRenewed,
     LinkLost,
+    PreviousKeyAccepted,
     ProofDue,
     ProveKey,
     RenewalDue,
@@ -58,6 +59,8 @@ _SHOWN = {
 }
 _HELD_BACK = Fault(code=HELD_BACK, message="the terminal's key is being renewed; nothing was sent")
 _GIVEN_UP = Fault(code=HELD_BACK, message="it was given up before it was sent")
+#: What only a gateway that is there says.
+_HEARD = KeyAccepted | PreviousKeyAccepted | KeyRenewed
 #: What comes of a check-in, in public words.
 _OUTCOMES: dict[type[CustodyAnswer], str] = {
     KeyRenewed: "renewed",
@@ -96,7 +99,7 @@ class CustodyKeeper:
         self._rules = rules
         self._hands = hands
         self._knows_time = False
-        #: Since when the link has not been proven; None while it is.
+        #: Since when the link has not been proven, nor the gateway heard; None while it is proven.
         self._down_since: Instant | None = clock.now().instant
         self._first_sale_until: float | None = None
         self._stepped = asyncio.Event()
@@ -145,17 +148,23 @@ class CustodyKeeper:
         Raises:
             JournalUnavailable: nothing was changed, and nothing will be performed.
         """
-        if isinstance(event, LinkLost) and self._down_since is None:
+        if isinstance(event, LinkLost) and self._is_over(event):
             return  # it came back while this was waiting
         await self._step(event, token)
-        if isinstance(event, LinkLost) and self._down_since is None:
+        if isinstance(event, LinkLost) and self._is_over(event):
             self._hands.take(ProofDue(), None)
+        if isinstance(event, _HEARD) and self._down_since is not None:
+            # The monitor has still to look: whatever outage there was is over, and if the link is away it is a new one.
+            self._down_since = self._clock.now().instant
         if isinstance(event, CustodyAnswer):
             self._under_way -= 1
             if not self.is_busy:
                 self._settled.set()
         self._stepped.set()
         self._stepped = asyncio.Event()
+
+    def _is_over(self, lost: LinkLost) -> bool:
+        return self._down_since is None or self._down_since > lost.since
 
     async def _step(self, event: Event, token: int | None) -> None:
         before = self.custody

@@ -62,6 +62,11 @@ class DeviceHeld(DeviceAbsent):
 class DeviceLost(DeviceError):
     """The device went away while it was in use."""
 
+    def __init__(self, device: str, detail: str, *, may_be_whole: bool = False) -> None:
+        """May_be_whole: the last byte of what was being sent had left, so that the device may have all of it."""
+        super().__init__(device, detail)
+        self.may_be_whole = may_be_whole
+
 
 class DeviceTimeout(DeviceError):
     """The device accepted nothing more before the deadline."""

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import pytest
+
 from terminald.adapters.ports import LinkReport, LinkState
 from terminald.core.custody import LEAST_WAIT, OUTAGE_AFTER
 from terminald.core.custody_events import RenewalDue
@@ -40,6 +42,10 @@ class Link:
         custody = self.bench.engine.keeper.custody
         assert custody is not None
         return custody.rotation
+
+    def out_since_s(self) -> float | None:
+        since = self.rotation.out_since
+        return None if since is None else since / 1000
 
     @property
     def checkins(self) -> int:
@@ -134,5 +140,50 @@ def test_a_link_that_comes_back_while_its_loss_is_written_down_ends_the_outage(t
         link.bench.journal.released.set()
         await asyncio.sleep(0.1)
         assert (link.checkins, link.rotation.out_since) == (1, None)
+
+    play(tmp_path, scene)
+
+
+def test_a_renewal_that_comes_before_the_monitor_looks_ends_the_outage_for_good(tmp_path: Path) -> None:
+    """The key falls due within the minute after the link is back: it is renewed then, and next a day later."""
+
+    async def scene(link: Link) -> None:
+        engine = link.bench.engine
+        await engine.request(lambda: engine.keeper.apply(RenewalDue()))
+        await settle()
+        due_s = link.rotation.due / 1000 - asyncio.get_running_loop().time()
+        await asyncio.sleep(due_s - 2 * HOUR_S)
+        await link.be_away(2 * HOUR_S - 1)
+        assert (link.checkins, link.rotation.out_since is not None) == (1, True)
+        await asyncio.sleep(2)
+        assert (link.checkins, engine.link.is_reachable) == (2, False)
+        seq = engine.last_seq
+        await asyncio.sleep(RETRY_LONGEST_S * 1.25)
+        assert (link.rotation.out_since, link.rotation.was_out, engine.link.is_reachable) == (None, False, True)
+        assert engine.last_seq <= seq + 1
+        await asyncio.sleep(17 * HOUR_S)
+        assert link.checkins == 2
+
+    play(tmp_path, scene)
+
+
+def test_a_link_that_is_lost_again_before_the_monitor_looks_is_another_outage(tmp_path: Path) -> None:
+    """It began when the gateway was heard last."""
+
+    async def scene(link: Link) -> None:
+        engine = link.bench.engine
+        await asyncio.sleep(7 * HOUR_S)
+        link.is_there = False
+        await asyncio.sleep(HOUR_S)
+        lost = link.rotation
+        assert lost.out_since is not None
+        await engine.request(lambda: engine.keeper.apply(RenewalDue()))
+        await settle()
+        heard = asyncio.get_running_loop().time()
+        assert (link.checkins, link.rotation.out_since) == (1, None)
+        await asyncio.sleep(OUTAGE_S - 1)
+        assert link.out_since_s() is None
+        await asyncio.sleep(2)
+        assert link.out_since_s() == pytest.approx(heard, abs=1)
 
     play(tmp_path, scene)

@@ -55,10 +55,10 @@ def play(path: Path, scene: Callable[[Bench, HeldUp], Awaitable[None]]) -> None:
     async def run() -> None:
         asyncio.get_running_loop().set_default_executor(AtOnce())
         printer = HeldUp()
-        sender = ReceiptSender(
-            dialog_with(printer), Profile(columns=32, width_dots=384, encoding="gbk", cut="full"), ENGLISH
-        )
-        async with engine_bench(path / "journal.db", sender) as bench:
+        dialog = dialog_with(printer)
+        await dialog.open()
+        profile = Profile(columns=32, width_dots=384, encoding="gbk", cut="full")
+        async with engine_bench(path / "journal.db", ReceiptSender(dialog, profile, ENGLISH)) as bench:
             await scene(bench, printer)
 
     run_virtually(run())

@@ -3,8 +3,9 @@
 Theory of operation: a job goes out in small chunks. Before each chunk the line must be free: not lost, not held by the
 printer (XOFF), allowed by the gate (a modem line), with little left in the kernel, and writable. A kernel that does
 the flow control itself shows it as "not writable". Chunks end between two commands where they can, so that a printer
-that holds the line can be asked why, without harm to the job. What is still in the kernel when a job fails was not
-sent; the owner of the descriptor discards it, so that no rest of an old job comes out before the next one.
+that holds the line can be asked why, without harm to the job. What is still in the kernel of a line when a job is given
+up was not sent; the owner of the descriptor discards it, so that no rest of an old job comes out before the next one.
+What is in the kernel of a socket may have arrived without a word, and counts as sent.
 """
 
 import asyncio
@@ -67,6 +68,7 @@ class FdWriter:
         fd: non-blocking.
         may_send: asked before each chunk; may raise OSError.
         backlog: bytes that the kernel has taken and not yet passed on; may raise OSError when the peer is gone.
+        takes_back: whether these have provably not left, and are discarded by the owner, when a job is given up.
         window: the backlog at which the next chunk waits.
     """
 
@@ -77,12 +79,14 @@ class FdWriter:
         *,
         may_send: Callable[[], bool] = _always,
         backlog: Callable[[], int] = _nothing,
+        takes_back: bool = True,
         window: int = CHUNK,
     ) -> None:
         self._device = device
         self._fd = fd
         self._may_send = may_send
         self._backlog = backlog
+        self._takes_back = takes_back
         self._window = window
         self._free = asyncio.Event()
         self._free.set()
@@ -189,9 +193,9 @@ class FdWriter:
                         self._is_interruptible = is_stop(ends, sent)
                 await self._until(1)
         except TimeoutError as exc:
-            raise self._failure(DeviceTimeout, self._stall(self._note_progress() - started), sent, len(data)) from exc
+            raise self._too_late(self._stall(self._note_progress() - started), sent, len(data)) from exc
         except OSError as exc:
-            raise self._failure(DeviceLost, self._lost or exc.strerror or str(exc), sent, len(data)) from exc
+            raise self._gone(self._lost or exc.strerror or str(exc), sent, len(data)) from exc
         finally:
             self._timeout, self._has_begun = None, False
             self._is_interruptible = True
@@ -232,13 +236,19 @@ class FdWriter:
         cause = "the printer holds the line (XOFF)" if self._held else "it accepts nothing more"
         return f"{cause} after {after_s:.1f} s: paper, cover, cable, flow control"
 
-    def _failure(self, error: type[DeviceError], detail: str, sent: int, total: int) -> DeviceError:
-        if self._lost is None:
+    def _too_late(self, detail: str, sent: int, total: int) -> DeviceError:
+        if self._takes_back:
             with suppress(OSError):
                 sent -= min(sent, self._backlog())
-        if sent == 0:
-            error = DeviceAbsent
+        error = DeviceTimeout if sent else DeviceAbsent
         return error(self._device, f"{detail}; {sent} of {total} bytes sent")
+
+    def _gone(self, detail: str, sent: int, total: int) -> DeviceError:
+        """Say that the device is gone. What was in the kernel may have left it before, or not."""
+        detail = f"{detail}; {sent} of {total} bytes sent"
+        if sent == 0:
+            return DeviceAbsent(self._device, detail)
+        return DeviceLost(self._device, detail, may_be_whole=sent == total)
 
 
 def chunk_end(ends: tuple[int, ...], start: int) -> int:

@@ -1,12 +1,14 @@
 """How the printer is, as far as it says so: what keeps it from printing, and whether it was away."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from terminald.adapters.ports_devices import DeviceReport, DeviceSink, DeviceState, Printer
 from terminald.adapters.printer_questions import Look, Proof, Questions, Silence, Timing
 from terminald.core.events import Blockage
+from terminald.errors import DeviceAbsent
 from terminald.wire.printer_status import PrinterState
 
 
@@ -47,6 +49,8 @@ class PrinterCondition:
         self.owed = 0
         #: Whether these are all: nothing is in the printer from before this opening, or from before a silence.
         self.is_settled = False
+        #: Whether all that was written in this opening was written whole: no command waits for its rest.
+        self.is_whole = False
         self._printer = printer
         #: Whether it is asked for its state.
         self.asks = asks
@@ -58,6 +62,7 @@ class PrinterCondition:
     async def opened(self) -> None:
         """Get to know the printer, which was just opened."""
         self.is_open, self.answers, self.proves, self.owed, self.is_settled = True, False, True, 0, False
+        self.is_whole = False
         self.openings += 1
         self.trouble, self._detail, self._reported = None, "", (None, "")
         await self._meet()
@@ -157,6 +162,17 @@ class PrinterCondition:
         """Learn from a proof that nobody waits for any more: the printer proves after all."""
         self.proves = True
         self.owed = max(0, self.owed - 1)
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Note whether what is written meanwhile is written whole."""
+        was_whole, self.is_whole = self.is_whole, False
+        try:
+            yield
+        except DeviceAbsent:
+            self.is_whole = was_whole
+            raise
+        self.is_whole = was_whole
 
     def announce(self) -> None:
         """Wake whoever waits for news."""

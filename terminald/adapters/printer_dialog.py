@@ -10,7 +10,7 @@ from terminald.adapters.ports_receipts import PrintSink
 from terminald.adapters.printer_condition import PrinterCondition
 from terminald.adapters.printer_job import Confirm, JobRun
 from terminald.adapters.printer_questions import TIMING, Timing
-from terminald.adapters.printer_settling import settle
+from terminald.adapters.printer_settling import flush, settle
 from terminald.core.events import JobBlocked, JobPrinted, PrintAnswer, PrinterAbsent, SlipOutdated
 
 
@@ -20,12 +20,23 @@ class PrinterDialog:
     kind: str = "printer"
 
     def __init__(
-        self, printer: Printer, *, asks: bool, confirm: Confirm, report: DeviceSink, timing: Timing = TIMING
+        self,
+        printer: Printer,
+        *,
+        asks: bool,
+        confirm: Confirm,
+        report: DeviceSink,
+        flush: int = 0,
+        timing: Timing = TIMING,
     ) -> None:
-        """Asks: whether the printer is asked for its state; confirm: what proves a job. Report must not block."""
+        """Asks: whether the printer is asked for its state; confirm: what proves a job. Report must not block.
+
+        Flush: the length of the longest command in any job, where one that was broken off is to be ended.
+        """
         self.name = printer.name
         self._printer = printer
         self._confirm: Confirm = confirm
+        self._flush = flush
         self._condition = PrinterCondition(printer, asks=asks, report=report, timing=timing)
         self._is_busy = False
 
@@ -99,6 +110,7 @@ class PrinterDialog:
                 return JobBlocked(evidence=trouble.words, by=trouble.by)
             if not is_ours:
                 return PrinterAbsent(evidence="another job waits for the printer to come back")
+            await flush(self._printer, condition, self._flush)
             if self._confirm == "gs_r":
                 await settle(self._printer, condition)
             data = await draw()

@@ -137,9 +137,9 @@ class LibusbPrinter:
                     return
                 after_s = line.now() - job.begun
                 detail = f"it accepts nothing more after {after_s:.1f} s: paper, cover, cable"
-                raise self._failure(DeviceTimeout, detail, job) from exc
+                raise (DeviceTimeout if job.sent else DeviceAbsent)(self.name, job.count(detail)) from exc
             except OSError as exc:
-                raise self._failure(DeviceLost, line.lost or exc.strerror or str(exc), job) from exc
+                raise self._gone(job, line.lost or exc.strerror or str(exc)) from exc
             finally:
                 line.job = None
 
@@ -179,10 +179,11 @@ class LibusbPrinter:
         if timeout is not None and not timeout.expired() and when > (timeout.when() or when):
             timeout.reschedule(when)
 
-    def _failure(self, error: type[DeviceError], detail: str, job: "_Job") -> DeviceError:
-        if job.sent == 0:
-            error = DeviceAbsent
-        return error(self.name, f"{detail}; {job.sent} of {len(job.data)} bytes sent")
+    def _gone(self, job: "_Job", detail: str) -> DeviceError:
+        """Say that the device is gone. What the transfer that failed was to bring may have arrived all the same."""
+        if not (job.sent or job.is_in_doubt):
+            return DeviceAbsent(self.name, job.count(detail))
+        return DeviceLost(self.name, job.count(detail), may_be_whole=job.is_in_doubt and job.is_ending)
 
 
 class _Job:
@@ -193,6 +194,8 @@ class _Job:
         self.sent = 0
         self.begun = self.progress = now
         self.timeout: asyncio.Timeout | None = None
+        #: Whether a transfer is under way, or has failed: it may have brought more than was counted.
+        self.is_in_doubt = False
         self._ends = stops(data)
 
     @property
@@ -202,6 +205,13 @@ class _Job:
     @property
     def is_interruptible(self) -> bool:
         return is_stop(self._ends, self.sent)
+
+    @property
+    def is_ending(self) -> bool:
+        return self.sent + len(self.next_chunk) == len(self.data)
+
+    def count(self, detail: str) -> str:
+        return f"{detail}; {self.sent} of {len(self.data)} bytes sent"
 
 
 class _Line:
@@ -254,7 +264,9 @@ class _Line:
                 job.progress = self.now()
 
         async with self._turn:
+            job.is_in_doubt = self.lost is None
             await self._transfer(self._writer, partial(self.pipe.write, job.next_chunk), count)
+            job.is_in_doubt = False
 
     async def interject(self, request: bytes) -> None:
         """Send a few bytes between two commands of the job under way.

@@ -23,7 +23,7 @@ KEEP_S: Final = 10.0
 
 #: More than any job: the kernel's send buffer is the bound here, because TCP does the flow control.
 _WINDOW = 1 << 30
-#: SO_LINGER: reset on close, what is not acknowledged is thrown away; and the usual way.
+#: SO_LINGER: reset on close, what has not left is thrown away; and the usual way.
 _DISCARD, _KEEP = struct.pack("ii", 1, 0), struct.pack("ii", 0, 0)
 
 
@@ -98,6 +98,8 @@ class NetworkPrinter:
     async def write(self, data: bytes) -> None:
         """Send one whole job; returns when the printer has acknowledged every byte.
 
+        What was not acknowledged may have arrived all the same: only what never went into the connection was not sent.
+
         Raises:
             DeviceAbsent: nothing was sent.
             DeviceLost, DeviceTimeout: detail says how many of how many bytes.
@@ -169,7 +171,7 @@ class NetworkPrinter:
             return kernel_backlog(connection.fileno())
 
         fd = connection.fileno()
-        writer = FdWriter(self.name, fd, backlog=backlog, window=_WINDOW)
+        writer = FdWriter(self.name, fd, backlog=backlog, takes_back=False, window=_WINDOW)
         return _Connection(socket=connection, writer=writer, reader=FdReader(fd, self._sink, on_end=self._on_end))
 
     def _on_end(self) -> None:

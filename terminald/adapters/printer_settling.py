@@ -1,4 +1,8 @@
-"""Making sure that no answer to an earlier job's marker is still to come, before the next one is believed.
+"""Making sure that nothing of an earlier job stands in the way of the next one: no unfinished command, and no answer.
+
+A printer that was cut off in the middle of a picture takes what comes next for the rest of it, whoever sends it: the
+next process too. So it is sent as many NULs as the longest command has bytes, which are white dots there, and which
+printers ignore between two commands.
 
 A printer keeps its buffer when the line is opened again, by this process or by the next one, and answers the markers in
 it when it comes to them. Answers to GS r are all alike. So a printer that was just opened, or was silent, is sent a
@@ -6,6 +10,7 @@ marker on its own: one that has nothing to do answers at once, once, and then sa
 """
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 from terminald.adapters.ports_devices import Printer
@@ -16,6 +21,16 @@ from terminald.wire.printer_status import GS_R, QueuedStatus
 
 #: An answer may be an earlier marker's that comes just then; twice, with nothing else meanwhile, it hardly is.
 DRAINS: Final = 2
+
+
+async def flush(printer: Printer, condition: PrinterCondition, size: int) -> None:
+    """End a command that may have been broken off, where there may be one. Never raises a DeviceError."""
+    if condition.is_whole or not size:
+        return
+    opening = condition.openings
+    with suppress(DeviceError):
+        await printer.write(bytes(size))
+        condition.is_whole = condition.is_open and condition.openings == opening
 
 
 async def settle(printer: Printer, condition: PrinterCondition) -> None:
@@ -43,7 +58,8 @@ async def _drains(printer: Printer, condition: PrinterCondition) -> bool:
     with condition.questions.proofs(hear):
         try:
             async with asyncio.timeout(timing.answer_s):
-                await printer.write(GS_R)
+                with condition.writing():
+                    await printer.write(GS_R)
                 await heard.wait()
         except (DeviceError, TimeoutError):
             return False

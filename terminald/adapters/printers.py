@@ -58,7 +58,9 @@ def make_dialog(settings: PrinterConfig, report: DeviceSink, watch: DeviceWatch 
     printer = make_printer(settings, watch)
     if printer is None:
         return None
-    return PrinterDialog(printer, asks=settings.status != "none", confirm=settings.confirm, report=report)
+    # A file is read by a program, which has no use for what only ends a command that was broken off.
+    flush = 0 if isinstance(printer, FilePrinter) else make_profile(settings).longest_command
+    return PrinterDialog(printer, asks=settings.status != "none", confirm=settings.confirm, report=report, flush=flush)
 
 
 def make_profile(settings: PrinterConfig) -> Profile:

@@ -14,7 +14,15 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from terminald.core.receipt import Line, Mark, QrMark, display_width, sanitize
-from terminald.wire.escpos_raster import Font, draw_text, harmless
+from terminald.wire.escpos_raster import (
+    BAND_ROWS,
+    DOUBLED,
+    MAX_PICTURE_BYTES,
+    PICTURE_HEAD,
+    Font,
+    cut_picture,
+    draw_text,
+)
 
 #: The character sets that printers have.
 Encoding = Literal["gbk", "gb18030", "utf-8"]
@@ -34,6 +42,8 @@ QUIET_ZONE = 4
 
 _WIDE_PAPER = 512
 _LEVEL_M = 1
+#: What stands before the content of a code that the printer draws: GS ( k pL pH cn fn m.
+_NATIVE_HEAD = 8
 
 _INITIALIZE = b"\x1b@"
 _CHINESE_ON = b"\x1c&"
@@ -41,7 +51,6 @@ _CHINESE_OFF = b"\x1c."
 _ALIGN = {"left": b"\x1ba\x00", "center": b"\x1ba\x01", "right": b"\x1ba\x02"}
 _BOLD = {False: b"\x1bE\x00", True: b"\x1bE\x01"}
 _SIZE = {False: b"\x1d!\x00", True: b"\x1d!\x11"}
-_RASTER_DOUBLED = b"\x1dv0\x03"
 _FEED = b"\x1bd"
 _CUT = {"full": b"\x1dV\x00", "partial": b"\x1dV\x01", "none": b""}
 
@@ -50,7 +59,8 @@ _CUT = {"full": b"\x1dV\x00", "partial": b"\x1dV\x01", "none": b""}
 class Profile:
     """What one printer understands. Feed: lines between the last text and the cutter, 0 … 255.
 
-    Encoding ``raster``: text is sent as pictures, drawn with the font; see :mod:`terminald.wire.escpos_raster`.
+    Encoding ``raster``: text is sent as pictures, drawn with the font; see :mod:`terminald.wire.escpos_raster`. Each
+    picture has so many bytes of dots at most, or is one row.
     """
 
     columns: int
@@ -60,6 +70,15 @@ class Profile:
     qr: Literal["native", "raster"] = "native"
     feed_lines: int = FEED_LINES
     font: Font | None = None
+    picture_bytes: int = MAX_PICTURE_BYTES
+
+    @property
+    def longest_command(self) -> int:
+        """Return how many bytes the longest command of any job has."""
+        row = (self.width_dots + 7) // 8
+        picture = PICTURE_HEAD + max(row, min(BAND_ROWS * row, self.picture_bytes))
+        code = 0 if self.qr == "raster" else _NATIVE_HEAD + MAX_QR_BYTES
+        return max(picture if "raster" in (self.encoding, self.qr) else 0, code)
 
 
 class _Builder(Protocol):
@@ -115,7 +134,13 @@ def _drawn(marks: Iterable[Mark], profile: Profile) -> Iterator[bytes]:
         if isinstance(mark, QrMark):
             yield _ALIGN["center"] + encode_qr(mark.content, profile) + b"\n" + _ALIGN["left"]
         else:
-            yield draw_text(mark, columns=profile.columns, width_dots=profile.width_dots, font=profile.font)
+            yield draw_text(
+                mark,
+                columns=profile.columns,
+                width_dots=profile.width_dots,
+                font=profile.font,
+                picture_bytes=profile.picture_bytes,
+            )
 
 
 def encode_text(text: str, encoding: Encoding) -> bytes:
@@ -154,13 +179,13 @@ def encode_qr(content: str, profile: Profile) -> bytes:
         raise ValueError("a QR code holds printable characters only")
     module = QR_MODULE if profile.width_dots < _WIDE_PAPER else QR_MODULE_WIDE
     if profile.qr == "raster":
-        return _raster_qr(content, module)
+        return _raster_qr(content, module, profile.picture_bytes)
     builder = _load_dummy()()
     builder.qr(content, ec=_LEVEL_M, size=module, native=True)
     return builder.output
 
 
-def _raster_qr(content: str, module: int) -> bytes:
+def _raster_qr(content: str, module: int, picture_bytes: int) -> bytes:
     """Draw a QR code with its quiet zone at half its size, and have the printer double it: a quarter of the bytes."""
     import qrcode  # type: ignore[import-untyped] # noqa: PLC0415 - comes with python-escpos, untyped; costs 60 ms
 
@@ -169,12 +194,11 @@ def _raster_qr(content: str, module: int) -> bytes:
     dots = module // 2
     matrix: list[list[bool]] = code.get_matrix()
     width = (len(matrix) * dots + 7) // 8
-    rows = bytearray()
+    rows: list[bytes] = []
     for line in matrix:
         bits = "".join(("1" if dark else "0") * dots for dark in line).ljust(width * 8, "0")
-        rows += int(bits, 2).to_bytes(width) * dots
-    height = len(matrix) * dots
-    return _RASTER_DOUBLED + width.to_bytes(2, "little") + height.to_bytes(2, "little") + harmless(bytes(rows))
+        rows += [int(bits, 2).to_bytes(width)] * dots
+    return b"".join(cut_picture(rows, DOUBLED, picture_bytes))
 
 
 def _load_dummy() -> Callable[[], _Builder]:

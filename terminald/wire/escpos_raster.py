@@ -23,10 +23,15 @@ if TYPE_CHECKING:
 
 #: Rows of one picture: at most 1.7 kB on the widest paper, where the buffers of cheap printers begin at 4 kB.
 BAND_ROWS: Final = 24
+#: The dots of that, on the widest paper.
+MAX_PICTURE_BYTES: Final = BAND_ROWS * 72
 #: The path of a font, and the number of the face in it.
 Font = tuple[Path, int]
 
-_PLAIN, _DOUBLED = b"\x1dv0\x00", b"\x1dv0\x03"
+#: The command of a picture, and of one of which each dot is doubled both ways; its size follows.
+_PLAIN, DOUBLED = b"\x1dv0\x00", b"\x1dv0\x03"
+#: The command with the size.
+PICTURE_HEAD: Final = 8
 #: DLE with what makes it a command: printers obey EOT (tell the state), ENQ (recover) and DC4 (open the drawer, forget
 #: everything) on reception, in the middle of a picture too.
 _ACCIDENT: Final = re.compile(rb"\x10(?=[\x04\x05\x14])")
@@ -38,7 +43,9 @@ _INK = 112  # the darkness, of 255, from which a dot is printed: thin strokes su
 _MISSING = "\uffff"  # is no character in any font (Unicode, section 23.7), so it looks like those that are missing
 
 
-def draw_text(line: Line, *, columns: int, width_dots: int, font: Font | None) -> bytes:
+def draw_text(
+    line: Line, *, columns: int, width_dots: int, font: Font | None, picture_bytes: int = MAX_PICTURE_BYTES
+) -> bytes:
     """Return the commands that print one line as pictures, with the room below it, from the left edge of the paper.
 
     A character is drawn in the columns that :func:`terminald.core.receipt.display_width` counts; one that is in
@@ -53,7 +60,7 @@ def draw_text(line: Line, *, columns: int, width_dots: int, font: Font | None) -
     # As printers do it: 30 dots for characters of 24 dots, and 54 for those of 48.
     height = 2 * cell + max(1, cell // 2 // scale)
     picture = _draw(text, line, start=(width - cell * room) // 2 + indent, size=(width, height), cell=cell, font=font)
-    return b"".join(_bands(picture, _DOUBLED if line.double else _PLAIN))
+    return b"".join(_bands(picture, DOUBLED if line.double else _PLAIN, picture_bytes))
 
 
 def _blanks(text: str) -> str:
@@ -83,16 +90,37 @@ def _draw(text: str, line: Line, *, start: int, size: tuple[int, int], cell: int
     return [data[at : at + stride] for at in range(0, len(data), stride)]
 
 
-def _bands(rows: list[bytes], command: bytes) -> Iterator[bytes]:
+def _bands(rows: list[bytes], command: bytes, picture_bytes: int) -> Iterator[bytes]:
     """Cut a picture into bands that are as wide as their ink; the blank ones above and below are one byte wide."""
     ink = [index for index, row in enumerate(rows) if any(row)]
     top, bottom = (ink[0], ink[-1] + 1) if ink else (len(rows), len(rows))
     for run in (rows[:top], rows[top:bottom], rows[bottom:]):
-        for at in range(0, len(run), BAND_ROWS):
-            band = run[at : at + BAND_ROWS]
-            width = max(1, *(len(row.rstrip(b"\0")) for row in band))
-            data = harmless(b"".join(row[:width].ljust(width, b"\0") for row in band))
-            yield command + width.to_bytes(2, "little") + len(band).to_bytes(2, "little") + data
+        count = band_rows(max((_ink_bytes(row) for row in run), default=1), picture_bytes)
+        for at in range(0, len(run), count):
+            band = run[at : at + count]
+            width = max(map(_ink_bytes, band))
+            yield _picture([row[:width].ljust(width, b"\0") for row in band], command)
+
+
+def _ink_bytes(row: bytes) -> int:
+    return len(row.rstrip(b"\0")) or 1
+
+
+def cut_picture(rows: list[bytes], command: bytes, picture_bytes: int = MAX_PICTURE_BYTES) -> Iterator[bytes]:
+    """Yield a picture's rows, which are equally long, as commands of so many bytes of dots at most, or of one row."""
+    count = band_rows(len(rows[0]), picture_bytes) if rows else 1
+    for at in range(0, len(rows), count):
+        yield _picture(rows[at : at + count], command)
+
+
+def _picture(rows: list[bytes], command: bytes) -> bytes:
+    size = len(rows[0]).to_bytes(2, "little") + len(rows).to_bytes(2, "little")
+    return command + size + harmless(b"".join(rows))
+
+
+def band_rows(row_bytes: int, picture_bytes: int) -> int:
+    """Return how many rows one picture has at most."""
+    return max(1, min(BAND_ROWS, picture_bytes // row_bytes))
 
 
 def harmless(dots: bytes) -> bytes:

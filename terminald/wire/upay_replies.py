@@ -120,7 +120,10 @@ def _decode(call: Call, status: int, body: bytes, asked: Asked) -> Answer:
         return call.ambiguous(fault=unreadable(status))
     if differing := _find_mismatch(envelope.data, asked):
         return AnswerMismatched(
-            fault=Fault(code="answer_mismatch", message=f"the answer's {differing} is not the one that was asked about")
+            fault=Fault(
+                code="answer_mismatch", message=f"the answer's {differing} is not the one that was asked about"
+            ),
+            facts=_named(envelope.data, asked, differing),
         )
     if envelope.outer.result_code != COMMUNICATED:
         refused = call.refusals.get(envelope.outer.error_code) if is_refusal(envelope) else None
@@ -184,6 +187,15 @@ def _facts(data: Fields, asked: Asked) -> OrderFacts:
         net_amount=_net_amount(data, asked),
         client_tsn=_client_tsn(data),
     )
+
+
+def _named(data: Fields, asked: Asked, differing: str) -> OrderFacts:
+    """Return what is certain beside a wrong amount: that the gateway has an order of this name.
+
+    That it does not know one, whenever it says so later, is no proof then.
+    """
+    is_ours = differing == "total_amount" and data.get("client_sn") == asked.client_sn
+    return OrderFacts(sn=clean(data.get("sn", ""), MAX_FACT)) if is_ours else OrderFacts()
 
 
 def _net_amount(data: Fields, asked: Asked) -> Fen | None:

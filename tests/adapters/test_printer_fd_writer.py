@@ -127,6 +127,34 @@ def test_what_the_kernel_kept_was_not_sent(line: tuple[socket.socket, socket.soc
     run(scene)
 
 
+def test_what_the_kernel_may_have_passed_on_counts_as_sent(line: tuple[socket.socket, socket.socket]) -> None:
+    """A job that is taken for unsent is sent again as if it were new."""
+
+    async def scene() -> None:
+        unheard = FdWriter("printer", line[0].fileno(), backlog=lambda: 10, takes_back=False, window=1000)
+        with pytest.raises(DeviceTimeout, match="10 of 10 bytes sent"):
+            await unheard.write(b"x" * 10, deadline_s=SOON)
+
+    run(scene)
+
+
+@pytest.mark.parametrize(("size", "is_whole"), [(CHUNK, True), (CHUNK + 1, False)])
+def test_a_device_that_goes_after_the_last_byte_may_have_it_all(
+    line: tuple[socket.socket, socket.socket], size: int, *, is_whole: bool
+) -> None:
+    async def scene() -> None:
+        backlog = itertools.chain([0], itertools.repeat(CHUNK))
+        writer = FdWriter("printer", line[0].fileno(), backlog=lambda: next(backlog))
+        job = asyncio.create_task(writer.write(b"x" * size, deadline_s=LONG))
+        await turn()
+        writer.lose("it burns")
+        with pytest.raises(DeviceLost, match=f"it burns; {CHUNK} of {size} bytes sent") as caught:
+            await job
+        assert caught.value.may_be_whole is is_whole
+
+    run(scene)
+
+
 def test_the_next_chunk_waits_for_the_kernel(line: tuple[socket.socket, socket.socket]) -> None:
     async def scene() -> None:
         backlog = [CHUNK, CHUNK, 0, 0, 5, 0]

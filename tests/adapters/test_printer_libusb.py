@@ -156,6 +156,26 @@ def test_a_printer_that_is_unplugged_is_lost_with_its_job(nodes: Path, fault: in
     play(usb, nodes, scene, grace_s=5)
 
 
+@pytest.mark.parametrize(("size", "is_whole"), [(100, True), (300, False)])
+def test_what_a_failed_transfer_was_to_bring_may_have_arrived(nodes: Path, size: int, *, is_whole: bool) -> None:
+    """A job that ends with it is not taken for unsent, nor for certainly lost."""
+
+    async def scene(printer: LibusbPrinter) -> None:
+        with pytest.raises(DeviceLost, match=f"0 of {size} bytes sent") as caught:
+            await printer.write(b"x" * size)
+        assert caught.value.may_be_whole is is_whole
+        with pytest.raises(DeviceAbsent, match="0 of 1 bytes"):
+            await printer.write(b"x")
+
+    usb = FakeUsb()
+
+    async def unplugged(printer: LibusbPrinter) -> None:
+        usb.fault = errno.EIO
+        await scene(printer)
+
+    play(usb, nodes, unplugged)
+
+
 def test_an_idle_printer_that_is_unplugged_is_noticed_by_its_node(nodes: Path) -> None:
     async def scene(printer: LibusbPrinter) -> None:
         watching = asyncio.create_task(printer.run())

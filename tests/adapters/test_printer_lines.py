@@ -10,10 +10,11 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from terminald.adapters.ports_devices import DeviceReport, Printer
+from terminald.adapters.ports_devices import DeviceReport, DeviceState, Printer
 from terminald.adapters.printer_dialog import PrinterDialog
 from terminald.adapters.printer_job import Confirm
 from terminald.adapters.printer_network import NetworkPrinter
+from terminald.adapters.printer_questions import Timing
 from terminald.adapters.printer_serial import Flow, SerialPrinter
 from terminald.adapters.supervisor import Backoff, supervise
 from terminald.core.events import Blockage, JobBlocked, JobInterrupted, JobPrinted, JobSent, PrintAnswer
@@ -31,13 +32,19 @@ LONG = encode([Line(text=text) for text in LINES], PROFILE)
 LARGE_BUFFER = 32_768
 
 
+def _is_blocked_by(report: DeviceReport, by: Blockage | None) -> bool:
+    return report.state is not DeviceState.ABSENT and report.blocked_by is by
+
+
 class Station:
     """A supervised printer, and what it reports and tells."""
 
-    def __init__(self, printer: Printer, confirm: Confirm) -> None:
+    def __init__(self, printer: Printer, confirm: Confirm, timing: Timing, flush: int) -> None:
         self.reports: list[DeviceReport] = []
         self.told: list[PrintAnswer] = []
-        self.dialog = PrinterDialog(printer, asks=True, confirm=confirm, report=self.reports.append, timing=QUICK)
+        self.dialog = PrinterDialog(
+            printer, asks=True, confirm=confirm, report=self.reports.append, timing=timing, flush=flush
+        )
 
     def print(self, data: bytes) -> "asyncio.Task[PrintAnswer]":
         async def draw() -> bytes:
@@ -47,7 +54,12 @@ class Station:
 
     async def wait_reported(self, blocked_by: Blockage | None) -> None:
         async with asyncio.timeout(10):
-            while not self.reports or self.reports[-1].blocked_by is not blocked_by:  # noqa: ASYNC110 - a plain list
+            while not any(_is_blocked_by(report, blocked_by) for report in self.reports[-1:]):  # noqa: ASYNC110 - a plain list
+                await asyncio.sleep(0.01)
+
+    async def wait_absent(self) -> None:
+        async with asyncio.timeout(10):
+            while self.reports[-1].state is not DeviceState.ABSENT:  # noqa: ASYNC110 - a plain list
                 await asyncio.sleep(0.01)
 
     async def wait_told(self) -> PrintAnswer:
@@ -58,8 +70,10 @@ class Station:
 
 
 @asynccontextmanager
-async def station(printer: Printer, confirm: Confirm = "gs_r") -> AsyncIterator[Station]:
-    made = Station(printer, confirm)
+async def station(
+    printer: Printer, confirm: Confirm = "gs_r", *, timing: Timing = QUICK, flush: int = 0
+) -> AsyncIterator[Station]:
+    made = Station(printer, confirm, timing, flush)
     backoff = Backoff(first_s=0.02, longest_s=0.02, longest_absent_s=0.02)
     serving = asyncio.create_task(supervise(made.dialog, made.reports.append, jitter=lambda: 0.5, backoff=backoff))
     try:

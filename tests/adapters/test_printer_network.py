@@ -75,7 +75,6 @@ def test_a_name_without_address_is_absent() -> None:
 
 
 def test_a_printer_that_takes_no_more_ends_the_job_at_the_deadline(listener: socket.socket) -> None:
-    """Only what the printer has acknowledged counts as sent."""
     size = 20_000_000
 
     async def scene() -> None:
@@ -102,5 +101,19 @@ def test_a_printer_that_resets_the_connection_is_lost(listener: socket.socket) -
         connection.close()
         with pytest.raises((DeviceLost, DeviceAbsent), match="of 20000000 bytes sent"):
             await job
+
+    asyncio.run(scene())
+
+
+def test_what_was_not_acknowledged_may_have_arrived() -> None:
+    """A receipt of which the last word was lost is not taken for unsent, and printed twice without a mark."""
+
+    async def scene() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.settimeout(0)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            job = asyncio.create_task(printer_at(listener, grace_s=0.3 - 3.6).write(b"x" * 60_000))
+            with await accept(listener), pytest.raises(DeviceTimeout, match="60000 of 60000 bytes sent"):
+                await job
 
     asyncio.run(scene())

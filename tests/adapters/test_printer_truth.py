@@ -6,7 +6,7 @@ import pytest
 
 from terminald.adapters.printer_condition import HELD
 from terminald.adapters.printer_job import Confirm
-from terminald.core.events import Blockage, JobBlocked, JobBroken, JobInterrupted, JobPrinted, JobSent, PrinterAbsent
+from terminald.core.events import Blockage, JobBlocked, JobInterrupted, JobPrinted, JobSent, PrinterAbsent
 from terminald.wire.printer_status import GS_R
 from tests.adapters.scripted_printer import OK, PAPER_OUT, Desk, ScriptedPrinter
 from tests.adapters.test_printer_dialog import JOB, play
@@ -239,7 +239,7 @@ def test_no_job_waits_behind_one_that_waits_for_the_printer_to_come_back() -> No
         await desk.interrupted()
         assert isinstance(await desk.print(b"other\n"), PrinterAbsent)
         assert not job.done()
-        assert isinstance(await job, JobBroken)
+        assert isinstance(await job, JobSent)
 
     play(scene, ScriptedPrinter())
 

@@ -164,7 +164,9 @@ def test_behind_a_job_that_is_held_up_a_slip_is_judged_when_the_printer_is_free(
 
     async def scene() -> None:
         paper = Stuck()
-        sender = ReceiptSender(dialog_with(paper), NARROW, ENGLISH)
+        printer = dialog_with(paper)
+        await printer.open()
+        sender = ReceiptSender(printer, NARROW, ENGLISH)
         first = asyncio.create_task(sender.send(job("refund", refunded().refunds[0].id), refunded, print))
         await paper.begun.wait()
         seen: list[SaleView | None] = [offered()]

@@ -24,14 +24,15 @@ class Carrier(httpx.AsyncBaseTransport):
         return not self._under_way
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        if self.is_cut:
-            raise httpx.ConnectError("the link is down", request=request)
         asked = Request(
             path=request.url.path,
             body=await request.aread(),
             authorization=request.headers["Authorization"],
             content_type=request.headers["Content-Type"],
         )
+        if self.is_cut:
+            self.door.fail(asked)
+            raise httpx.ConnectError("the link is down", request=request)
         plan = self.world.plan(asked)
         self.door.leave(asked, plan)
         try:

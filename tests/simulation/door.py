@@ -95,12 +95,14 @@ class Door:
             self._judge_refund(client_sn, fields["refund_request_no"], int(fields["refund_amount"]))
         elif asked.call == "cancel":
             self._given_up.add(client_sn)
-            self.found += self.offers.judge_cancel(client_sn)
-        elif asked.call == "query":
-            self.offers.note_query(client_sn, asked)
         if asked.call in BACK:
             self._judge_return(asked.call, client_sn)
+        self._judge_offer(asked.call, client_sn, asked)
         self._wake(asked.call, client_sn, is_answer=False)
+
+    def fail(self, asked: Request) -> None:
+        """Terminald would send a request, and there is no link: it has decided all the same."""
+        self._judge_offer(asked.call, self._name(peek(asked.body)), asked)
 
     def give_up(self, asked: Request) -> None:
         """Terminald does not wait for an answer any more: it has one, or none will come."""
@@ -176,7 +178,8 @@ class Door:
         return True
 
     def order_of_qr(self, content: str) -> Order | None:
-        return next((order for order in self.world.books.orders.values() if order.qr_code == content), None)
+        """Return the order behind this QR; none where no QR was ever shown."""
+        return next((order for order in self.world.books.orders.values() if content and order.qr_code == content), None)
 
     # --- judging -----------------------------------------------------------------------------------------------------
 
@@ -199,6 +202,12 @@ class Door:
         if absent_at < order.created_s:
             return False
         return order.net_fen > 0 or order.status not in _DEAD
+
+    def _judge_offer(self, call: str, client_sn: str, asked: Request) -> None:
+        if call == "cancel":
+            self.found += self.offers.judge_cancel(client_sn)
+        elif call == "query":
+            self.offers.note_query(client_sn, asked)
 
     def _judge_return(self, call: str, client_sn: str) -> None:
         """One request about an order's money is under way at a time: its state tells of the latest alone.

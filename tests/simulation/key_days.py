@@ -16,6 +16,8 @@ LOST: tuple[FaultKind, ...] = (
     "lose_request", "close_request", "lose_answer", "close_answer", "reset", "delay_request", "slow", "http_status",
     "html", "garbage", "empty", "redirect", "system_error",
 )  # fmt: skip
+#: States in which a check-in is about to be sent, or under way.
+ASKING = frozenset({CustodyState.CHECKING_IN.value, CustodyState.RECHECKING.value})
 #: States in which a terminal says that it may have no key.
 SAYS_SO = frozenset({CustodyState.STOPPED, CustodyState.EXPIRED, CustodyState.LOCKED_OUT})
 
@@ -27,7 +29,9 @@ class KeyDays(History):
         super().__init__(seed, path)
         self.loss = loss
         self.found: list[str] = []
-        self.gaps_s: list[float] = []
+        #: When the link was cut, and when it came back, in the gateway's milliseconds since 1970.
+        self.cuts: list[tuple[int, int]] = []
+        self._cut_since: int | None = None
 
     def accepted(self) -> bool:
         """Whether the gateway accepts a key that is on disk."""
@@ -62,11 +66,35 @@ class KeyDays(History):
                             arrives=self.rng.random() < 0.5,
                         )
                     )
-            self.carrier.is_cut = self.rng.random() < 0.1
+            self._cut(is_cut=self.rng.random() < 0.1)
             if self.crash_rate and self.rng.random() < self.crash_rate:
                 self.crashes_left += 1
             await asyncio.sleep(2 * HOUR_S)
             self.judge()
+        self._cut(is_cut=False)
+
+    def _cut(self, *, is_cut: bool) -> None:
+        self.carrier.is_cut, now = is_cut, self.now()
+        if is_cut and self._cut_since is None:
+            self._cut_since = now
+        elif not is_cut and self._cut_since is not None:
+            self.cuts.append((self._cut_since, now))
+            self._cut_since = None
+
+    def now(self) -> int:
+        """The gateway's time."""
+        return int(self.gateway.now_s() * 1000)
+
+    def checkins(self) -> list[int]:
+        """When a check-in was about to be sent, as the journal has it."""
+        store = SqliteJournal(self.path)
+        records = store.records_after(0, store.last_seq())
+        store.close()
+        return [
+            one.wall
+            for one in records
+            if one.record.kind == "key" and one.record.before != one.record.after and one.record.after in ASKING
+        ]
 
     crash_rate = 0.0
 

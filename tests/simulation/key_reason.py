@@ -3,7 +3,7 @@
 The words used here:
 
 - A *half hour* is half an hour or more with power and a link at the same time, whatever else happens in it: messages
-  are lost, customers are served, the process dies and starts again, the disk is full.
+  are lost, customers are served, the process dies and starts again, the disk is full for some of it.
 - An *outage* is half an hour or more without power or without a link.
 
 By the rules a key is renewed when it is a day old; after an outage as soon as it is six hours old; and where outages of
@@ -16,7 +16,9 @@ and after two renewal stops until a person asks. So a lock-out is unavoidable
 - when there was no half hour from six hours after the last check-in to the end of the key's life; told apart by whether
   that check-in was the renewal of the key, or one without an answer;
 - when there were such half hours, all of them before the key was due and before the first outage since its renewal:
-  nothing foretold the outage in which it died.
+  nothing foretold the outage in which it died;
+- when there were such half hours later on, and the disk was full in them, but for less than half an hour in each: the
+  intent is on disk before a check-in is sent, so that none is sent while nothing can be written.
 
 Every other lock-out is a violation.
 """
@@ -50,6 +52,7 @@ class Reason(Enum):
     ONE_LOST = "of age: one answer lost, and no half hour from six hours after it on"
     OUT_OF_REACH = "of age: no half hour from six hours after its renewal on"
     UNFORETOLD = "of age: in its first outage, which began before it was due"
+    FULL_DISK = "of age: the disk was full whenever it could have been renewed"
     AVOIDABLE = "of age, although there was time to renew it"
 
 
@@ -92,44 +95,69 @@ class Renewals:
     repeated: set[str] = field(default_factory=set)
 
 
-class Connection:
-    """Keeps when there were power and link at the same time."""
+class _Times:
+    """Keeps when something held."""
 
     def __init__(self, agenda: Agenda) -> None:
         self._agenda = agenda
         self._since: int | None = None
         self._spans: list[Span] = []
 
-    def look_around(self, *, is_connected: bool) -> None:
-        """Power or link may have changed."""
+    def look_around(self, *, holds: bool) -> None:
+        """It may have changed."""
         now = self._agenda.now
-        if is_connected and self._since is None:
+        if holds and self._since is None:
             self._since = now
-        elif not is_connected and self._since is not None:
+        elif not holds and self._since is not None:
             self._spans.append((self._since, now))
             self._since = None
 
+    def all(self) -> list[Span]:
+        """Return them in order; the last one ends now where it still holds."""
+        return [*self._spans, *([] if self._since is None else [(self._since, self._agenda.now)])]
+
+    def within(self, start: int, end: int) -> list[Span]:
+        """Return what of them lies within a time that is past."""
+        clipped = [(max(start, since), min(end, until)) for since, until in self.all()]
+        return [(since, until) for since, until in clipped if since < until]
+
+
+class Connection:
+    """Keeps when there were power and link at the same time, and when there was room on the disk besides."""
+
+    def __init__(self, agenda: Agenda) -> None:
+        self._connected, self._writable = _Times(agenda), _Times(agenda)
+
+    def look_around(self, *, is_connected: bool, is_disk_full: bool = False) -> None:
+        """Power, link or disk may have changed."""
+        self._connected.look_around(holds=is_connected)
+        self._writable.look_around(holds=is_connected and not is_disk_full)
+
     def half_hours(self, start: int, end: int) -> list[Span]:
         """Return the half hours within a time that is past."""
-        clipped = [(max(start, since), min(end, until)) for since, until in self._all()]
-        return [(since, until) for since, until in clipped if until - since >= HALF_HOUR]
+        return [span for span in self._connected.within(start, end) if _is_long(*span)]
+
+    def writable_half_hours(self, start: int, end: int) -> list[Span]:
+        """Return those in which there was room on the disk for half an hour, all in all."""
+        return [
+            span
+            for span in self.half_hours(start, end)
+            if sum(until - since for since, until in self._writable.within(*span)) >= HALF_HOUR
+        ]
 
     def outages(self, start: int, end: int) -> list[Span]:
         """Return the outages that began and ended within a time."""
-        gaps = [(before[1], after[0]) for before, after in itertools.pairwise(self._all())]
+        gaps = [(before[1], after[0]) for before, after in itertools.pairwise(self._connected.all())]
         return [(since, until) for since, until in gaps if start <= since and until <= end and _is_long(since, until)]
 
     def is_in_reach(self, start: int, end: int) -> bool:
         """Whether every 48 hours around that time contain a half hour."""
-        spans = [span for span in self._all() if _is_long(*span)]
+        spans = [span for span in self._connected.all() if _is_long(*span)]
         gaps = [(before[1], after[0]) for before, after in itertools.pairwise([(0, 0), *spans])]
         is_over = bool(spans) and spans[-1][1] >= end
         return is_over and all(
             until - since <= KEY_LIFE - 2 * HALF_HOUR for since, until in gaps if until > start and since < end
         )
-
-    def _all(self) -> list[Span]:
-        return [*self._spans, *([] if self._since is None else [(self._since, self._agenda.now)])]
 
 
 def _is_long(since: int, until: int) -> bool:
@@ -154,7 +182,9 @@ def find_reason(renewals: Renewals, held: tuple[str, ...], died: int, connection
     for _, until in connection.outages(born, died)[:1]:
         due = min(due, until)
     due = min(due, born + RENEWED_AT - _foretold(connection, renewals.since, born))
-    return Reason.AVOIDABLE if connection.half_hours(max(free, due), died) else Reason.UNFORETOLD
+    if not connection.half_hours(max(free, due), died):
+        return Reason.UNFORETOLD
+    return Reason.AVOIDABLE if connection.writable_half_hours(max(free, due), died) else Reason.FULL_DISK
 
 
 def _foretold(connection: Connection, since: int, born: int) -> int:

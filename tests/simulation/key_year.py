@@ -212,7 +212,8 @@ class History:
 
     def _look_around(self) -> None:
         daemon = self.daemon
-        self.judge.connection.look_around(is_connected=self.board.is_on and self.road.is_linked)
+        is_connected = self.board.is_on and self.road.is_linked
+        self.judge.connection.look_around(is_connected=is_connected, is_disk_full=self._full > 0)
         self.judge.reach.look_around(
             is_in_reach=daemon is not None and self.road.is_linked and self._full == 0,
             is_served=daemon is not None and daemon.is_sale_open,

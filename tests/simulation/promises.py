@@ -63,7 +63,7 @@ class Offers:
             one.codes_at.append(self._world.now_s())
 
     def note_query(self, client_sn: str, asked: Request) -> None:
-        """A question leaves."""
+        """A question leaves, or would if there were a link."""
         if promise := self._shown.get(client_sn):
             promise.asked.append((self._world.now_s(), asked))
 
@@ -79,10 +79,10 @@ class Offers:
     # --- judging -----------------------------------------------------------------------------------------------------
 
     def judge_cancel(self, client_sn: str) -> list[str]:
-        """A cancel leaves; return what is wrong.
+        """A cancel leaves, or would if there were a link; return what is wrong.
 
-        What was paid in time is cancelled only where every question since then was without a true answer. After the
-        first cancel, which may still be on its way, nothing else is possible.
+        What was paid in time is cancelled only where every question since then was without a true answer. With the
+        first cancel the order is given up for good.
         """
         promise, order = self._shown.get(client_sn), self._world.books.find(client_sn=client_sn)
         if promise is None or order is None or promise.is_ended:

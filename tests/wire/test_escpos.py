@@ -2,6 +2,7 @@ import logging
 import re
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,6 +15,8 @@ from PIL import Image
 from terminald.core.receipt import Line, QrMark, Receipt, layout, render_text
 from terminald.simulator.printer_paper import print_job
 from terminald.wire.escpos import MAX_QR_BYTES, Encoding, Profile, encode, encode_qr, encode_text
+from terminald.wire.escpos_raster import MAX_PICTURE_BYTES
+from terminald.wire.escpos_walk import pieces
 
 GBK = Profile(columns=32, width_dots=384, encoding="gbk", cut="full")
 OPCODES = re.compile(rb"\x1b@|\x1ba[\x00-\x02]|\x1bE[\x00\x01]|\x1d![\x00\x11]|\x1bd\x06|\x1dV[\x00\x01]|\x1c[&.]|\n")
@@ -149,6 +152,33 @@ def test_a_code_that_we_draw_is_short() -> None:
     """Drawn at half its size and doubled by the printer: a quarter of the bytes, and of the time on a slow line."""
     narrow = Profile(columns=32, width_dots=384, encoding="gbk", cut="full", qr="raster")
     assert len(encode_qr("https://qr.alipay.com/" + "x" * 57, narrow)) < 4_000
+
+
+@pytest.mark.parametrize("picture_bytes", [1, 100, 184, MAX_PICTURE_BYTES])
+@pytest.mark.parametrize("width_dots", [384, 576])
+@pytest.mark.parametrize("encoding", ["gbk", "raster"])
+@pytest.mark.parametrize("drawn_by", ["native", "raster"])
+def test_no_command_is_longer_than_the_longest(
+    drawn_by: Literal["native", "raster"], encoding: Literal["gbk", "raster"], width_dots: int, picture_bytes: int
+) -> None:
+    """A printer takes as many bytes as that, at most, for the rest of a command that was broken off."""
+    paper = Profile(
+        columns=32, width_dots=width_dots, encoding=encoding, cut="full", qr=drawn_by, picture_bytes=picture_bytes
+    )
+    data = encode((Line(text="W" * 32), QrMark(content="x" * MAX_QR_BYTES)), paper)
+    longest = max(piece.end - piece.start for piece in pieces(data) if data[piece.start] < 0x20)
+    assert longest <= paper.longest_command <= 8 + max(picture_bytes, width_dots // 8, MAX_QR_BYTES)
+    pictures = [piece.end - piece.start for piece in pieces(data) if data.startswith(b"\x1dv", piece.start)]
+    assert max(pictures, default=0) <= 8 + max(picture_bytes, width_dots // 8)
+
+
+def test_a_code_that_is_drawn_in_bands_is_one_picture_on_paper() -> None:
+    sheets = [
+        print_job(encode((QrMark(content="x" * 100),), replace(GBK, qr="raster", picture_bytes=size)), width_dots=384,
+                  encoding="gbk")
+        for size in (30, MAX_PICTURE_BYTES)
+    ]  # fmt: skip
+    assert sheets[0][0].draw().tobytes() == sheets[1][0].draw().tobytes()
 
 
 @pytest.mark.parametrize("content", ["", "x" * (MAX_QR_BYTES + 1), "中" * MAX_QR_BYTES])

@@ -288,10 +288,16 @@ def test_an_answer_about_something_else_is_a_mismatch_whatever_it_says(field: st
     for decode, (result, error, state, _) in cases:
         said = decode(200, answer(result, error, data=order(**{"order_status": state, field: value})), asked=ASKED)
         assert type(said) is AnswerMismatched
-        assert said.facts == OrderFacts()
+        assert said.facts == OrderFacts(sn=str(order()["sn"]) if field == "total_amount" else "")
         assert said.fault is not None
         assert field in said.fault.message
         assert str(value) not in said.fault.message
+
+
+def test_another_amount_of_a_nameless_order_does_not_name_it() -> None:
+    """That the gateway has spoken of this order keeps its later "not known" from being a proof."""
+    said = query(answer("SUCCESS", data=order(client_sn="", total_amount="351")))
+    assert (type(said), said.facts) == (AnswerMismatched, OrderFacts())
 
 
 def test_amounts_may_be_numbers_where_the_documents_promise_text() -> None:
