@@ -42,7 +42,7 @@ def make_output(config: Config, report: DeviceSink) -> GpioOutput | None:
         pulses_for=gpio.pulses_for,
         has_parts=bool(gpio.pulse_value),
     )
-    return GpioOutput(_choice(gpio), train, report)
+    return GpioOutput(line_choice(gpio), train, report)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,8 @@ def _command(kiosk: KioskConfig) -> Action | None:
     return CommandAction(kiosk.command.argv, timeout_s=kiosk.command.timeout / 1000)
 
 
-def _choice(gpio: GpioConfig) -> LineChoice:
+def line_choice(gpio: GpioConfig) -> LineChoice:
+    """Return which lines are meant."""
     return LineChoice(
         chip=gpio.chip,
         line=gpio.line,

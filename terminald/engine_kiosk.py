@@ -301,13 +301,12 @@ class KioskHost:
         self._serving.add_done_callback(lambda _: self._wake.set())
 
     def _tell_basket(self, told: TellBasket) -> None:
-        amount = kiosks.total(told.lines)
         record = Record(
             kind="basket",
             subject="kiosk",
             sale_id=NO_SALE,
             cause="BasketChanged",
             before=told.cause,
-            after=f"{amount} fen",
+            after=f"{len(told.lines)} lines",
         )
         self._engine.tell(lambda: self._engine.publish(record, "basket", basket_event(told)))

@@ -7,6 +7,7 @@ any report that does not come, and ``sale.on_overdue`` decides.
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
@@ -27,8 +28,9 @@ from terminald.wire.api_kiosk import sold_json
 
 log = logging.getLogger(__name__)
 
-#: How the kiosk's own references begin; an id follows, which no other sale ever had.
-PREFIX: Final = "kiosk-"
+#: The kiosk's own references: an id of ours follows, which no other sale ever had, and no host would think of.
+_PREFIX: Final = "kiosk-"
+_REFERENCE: Final = re.compile(f"{_PREFIX}[0-9A-Z]{{26}}")
 _OVERLOADED: Final = "overloaded"
 _NOT_BEGUN: Final = "terminald was started anew before it was begun"
 
@@ -43,12 +45,12 @@ class Means:
 
 def is_own(sale: Sale) -> bool:
     """Whether the kiosk has opened it."""
-    return sale.order.reference.startswith(PREFIX)
+    return _REFERENCE.fullmatch(sale.order.reference) is not None
 
 
 def reference_of(new_id: str) -> Reference:
     """Return the reference of a new sale."""
-    return Reference(PREFIX + new_id)
+    return Reference(_PREFIX + new_id)
 
 
 class KioskService:

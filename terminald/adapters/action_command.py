@@ -6,6 +6,7 @@ import logging
 import os
 import signal
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
 from terminald.adapters.ports_actions import BeginStep
@@ -32,6 +33,7 @@ class CommandAction:
     def __init__(self, argv: tuple[str, ...], *, timeout_s: float) -> None:
         """The first argument is the absolute path of the program."""
         self._argv = argv
+        self._name = Path(argv[0]).name  # what is told of it leaves the terminal with the event log
         self._timeout_s = timeout_s
 
     async def perform(self, sale: bytes, amount: Fen, begin: BeginStep) -> ActionOutcome:  # noqa: ARG002 - the sale has it
@@ -50,17 +52,18 @@ class CommandAction:
                 start_new_session=True,
             )
         except (OSError, ValueError) as exc:
-            return ActionFailed(evidence=f"{self._argv[0]} can not be started: {exc}")
+            reason = exc.strerror if isinstance(exc, OSError) else str(exc)
+            return ActionFailed(evidence=f"{self._name} can not be started: {reason}")
         try:
             async with asyncio.timeout(self._timeout_s):
                 await process.communicate(sale)
         except TimeoutError:
-            return ActionFailed(evidence=f"{self._argv[0]} did not end within {self._timeout_s:g} s")
+            return ActionFailed(evidence=f"{self._name} did not end within {self._timeout_s:g} s")
         finally:
             if process.returncode is None:
                 await asyncio.shield(_end(process))
         code = process.returncode
-        return ActionDone() if code == 0 else ActionFailed(evidence=f"{self._argv[0]} ended with exit code {code}")
+        return ActionDone() if code == 0 else ActionFailed(evidence=f"{self._name} ended with exit code {code}")
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
-from terminald.errors import DeviceAbsent, DeviceMissing
+from terminald.errors import DeviceAbsent, DeviceHeld, DeviceMissing
 
 #: How we appear in ``gpioinfo``.
 CONSUMER: Final = "terminald"
@@ -133,4 +133,5 @@ def _named(name: str, path: str, line: str) -> Iterator[None]:
         words = _REFUSALS.get(exc.errno or 0)
         if words is None or not Path(path).exists():
             raise OSError(exc.errno, exc.strerror, path) from exc
-        raise DeviceAbsent(name, words.format(path=path, line=line)) from exc
+        kind = DeviceHeld if exc.errno == errno.EBUSY else DeviceAbsent
+        raise kind(name, words.format(path=path, line=line)) from exc

@@ -5,6 +5,7 @@ import pytest
 from terminald.core.attempt_table import AttemptState
 from terminald.core.custody_table import CustodyState
 from terminald.core.events import LastLookDue, LookDue, PollDue, RetryDue, SendDue
+from terminald.core.kiosk_table import KioskState
 from terminald.core.refund_table import RefundState
 from terminald.core.sale_table import SaleState
 from terminald.core.spool import JobState
@@ -20,7 +21,7 @@ def test_the_document_shows_every_machine_as_its_table_is() -> None:
     assert with_diagrams(TEXT, drawn()) == TEXT, "run: python -m tests.core.write_diagrams"
 
 
-@pytest.mark.parametrize("states", [AttemptState, SaleState, RefundState, JobState, CustodyState])
+@pytest.mark.parametrize("states", [AttemptState, SaleState, RefundState, JobState, CustodyState, KioskState])
 def test_the_document_says_what_every_state_means(states: type[Enum]) -> None:
     for state in states:
         assert f"| `{state.value}` |" in TEXT

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import terminald
-from terminald.core import attempt_table, custody_table, refund_table, sale_table, spool
+from terminald.core import attempt_table, custody_table, kiosk_table, refund_table, sale_table, spool
 from terminald.core.attempt_table import AttemptState
 from terminald.core.custody_table import CustodyState
+from terminald.core.kiosk_table import KioskState
 from terminald.core.refund_table import RefundState
 from terminald.core.sale_table import SaleState
 from terminald.core.spool import JobState
@@ -25,6 +26,7 @@ def drawn() -> Mapping[str, str]:
         "sale": mermaid(sale_table.TABLE, SaleState.AWAITING_PAYMENT),
         "refund": mermaid(refund_table.TABLE, RefundState.QUEUED),
         "custody": mermaid(custody_table.TABLE, CustodyState.UNPROVEN),
+        "kiosk": mermaid(kiosk_table.TABLE, KioskState.IDLE),
         "print": mermaid(spool.TABLE, JobState.QUEUED),
     }
 
