@@ -184,7 +184,7 @@ class CustodyKeeper:
         )
         await self._hands.commit(Batch(now=now, custody=after, entries=_entries(record, before, after, now)))
         self.custody = after
-        log.info("%s: %s → %s on %s", record.subject, record.before, record.after, record.cause)
+        _tell_log(record, event, before, after)
         for command in commands:
             self._under_way += 1
             self._settled.clear()
@@ -315,6 +315,16 @@ def _entries(record: Record, before: Custody, after: Custody, now: Now) -> tuple
         return (entry,)
     raised = replace(record, kind="attention", before="", after=shown.attention.code)
     return (entry, Entry(record=raised, topic="attention", body=key_attention_event(shown.attention)))
+
+
+def _tell_log(record: Record, event: Event, before: Custody, after: Custody) -> None:
+    """Log a step, and what an answer said that was not good. No key is quoted: custody keeps it out (I7)."""
+    fault = after.rotation.fault if isinstance(event, CustodyAnswer) else None
+    said = f": {fault.code}: {fault.message}" if fault else ""
+    log.info("%s: %s → %s on %s%s", record.subject, record.before, record.after, record.cause, said)
+    old, new = before.rotation.attention, after.rotation.attention
+    if new is not None and (old is None or old.code != new.code):
+        log.warning("the key needs a person: %s%s", new.code, said)
 
 
 def status_of(custody: Custody, now: Now) -> KeyStatus:
