@@ -213,6 +213,7 @@ class Engine:
                 attempts=done.attempts,
                 refunds=done.refunds,
                 jobs=done.jobs,
+                vends=done.vends,
                 entries=entries_of(self.book, book, done, now),
             )
         )
