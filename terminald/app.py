@@ -28,9 +28,11 @@ from terminald.adapters.scanners import make_scanner
 from terminald.adapters.state_directory import lock
 from terminald.adapters.supervisor import supervise
 from terminald.adapters.systemd import notify
+from terminald.adapters.vmcs import make_vmc
 from terminald.app_board import settle_device_id
 from terminald.config import Config
 from terminald.core.custody import begin
+from terminald.core.events import Event
 from terminald.core.ids import Duration
 from terminald.core.schedule import MINUTE, Rules
 from terminald.engine import Engine
@@ -38,6 +40,7 @@ from terminald.engine_clock import ClockWatch
 from terminald.engine_commands import World
 from terminald.engine_desk import EngineDesk
 from terminald.engine_log_upload import LogUploads
+from terminald.engine_vending import VendingHost, VendTerms
 from terminald.logs import protect
 from terminald.wire.api import SaleDefaults
 
@@ -106,6 +109,7 @@ class App:
             is_clock_right=clock.is_system_right,
         )
         self._scanners = [make_scanner(one, self._take_frame) for one in config.scanners]
+        self._vmcs = {one.name: make_vmc(one, self._take_vend) for one in config.vending}
         self._device_watch = DeviceWatch()
         self._printer = make_dialog(config.printer, self._note_device, self._device_watch)
         world = World(
@@ -118,6 +122,7 @@ class App:
             new_id=clocks.new_ulid,
             jitter=jitter,
             has_disk_space=_disk_watch(config),
+            vmcs=self._vmcs,
         )
         rules = rules_of(config, terminal.terminal_sn if terminal else "")
         if custody is None and terminal is not None:
@@ -138,6 +143,7 @@ class App:
             stationery=stationery_of(config),
             columns=config.printer.columns,
         )
+        self._vending = VendingHost(self._engine, vend_terms(config))
         self._api = ApiServer(self._desk, sale_defaults(config), clock.now, terminald.__version__)
         self._clock_watch = ClockWatch(self._engine, take_step=clock.take_step)
         self._jitter = jitter
@@ -150,6 +156,9 @@ class App:
 
     def _take_frame(self, scanner: str, text: str) -> None:
         self._desk.take_frame(scanner, text)
+
+    def _take_vend(self, machine: str, event: Event) -> None:
+        self._vending.take(machine, event)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT; then drain, and stop. A bug in any part ends it with an exception group."""
@@ -199,7 +208,7 @@ class App:
         return LogUploads(self._engine, GatewayCourier(self._journal, self._gateway, store))
 
     def _devices(self) -> list[Device]:
-        return [*self._scanners, *([self._printer] if self._printer else [])]
+        return [*self._scanners, *([self._printer] if self._printer else []), *self._vmcs.values()]
 
     async def _supervise(self, device: Device) -> None:
         await supervise(device, self._engine.note_device, jitter=self._jitter, watch=self._device_watch)
@@ -237,6 +246,20 @@ def sale_defaults(config: Config) -> SaleDefaults:
         delivery=config.sale.delivery,
         refund_slips=config.receipt.print_when == "all",
     )
+
+
+def vend_terms(config: Config) -> dict[str, VendTerms]:
+    """Return how the requests of each vending machine are served."""
+    return {
+        one.name: VendTerms(
+            answer_limit=one.answer_limit,
+            result_window=one.result_window,
+            returns_unknown=one.on_unknown == "return",
+            payment_window=config.sale.payment_window,
+            sale=sale_defaults(config),
+        )
+        for one in config.vending
+    }
 
 
 def _receipt_sender(config: Config, printer: PrinterDialog) -> ReceiptSender:

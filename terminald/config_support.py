@@ -18,7 +18,6 @@ NOT_YET = (
     NotYet(key="api.listen", allowed="leave it empty and use api.socket"),
     NotYet(key="kiosk.mode", form="fixed|catalogue", allowed='"off"'),
     NotYet(key="kiosk.product", allowed="leave [[kiosk.product]] out"),
-    NotYet(key="vending", allowed="leave [[vending]] out"),
 )
 
 
