@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 
+import httpx
 import msgspec
 import pytest
 
@@ -12,6 +13,8 @@ from tests.system.vending import FEN, ITEM, PRICE, VendingMachine, configure
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
+#: More than any vend here has; reaching it is a failure.
+MAX_COMMITS = 40
 #: Paid at once · in progress for ever.
 PAID, PENDING = "13000000000000{:02}00", "13000000000000{:02}12"
 
@@ -168,6 +171,7 @@ def test_an_adapter_that_goes_away_comes_back_without_a_restart(vending: Vending
         done = vending.bench.terminald("undelivered", ended.id)
         assert done.returncode == 0, done.stderr
         vending.bench.wait(lambda: vending.last().state == "returned", "the money back")
+        vending.machine.do("reset")  # it hangs in the middle of dispensing
     vending.machine.do("replug")
     vending.machine.do("dispense ok")
     vending.wait_for_sale()
@@ -196,3 +200,62 @@ def test_one_customer_at_a_time(vending: Vending) -> None:
     vending.select()
     vending.bench.wait(lambda: vending.machine.books().vends[0].end is End.DENIED, "a denial")
     assert vending.bench.sale("at-the-kiosk").state == "awaiting_payment"
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_vend_survives_a_kill_at_any_commit(vending: Vending, when: str) -> None:
+    """What was not approved is not kept; what may have been is announced; nothing is charged or approved twice."""
+    seen: set[tuple[str, str]] = set()
+    for number in range(1, MAX_COMMITS):
+        vending.machine.do("unplug")
+        vending.machine.do("replug")
+        vending.start("vend", str(number), when)
+        _buy_while_alive(vending, number)
+        if vending.bench.is_alive():
+            assert vending.last().state == "completed"
+            break
+        vending.bench.start()
+        vending.bench.wait_ready()
+        if vending.bench.api.get("/v1/sales").json()["sales"]:
+            sale = vending.wait_vend("done", "denied", "returned", "unknown")
+            _assert_settled(vending, sale)
+            seen.add((sale.vend.state if sale.vend else "", sale.state))
+        vending.bench.stop(signal.SIGKILL)
+    else:
+        raise AssertionError("the vend has no end")
+    after_all = {("done", "completed")} if when == "after" else set()
+    assert seen == {("denied", "canceled"), ("returned", "returned"), ("unknown", "paid"), *after_all}
+    assert number >= 6  # opening, scanning, the payment, the intent, the approval, the result
+
+
+def _buy_while_alive(vending: Vending, number: int) -> None:
+    bench = vending.bench
+    try:
+        bench.wait(lambda: not bench.is_alive() or vending.machine.status() == "ENABLED", "the reader, or dead")
+        asked = len(vending.machine.books().vends)
+        vending.machine.do(f"select {PRICE} {ITEM}")
+        bench.wait(lambda: not bench.is_alive() or bool(bench.api.get("/v1/status").json()["sale"]), "asked, or dead")
+        bench.scanner.scan(PAID.format(number))
+        bench.wait(lambda: not bench.is_alive() or _is_over(vending, asked), "the end, or dead")
+    except httpx.TransportError:
+        bench.wait(lambda: not bench.is_alive(), "dead")
+
+
+def _is_over(vending: Vending, asked: int) -> bool:
+    vends = vending.machine.books().vends
+    return len(vends) > asked and vends[-1].end is End.SOLD and vending.last().state == "completed"
+
+
+def _assert_settled(vending: Vending, sale: Sale) -> None:
+    books = vending.machine.books()
+    assert books.judge() == []
+    sales = msgspec.json.decode(vending.bench.api.get("/v1/sales?limit=100").content, type=Page).sales
+    assert sum(one.paid - one.returned for one in sales) == vending.bench.books().kept
+    assert all(order.submits == 1 for order in vending.bench.books().orders)
+    if sale.vend and sale.vend.state == "unknown":
+        assert sale.attention is not None, "nobody is called"
+        assert sale.attention.code == "delivery_overdue"
+    else:
+        assert bool(sale.paid - sale.returned) == (sale.state == "completed")
+        assert bool(books.last and books.last.is_approved) == (sale.state == "completed")
