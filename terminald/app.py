@@ -28,10 +28,12 @@ from terminald.adapters.scanners import make_scanner
 from terminald.adapters.state_directory import lock
 from terminald.adapters.supervisor import supervise
 from terminald.adapters.systemd import notify
+from terminald.adapters.vmcs import make_vmc
 from terminald.app_board import settle_device_id
 from terminald.app_kiosk import Parts, is_on, make_kiosk, make_output, required_parts
 from terminald.config import Config
 from terminald.core.custody import begin
+from terminald.core.events import Event
 from terminald.core.ids import Duration
 from terminald.core.schedule import MINUTE, Rules
 from terminald.engine import Engine
@@ -40,6 +42,7 @@ from terminald.engine_commands import World
 from terminald.engine_desk import EngineDesk
 from terminald.engine_kiosk import KioskHost
 from terminald.engine_log_upload import LogUploads
+from terminald.engine_vending import VendingHost, VendTerms
 from terminald.logs import protect
 from terminald.wire.api import SaleDefaults
 
@@ -108,6 +111,7 @@ class App:
             is_clock_right=clock.is_system_right,
         )
         self._scanners = [make_scanner(one, self._take_frame) for one in config.scanners]
+        self._vmcs = {one.name: make_vmc(one, self._take_vend) for one in config.vending}
         self._device_watch = DeviceWatch()
         self._printer = make_dialog(config.printer, self._note_device, self._device_watch)
         self._output = make_output(config, self._note_device)
@@ -121,6 +125,7 @@ class App:
             new_id=clocks.new_ulid,
             jitter=jitter,
             has_disk_space=_disk_watch(config),
+            vmcs=self._vmcs,
         )
         rules = rules_of(config, terminal.terminal_sn if terminal else "")
         if custody is None and terminal is not None:
@@ -142,6 +147,7 @@ class App:
             columns=config.printer.columns,
         )
         self._kiosk = self._make_kiosk(config, journal)
+        self._vending = VendingHost(self._engine, vend_terms(config))
         self._api = ApiServer(self._desk, sale_defaults(config), clock.now, terminald.__version__)
         self._clock_watch = ClockWatch(self._engine, take_step=clock.take_step)
         self._jitter = jitter
@@ -165,6 +171,9 @@ class App:
 
     def _take_frame(self, scanner: str, text: str) -> None:
         (self._kiosk or self._desk).take_frame(scanner, text)
+
+    def _take_vend(self, machine: str, event: Event) -> None:
+        self._vending.take(machine, event)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT; then drain, and stop. A bug in any part ends it with an exception group."""
@@ -220,7 +229,7 @@ class App:
 
     def _devices(self) -> list[Device]:
         optional = (self._printer, self._output)
-        return [*self._scanners, *(one for one in optional if one is not None)]
+        return [*self._scanners, *(one for one in optional if one is not None), *self._vmcs.values()]
 
     async def _supervise(self, device: Device) -> None:
         await supervise(device, self._engine.note_device, jitter=self._jitter, watch=self._device_watch)
@@ -258,6 +267,20 @@ def sale_defaults(config: Config) -> SaleDefaults:
         delivery=config.sale.delivery,
         refund_slips=config.receipt.print_when == "all",
     )
+
+
+def vend_terms(config: Config) -> dict[str, VendTerms]:
+    """Return how the requests of each vending machine are served."""
+    return {
+        one.name: VendTerms(
+            answer_limit=one.answer_limit,
+            result_window=one.result_window,
+            returns_unknown=one.on_unknown == "return",
+            payment_window=config.sale.payment_window,
+            sale=sale_defaults(config),
+        )
+        for one in config.vending
+    }
 
 
 def _receipt_sender(config: Config, printer: PrinterDialog) -> ReceiptSender:

@@ -14,10 +14,7 @@ class NotYet:
 
 
 #: To support something is to delete its line.
-NOT_YET = (
-    NotYet(key="api.listen", allowed="leave it empty and use api.socket"),
-    NotYet(key="vending", allowed="leave [[vending]] out"),
-)
+NOT_YET = (NotYet(key="api.listen", allowed="leave it empty and use api.socket"),)
 
 
 def refusal(key: str, value: object) -> str | None:

@@ -68,6 +68,8 @@ class Engine:
         self._is_stopping = False
         self.is_journal_writable = True
         self.devices: dict[str, DeviceReport] = {}
+        #: Called when something may have changed of what :meth:`reasons` says. Must not block.
+        self.lookers: list[Callable[[], None]] = []
         #: Set when everything that was open at the start has been taken up again.
         self.recovered = asyncio.Event()
         self._required = required
@@ -103,7 +105,7 @@ class Engine:
             # First: after a power cut only the first start that puts something on record is told of it.
             await self._surely(lambda: self.keeper.apply(event))
             for stimulus in stimuli.recovery(self.book, event):
-                await self._apply_surely(stimulus)
+                await self.apply_surely(stimulus)
             self.recovered.set()
             self._set_alarm()
             self._tasks.create_task(self.link.run())
@@ -136,14 +138,15 @@ class Engine:
         """Cancel the sale that waits for a code: the first one, or one whose attempt was declined meanwhile."""
         sale = books.sale_with_customer(self.book)
         if sale and sale.state is SaleState.AWAITING_PAYMENT:
-            await self._apply_surely(ToSale(sale_id=sale.id, event=ShutdownRequested()))
+            await self.apply_surely(ToSale(sale_id=sale.id, event=ShutdownRequested()))
 
     def _is_serving(self) -> bool:
         """Whether a customer is being served, or what is open can be put right at once: a QR must not outlive us."""
         unwanted = (one for one in self.book.attempts.values() if one.state is AttemptState.ABANDONING)
         undoing = (one for one in self.book.attempts.values() if one.undoing_since is not None)
         returning = (one for one in self.book.refunds.values() if one.state.is_asking)
-        can_end = (
+        vending = (vend for vend in self.book.vends.values() if vend.state.is_on_sale)
+        can_end = any(vending) or (
             any(unwanted) or any(not one.is_unanswered for one in undoing) or any(not one.tries for one in returning)
         )
         return can_end or books.sale_with_customer(self.book) is not None
@@ -191,6 +194,10 @@ class Engine:
         else:
             log.warning("an input was dropped: too many are waiting")
 
+    def tell_surely(self, work: Work) -> None:
+        """Have work done in the loop that must not be dropped, and of which whoever tells it bounds the number."""
+        self._inbox.put_nowait(work)
+
     # --- event → step → commit → perform -----------------------------------------------------------------------------
 
     async def apply(self, stimulus: Stimulus) -> Advance:
@@ -213,6 +220,7 @@ class Engine:
                 attempts=done.attempts,
                 refunds=done.refunds,
                 jobs=done.jobs,
+                vends=done.vends,
                 entries=entries_of(self.book, book, done, now),
             )
         )
@@ -231,7 +239,7 @@ class Engine:
         except JournalUnavailable:
             log.warning("an event was not recorded: %s %s", topic, record.subject)
 
-    async def _apply_surely(self, stimulus: Stimulus) -> None:
+    async def apply_surely(self, stimulus: Stimulus) -> None:
         """Take a step that can not be refused: a completion, a wake-up, a recovery. Waits for the journal to work."""
         await self._surely(lambda: self.apply(stimulus))
 
@@ -268,7 +276,7 @@ class Engine:
         return await self.keeper.perform(command, is_wanted=lambda: books.is_wanted(self.book, command))
 
     def _complete(self, completion: Stimulus) -> None:
-        self._inbox.put_nowait(lambda: self._apply_surely(completion))
+        self.tell_surely(lambda: self.apply_surely(completion))
 
     # --- time --------------------------------------------------------------------------------------------------------
 
@@ -284,7 +292,7 @@ class Engine:
     async def _wake(self) -> None:
         due, of_key, instant = stimuli.next_wakeup(self.book), self.keeper.next_wakeup(), self.world.clock.now().instant
         if due and due[0].at <= instant:
-            await self._apply_surely(due[1])
+            await self.apply_surely(due[1])
         elif of_key and of_key.at <= instant:
             event = of_key.event
             await self._surely(lambda: self.keeper.apply(event))
@@ -329,7 +337,7 @@ class Engine:
     async def _send_waiting(self) -> None:
         """Send the slips that wait for the printer, which is ready now."""
         for stimulus in stimuli.printer_ready(self.book):
-            await self._apply_surely(stimulus)
+            await self.apply_surely(stimulus)
 
     def reasons(self) -> tuple[Reason, ...]:
         """Return every reason against taking money now."""
@@ -358,6 +366,8 @@ class Engine:
 
     def _look_at_readiness(self) -> None:
         """Publish a change. While the journal fails this is also what finds out that it works again."""
+        for look in self.lookers:
+            look()
         if not self.is_journal_writable or self.reasons() != self._told_reasons:
             self.tell(self._tell_readiness)
 

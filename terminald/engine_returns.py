@@ -10,6 +10,7 @@ from terminald.core.refund_table import Refund, RefundKind, RefundState
 from terminald.core.return_events import Delivered, PartUndelivered, Undelivered
 from terminald.core.sale_table import DeliveryState, Sale, SaleState
 from terminald.core.stimuli import AskRefund, CloseAttention, ToSale
+from terminald.core.vend_table import VendState
 from terminald.engine import Engine
 from terminald.errors import ApiError, IllegalTransition
 
@@ -136,6 +137,9 @@ def _is_owed_by(refund: Refund, amount: Fen | None) -> bool:
 
 def _expect_report(found: SaleView, report: str) -> None:
     sale = found.sale
+    if found.vend is not None and found.vend.state is not VendState.UNKNOWN:
+        # The machine reports, as long as there is hope for its word.
+        raise IllegalTransition(sale.state.shown, report)
     is_closed = sale.state is SaleState.COMPLETED and sale.delivery is DeliveryState.CLOSED
     is_after = sale.state is SaleState.RETURNED and report == "Delivered"
     if report == "Undelivered" and sale.delivery is DeliveryState.DELIVERED:

@@ -37,6 +37,7 @@ from terminald.core.readiness import Reason
 from terminald.core.refund_table import RefundKind, RefundState
 from terminald.core.sale_table import DeliveryState, SaleState
 from terminald.core.spool import JobState
+from terminald.core.vend_table import EXPIRED, GONE
 from terminald.wire import api_shapes as shapes
 from terminald.wire import barcode
 from terminald.wire.api import (
@@ -162,7 +163,7 @@ def reasons_of_sales() -> set[str]:
             present = replace(sale, state=state, attempts=(CLIENT_SN,), offer=offer)
             if row.to in (SaleState.CANCELING, SaleState.CANCELED):
                 found.add(sales.step(present, make_event(kind), now=NOON, rules=RULES, fresh=fresh)[0].reason)
-    return found - {""}
+    return (found | {GONE, EXPIRED}) - {""}
 
 
 def answers_of_queries() -> set[str]:

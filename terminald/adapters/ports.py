@@ -22,6 +22,7 @@ from terminald.core.sale_table import Sale, SaleOrder
 from terminald.core.schedule import Now
 from terminald.core.spool import PrintJob
 from terminald.core.stimuli import Record
+from terminald.core.vend_table import Vend
 
 # --- clock -----------------------------------------------------------------------------------------------------------
 
@@ -107,6 +108,7 @@ class Batch:
     attempts: tuple[Attempt, ...] = ()
     refunds: tuple[Refund, ...] = ()
     jobs: tuple[PrintJob, ...] = ()
+    vends: tuple[Vend, ...] = ()
     custody: Custody | None = None
     entries: tuple[Entry, ...] = ()
 

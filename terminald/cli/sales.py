@@ -19,6 +19,7 @@ from terminald.cli.words import (
     since,
     state_words,
     table,
+    vend_words,
 )
 from terminald.core.money import format_yuan
 from terminald.core.refund_table import RefundKind
@@ -168,6 +169,7 @@ def _describe(sale: shapes.Sale) -> Iterator[str]:
             ("closed", local_time(sale.closed_at)),
             ("QR", _qr(sale.qr) if sale.qr else ""),
             ("delivery", delivery_words(sale.delivery)),
+            ("vend", vend_words(sale.vend) if sale.vend else ""),
             ("returned", money(sale.returned) if sale.returned else ""),
             ("receipt", receipt_words(sale.receipt)),
             ("attention", f"{escape(raised.code)}: {escape(raised.advice)}" if raised else ""),

@@ -6,6 +6,7 @@ from typing import Final
 from terminald.core.stimuli import Record
 from terminald.core.story_past_orders import ANY, ATTEMPTS, Past, on
 from terminald.core.story_text import Text
+from terminald.core.story_vends import VENDS
 
 # --- the sale --------------------------------------------------------------------------------------------------------
 
@@ -112,6 +113,10 @@ SALES: Final[Past] = {
         "没有按时收到出货报告，款项将退回。",
     ),
     on("DeliveryWindowClosed"): Text("Nobody has said in time whether the goods came out.", "没有按时收到出货报告。"),
+    on("DeliveryOverdue"): None,
+    on("DeliveryLapsed"): Text(
+        "As nobody knows whether the goods came out, the money goes back.", "由于不清楚是否已出货，款项将退回。"
+    ),
     on("ReturnBegun"): None,
     on("RefundBegun"): None,
     on("RefundDone", to="returned"): _ALL_BACK,
@@ -355,6 +360,7 @@ _TABLES: Final[Mapping[str, Past]] = {
     "attempt": ATTEMPTS,
     "refund": REFUNDS,
     "print": PRINTS,
+    "vend": VENDS,
     "attention": {on("AttentionClosed"): _CLOSED, on(ANY): _ALARM},
     "scan": {on("CodeRejected"): _NOT_TAKEN},
     "action": _ACTIONS,
