@@ -221,6 +221,13 @@ class CancelSale(Command):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CallOffReturn(Command):
+    """End this return, of which nothing has moved: the goods came out."""
+
+    refund_id: RefundId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReportGoods(Command):
     """What the vending machine has said of the goods, or that it says nothing."""
 

@@ -17,6 +17,7 @@ from terminald.core.attempt_table import Attempt
 from terminald.core.book import Book, SaleView
 from terminald.core.commands import (
     AbandonAttempt,
+    CallOffReturn,
     CancelSale,
     ClearWay,
     Command,
@@ -50,6 +51,7 @@ from terminald.core.return_events import (
     NothingLeft,
     RefundBegun,
     ReturnBegun,
+    ReturnCalledOff,
     TurnMissed,
 )
 from terminald.core.sale_table import TABLE as SALE_TABLE
@@ -162,6 +164,8 @@ class _Draft(Sheet):
                 self._submit_held(command)
             case OpenReturn():
                 self._open_return(command)
+            case CallOffReturn():
+                self._tell_refund(command.refund_id, ReturnCalledOff())
             case EnqueuePrint():
                 order = self._sale(command.sale_id).order
                 if order.wants_receipt and (command.slip != "refund" or order.prints_refunds):

@@ -25,6 +25,7 @@ from terminald.core.refund_answers import (
     ALL_IS_BACK,
     DAY_IS_OVER,
     FOR_NOW,
+    GOODS_ARE_OUT,
     UNHEARD,
     asks_too_much,
     doubt_ends,
@@ -41,6 +42,7 @@ from terminald.core.return_events import (
     RefundMissing,
     RefundNeedless,
     RefundTurn,
+    ReturnCalledOff,
     RevokeRefused,
     RevokeTurn,
     Turn,
@@ -181,6 +183,8 @@ def _learn(refund: Refund, event: Event, now: Now) -> Refund:
         refund = replace(refund, revoke_until=event.until)
     if isinstance(event, TurnMissed):
         refund = replace(refund, fault=event.fault)
+    if isinstance(event, ReturnCalledOff):
+        refund = replace(refund, fault=GOODS_ARE_OUT)
     if isinstance(event, Answer):
         refund = replace(refund, fault=event.fault or refund.fault)
     if isinstance(event, _REFUSALS):

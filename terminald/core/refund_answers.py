@@ -37,7 +37,9 @@ UNHEARD = "unheard"
 ALREADY_RETURNED = "already_returned"
 LESS_LEFT = "refund_too_much"
 DAY_OVER = "business_day_over"
-OWN_REFUSALS = frozenset({ALREADY_RETURNED, LESS_LEFT, DAY_OVER})
+GOODS_OUT = "goods_delivered"
+OWN_REFUSALS = frozenset({ALREADY_RETURNED, LESS_LEFT, DAY_OVER, GOODS_OUT})
+GOODS_ARE_OUT = Fault(code=GOODS_OUT, message="the goods were reported after all, before any of the money had moved")
 ALL_IS_BACK = Fault(
     code=ALREADY_RETURNED, message="all of the payment has gone back by another refund; this one moved no money"
 )

@@ -17,7 +17,8 @@ Rules that the table obeys:
   where the gateway refuses that.
 - A revoke is sent on the gateway's business day alone, where that is known.
 - What is owed (goods that did not come out) is never ``refused``: it is ``blocked``, tried again, and told to a person.
-  Of what is owed and more than what is left, the rest goes back.
+  Of what is owed and more than what is left, the rest goes back. Where nobody had reported the goods, and they came out
+  after all, nothing is owed any more: what has not moved stays.
 """
 
 from dataclasses import dataclass
@@ -64,6 +65,7 @@ from terminald.core.return_events import (
     RefundNeedless,
     RefundOvertaken,
     RefundTurn,
+    ReturnCalledOff,
     RevokeRefused,
     RevokeTurn,
     TurnMissed,
@@ -89,7 +91,7 @@ class RefundState(Enum):
     PROVING = "proving"  # unknown: a refund had no clear answer, or a refusal; a query decides
     BLOCKED = "blocked"  # none: the gateway refuses for now
     DONE = "done"  # gone back, proven
-    REFUSED = "refused"  # none by this one: the gateway does not do it, or others were first
+    REFUSED = "refused"  # none by this one: the gateway does not do it, others were first, or the goods came out
     CLOSED = "closed"  # whatever a person says
 
     @property
@@ -124,7 +126,7 @@ class Refund:
     #: "≤ 20, unique within the order" (Web API documents, refund_request_no).
     request_no: str
     operator: str
-    #: Whether the money is owed: then a refusal is not the end.
+    #: Whether the money is owed: then a refusal of the gateway is not the end.
     is_owed: bool
     state: RefundState
     token: int
@@ -198,6 +200,7 @@ TABLE: Table[RefundState, Refund] = {
         RefundTurn: Row(_S.REFUNDING, (_refund,)),
         NothingLeft: Row(_S.DONE, (_done,)),
         TurnMissed: Row(_S.REFUSED, (_failed,)),
+        ReturnCalledOff: Row(_S.REFUSED, (_failed,)),
         ClosedByHand: Row(_S.CLOSED, (_closed,)),
         AttentionDue: Row(_S.QUEUED),
         Recovered: Row(_S.QUEUED),
@@ -270,6 +273,7 @@ TABLE: Table[RefundState, Refund] = {
         RetryDue: Row(_S.QUEUED),
         NothingLeft: Row(_S.DONE, (_done,)),
         TurnMissed: Row(_S.REFUSED, (_failed,)),
+        ReturnCalledOff: Row(_S.REFUSED, (_failed,)),
         ClosedByHand: Row(_S.CLOSED, (_closed,)),
         Recovered: Row(_S.BLOCKED),
         PowerReturned: Row(_S.BLOCKED),

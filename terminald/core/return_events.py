@@ -32,6 +32,10 @@ class LateDelivered(Delivered):
     """The same, of a sale whose call for a report a person has closed."""
 
 
+class DeliveredInTime(Delivered):
+    """The same, while the money that goes back for the silence about the goods has provably not moved: it stays."""
+
+
 class LateUndelivered(Undelivered):
     """The same, of a sale whose call for a report a person has closed."""
 
@@ -173,6 +177,10 @@ class OrderStuck(Answer):
 
 class RefundHeldUp(Answer):
     """The same, of money that is owed: it is tried again later."""
+
+
+class ReturnCalledOff(Event):
+    """Nothing was sent, or all that was sent is proven not to have moved anything, and the goods came out after all."""
 
 
 class ClosedByHand(Event):

@@ -32,6 +32,7 @@ from terminald.core.money import Fen
 from terminald.core.return_events import (
     AllReturned,
     Delivered,
+    DeliveredInTime,
     DeliveryClosed,
     DeliveryLapsed,
     DeliveryOverdue,
@@ -271,8 +272,10 @@ def _learn(sale: Sale, event: Event, now: Now) -> Sale:  # noqa: C901 - a line o
         case OfferPutOff():
             sale = replace(sale, offer_at=later(now.instant, OFFER_PUT_OFF))
         case Delivered():
-            was_returned = sale.state in (SaleState.RETURNING, SaleState.RETURNED)
+            is_kept = isinstance(event, DeliveredInTime)
+            was_returned = sale.state in (SaleState.RETURNING, SaleState.RETURNED) and not is_kept
             alarm = Attention(code=RETURNED_ALL_THE_SAME, since=now.instant) if was_returned else None
+            sale = replace(sale, whole=None if is_kept else sale.whole)
             sale = replace(sale, delivery=DeliveryState.DELIVERED, delivery_ends=None, attention=alarm)
             sale = replace(sale, is_return_owed=False, part_owed=None)
         case Undelivered() | PartUndelivered():

@@ -21,6 +21,7 @@ from enum import Enum
 from terminald.core.commands import (
     AbandonAttempt,
     ArmScanners,
+    CallOffReturn,
     ClearWay,
     Command,
     DisarmScanners,
@@ -56,6 +57,7 @@ from terminald.core.money import NO_MONEY, Fen
 from terminald.core.return_events import (
     AllReturned,
     Delivered,
+    DeliveredInTime,
     DeliveryClosed,
     DeliveryLapsed,
     DeliveryOverdue,
@@ -253,6 +255,12 @@ def _return(sale: Sale) -> Command:
     return OpenReturn(sale_id=sale.id)
 
 
+def _call_off(sale: Sale) -> Command:
+    if sale.whole is None:
+        raise LookupError(f"sale {sale.id} has no return")
+    return CallOffReturn(refund_id=sale.whole)
+
+
 def _return_part(sale: Sale) -> Command:
     return OpenReturn(sale_id=sale.id, amount=sale.part_owed)
 
@@ -345,6 +353,7 @@ TABLE: Table[SaleState, Sale] = {
         AllReturned: Row(_S.RETURNED),
         ReturnStillOwed: Row(_S.RETURNING, (_return,)),
         PartStillOwed: Row(_S.COMPLETED, (_return_part,)),
+        DeliveredInTime: Row(_S.COMPLETED, (_call_off,)),
         # Too late to keep the money: a person should know that the goods came out.
         Delivered: Row(_S.RETURNING),
         Undelivered: Row(_S.RETURNING),

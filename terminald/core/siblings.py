@@ -17,7 +17,9 @@ from terminald.core.events import (
     PresentationExpired,
     WayCleared,
 )
-from terminald.core.sale_table import Sale, SaleState
+from terminald.core.refund_table import RefundState
+from terminald.core.return_events import Delivered, DeliveredInTime
+from terminald.core.sale_table import DeliveryState, Sale, SaleState
 
 #: A QR that the customer was shown, and that may have been paid since the last look.
 _PAYABLE = frozenset({AttemptState.OFFERED, AttemptState.POLLING})
@@ -28,7 +30,7 @@ _WANTING = frozenset({SaleState.AWAITING_PAYMENT, SaleState.SWITCHING})
 _ASKED = frozenset({AttemptState.PROVING, AttemptState.SETTLING})
 
 #: Events of a sale that mean different things.
-JUDGED = (OfferDue, PresentationExpired)
+JUDGED = (OfferDue, PresentationExpired, Delivered)
 
 
 def in_the_way(seen: SaleView) -> Attempt | None:
@@ -46,6 +48,8 @@ def judged(seen: SaleView, event: Event) -> Event:
         return OfferPutOff()
     if isinstance(event, PresentationExpired) and _may_be_paid(seen):
         return OfferRanOut()
+    if isinstance(event, Delivered) and _may_stay(seen):
+        return DeliveredInTime()
     return event
 
 
@@ -58,6 +62,14 @@ def judged_order(sale: Sale, order: Attempt, event: Event) -> Event:
 def clearance(seen: SaleView) -> Event:
     """Return what a held code is told once the QR order is proven unpaid: whether every other one is as well."""
     return HoldEnded() if in_the_way(seen) else WayCleared()
+
+
+def _may_stay(seen: SaleView) -> bool:
+    """Whether money goes back for the silence about the goods alone, and has provably not moved yet."""
+    sale = seen.sale
+    is_silence = sale.state is SaleState.RETURNING and sale.delivery is DeliveryState.OVERDUE
+    unmoved = (RefundState.QUEUED, RefundState.BLOCKED)
+    return is_silence and any(one.id == sale.whole and one.is_owed and one.state in unmoved for one in seen.refunds)
 
 
 def _may_be_paid(seen: SaleView) -> bool:

@@ -89,6 +89,11 @@ SALES: Final[Past] = {
     on("Delivered", before="completed"): Text(
         "The host reported after all that the goods came out.", "主机事后报告出货成功。"
     ),
+    on("DeliveredInTime"): Text(
+        "The host reported after all that the goods came out, before any money had gone back. The sale is complete, "
+        "and its money stays.",
+        "主机事后报告出货成功，此时款项尚未退回。交易完成，款项保留。",
+    ),
     on("Delivered"): Text(
         "The host reported that the goods came out, after the return of their money had begun.",
         "主机报告出货成功，但款项已在退回。",
@@ -178,6 +183,10 @@ REFUNDS: Final[Past] = {
     on("TurnMissed"): Text(
         "{refund}: others came first, or its day is over; it ends, and has moved no money.",
         "{refund}：已有其他退款在先，或可撤单的日期已过；就此结束，没有动用款项。",
+    ),
+    on("ReturnCalledOff"): Text(
+        "{refund}: the goods came out after all; it ends, and has moved no money.",
+        "{refund}：货物实际已出；就此结束，没有动用款项。",
     ),
     on("ReversalConfirmed"): _BACK,
     on("RefundConfirmed"): _BACK,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from terminald.core.events import AttentionDue, Event, RetryDue
-from terminald.core.refund_answers import ALREADY_RETURNED, DAY_OVER, LESS_LEFT, is_doubted
+from terminald.core.refund_answers import ALREADY_RETURNED, DAY_OVER, GOODS_OUT, LESS_LEFT, is_doubted
 from terminald.core.refund_table import Refund, RefundKind, RefundState
 from terminald.core.schedule import Now
 from terminald.core.story_text import Present, Text
@@ -164,6 +164,13 @@ UNSENT: Final[Mapping[str, Present]] = {
         ),
         phone=_STAYS,
         person=_REFUND_INSTEAD,
+    ),
+    GOODS_OUT: Present(
+        known=Text(
+            "{refund}: it was not carried out, because the goods came out after all. The payment is kept.",
+            "{refund}：货物实际已出，因此没有执行，付款保留。",
+        ),
+        phone=_STAYS,
     ),
 }
 

@@ -24,6 +24,7 @@ from terminald.core.commands import (
 )
 from terminald.core.events import Answer
 from terminald.core.ids import ClientSn, Instant, RefundId, SaleId
+from terminald.core.refund_answers import GOODS_OUT
 from terminald.core.refund_table import Refund, RefundState
 from terminald.core.return_events import Delivered
 from terminald.core.sale_table import DeliveryState, Sale, SaleState
@@ -222,7 +223,8 @@ class Terminal:
             assert known is None or known.request_no == refund.request_no, "I9"
             if refund.state is RefundState.CLOSED:
                 self.closed_by_hand.add(refund.sale_id)
-            assert not refund.is_owed or refund.state is not RefundState.REFUSED
+            is_out = refund.fault is not None and refund.fault.code == GOODS_OUT
+            assert not refund.is_owed or refund.state is not RefundState.REFUSED or is_out
             self.refunds[refund.id] = refund
 
     # --- what is checked at a commit ---------------------------------------------------------------------------------

@@ -120,7 +120,8 @@ def test_refused_is_entered_by_the_orders_state_alone_or_without_a_request() -> 
     """An earlier try may have been carried out."""
     causes = {(state, event) for state, event, to in rows() if to is S.REFUSED}
     asked = {(state, return_events.RefundDenied) for state in (S.CHECKING, S.PROVING)}
-    unasked = {(state, return_events.TurnMissed) for state in (S.QUEUED, S.BLOCKED)}
+    unsent = (return_events.TurnMissed, return_events.ReturnCalledOff)
+    unasked = {(state, event) for state in (S.QUEUED, S.BLOCKED) for event in unsent}
     assert causes == asked | unasked | {(S.PROVING, return_events.RefundOvertaken)}
 
 
@@ -216,7 +217,7 @@ def test_every_state_takes_or_refuses_every_event(snapshot: Refund, says: OrderF
             (command.token, command.amount, command.refund_id) == (taken.token, AMOUNT, taken.id) for command in asked
         )
         assert (taken.id, taken.request_no, taken.is_owed) == (snapshot.id, snapshot.request_no, snapshot.is_owed)
-        is_told_so = kind in (*_REFUSALS, return_events.TurnMissed)
+        is_told_so = kind in (*_REFUSALS, return_events.TurnMissed, return_events.ReturnCalledOff)
         assert not taken.is_owed or taken.state is not S.REFUSED or is_told_so
         if taken.state.is_final:
             assert (refunds.next_wakeup(taken), taken.ended_at) == (None, NOON.wall)

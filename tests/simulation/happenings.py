@@ -61,6 +61,7 @@ EXPECTED = (
     "refund: proving → refunding on OrderPaid", "refund: proving → done on OrderPartlyReturned",
     "refund: proving → done on OrderReturned", "refund: proving → blocked on OrderPaid",
     "refund: proving → refused on OrderPaid", "refund: blocked → requested on RetryDue",
+    "refund: blocked → refused on ReturnCalledOff",
     "refund: blocked → closed on ClosedByHand", "refund: blocked → refused on TurnMissed",
     "sale: returning → completed on RefundClosed",
     "sale: completed → completed on RefundDone",

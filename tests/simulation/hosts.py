@@ -186,6 +186,13 @@ async def close_by_hand(history: History, view: SaleView) -> None:
     _note(history, "closing by hand", why)
 
 
+async def report_beside_return(history: History, view: SaleView) -> None:
+    """The goods are out after all, while the money that goes back for the silence about them is held up."""
+    is_silence = view.sale.state is SaleState.RETURNING and view.sale.delivery is DeliveryState.OVERDUE
+    if is_silence and history.rng.random() < 0.5:
+        await _deliver(history, str(view.sale.order.reference))
+
+
 async def report_late(history: History, view: SaleView) -> None:
     """The host that never reported does so in the end, whatever a person has made of it."""
     reference, paid = str(view.sale.order.reference), int(view.sale.paid)

@@ -16,7 +16,7 @@ from terminald.simulator.gateway import Fault
 from terminald.simulator.gateway_world import DEFAULT_EPOCH_S
 from tests.simulation.customers import BOTH_HABITS, QR_HABITS, befall
 from tests.simulation.history import RULES, Customer, History, visit
-from tests.simulation.hosts import close_by_hand, look_after, report_late
+from tests.simulation.hosts import close_by_hand, look_after, report_beside_return, report_late
 from tests.simulation.stories import BACK, THERE, scattered, standing, story_back, story_there
 
 HOUR_S = 3600.0
@@ -127,6 +127,8 @@ class MoneyHistory(History):
                 self.door.found.append(f"I5: {view.sale.order.reference} waits, and no person was called")
             if view.attention is not None and is_by_hand:
                 await close_by_hand(self, view)
+        for view in self.sales():
+            await report_beside_return(self, view)
 
     def sales(self) -> tuple[SaleView, ...]:
         """Return every sale as it is on disk."""
