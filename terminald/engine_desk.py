@@ -239,9 +239,9 @@ class EngineDesk:
         """Take the report that nothing came out, or goods of this worth did not: the money goes back."""
         return await self._change(name, lambda found: self._returns.undeliver(found, amount))
 
-    async def close_attention(self, name: str, reason: str) -> SaleView:
-        """Note that a person has looked, and why it is settled."""
-        return await self._change(name, lambda found: self._returns.close_attention(found, reason))
+    async def close_attention(self, name: str, reason: str, code: str | None = None) -> SaleView:
+        """Note that a person has looked, and why it is settled; with a code: at that call, and at no other."""
+        return await self._change(name, lambda found: self._returns.close_attention(found, reason, code))
 
     async def refund(self, name: str, reference: str, amount: Fen | None) -> Refund:
         """Give an amount back, or all that is left. One reference is carried out once (I9)."""

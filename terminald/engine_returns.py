@@ -88,14 +88,19 @@ class Returns:
             raise ApiError("revoke_impossible", "the business day of this payment is over: refund it")
         return await self._ask(found, Asked(kind=RefundKind.REVOKE, amount=found.sale.paid))
 
-    async def close_attention(self, found: SaleView, reason: str) -> None:
-        """Note that a person has looked, and why it is settled.
+    async def close_attention(self, found: SaleView, reason: str, code: str | None) -> None:
+        """Note that a person has looked, and why it is settled; with a code: at that call, and at no other.
 
         Raises:
-            ApiError: no_attention.
+            ApiError: no_attention, attention_changed.
         """
         if found.attention is None:
             raise ApiError("no_attention", f"nothing about sale {found.sale.id} waits for a person")
+        if code not in (None, found.attention.code):
+            raise ApiError(
+                "attention_changed",
+                f"sale {found.sale.id} shows {found.attention.code} by now, not {code}; nothing was closed",
+            )
         self._engine.book = with_view(self._engine.book, found)
         await self._engine.apply(CloseAttention(sale_id=found.sale.id, reason=reason))
 

@@ -211,7 +211,12 @@ def test_closing_the_call_for_a_report_ends_the_sale(tmp_path: Path) -> None:
     async def scene(bench: Bench) -> None:
         await overdue(bench)
         assert (await bench.desk.report(None)).in_doubt == 350
-        shown = await bench.desk.close_attention("order", "the slot is empty")
+        with pytest.raises(ApiError) as other:
+            await bench.desk.close_attention("order", "looked", "merchant_balance")
+        assert other.value.code == "attention_changed"
+        assert "delivery_overdue" in other.value.detail
+        assert bench.desk.status().attention == 1, "it is not closed"
+        shown = await bench.desk.close_attention("order", "the slot is empty", "delivery_overdue")
         assert (shown.sale.state, shown.sale.delivery) == (SaleState.COMPLETED, DeliveryState.CLOSED)
         assert (await bench.desk.report(None)).in_doubt == 0
         assert bench.desk.status().attention == 0

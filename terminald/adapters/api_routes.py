@@ -136,8 +136,8 @@ class Routes:
         return json_answer(refund_json(await self._desk.revoke(request.name)), 202)
 
     async def _close_attention(self, request: Request) -> Response:
-        reason = decode_closing_request(request.body)
-        return self._show(await self._desk.close_attention(request.name, reason))
+        reason, code = decode_closing_request(request.body)
+        return self._show(await self._desk.close_attention(request.name, reason, code))
 
     async def _query(self, request: Request) -> Response:
         decode_empty_request(request.body)

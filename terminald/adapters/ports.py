@@ -274,8 +274,11 @@ class Desk(ReceiptDesk, ReportDesk, StoryDesk, Protocol):
     async def revoke(self, name: str) -> Refund:
         """Give the whole payment back on its day; ApiError not_paid, nothing_left, revoke_impossible."""
 
-    async def close_attention(self, name: str, reason: str) -> SaleView:
-        """Note that a person has looked, and why it is settled; ApiError no_attention."""
+    async def close_attention(self, name: str, reason: str, code: str | None = None) -> SaleView:
+        """Note that a person has looked (at the call with this code), and why it is settled.
+
+        ApiError no_attention, attention_changed.
+        """
 
     async def query(self, name: str) -> tuple[SaleView, tuple[OrderLook, ...]]:
         """Ask the gateway about every attempt that may have reached it."""

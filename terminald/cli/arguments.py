@@ -257,6 +257,7 @@ def _sale_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
             made.add_argument("--force", action="store_true", help="with --evidence: write over a file that is there")
         if name == "attention":
             made.add_argument("--reason", metavar="TEXT", help="how it was settled, for the record")
+            made.add_argument("--code", metavar="CODE", help="with --reason: close this call, and no other one")
         if name == "receipt":
             instead = made.add_mutually_exclusive_group()
             instead.add_argument("--png", type=Path, metavar="FILE", help="draw it into this file instead")

@@ -88,7 +88,7 @@ def attention(args: argparse.Namespace) -> int:
         if args.reason is None:
             body = daemon.get(path)
         else:
-            body = daemon.post(f"{path}/attention", shapes.ClosingRequest(reason=args.reason))
+            body = daemon.post(f"{path}/attention", shapes.ClosingRequest(reason=args.reason, code=args.code))
     sale = decode(body, shapes.Sale)
     if args.json:
         print(body.decode())
@@ -97,7 +97,7 @@ def attention(args: argparse.Namespace) -> int:
             print("Noted. Something else about this sale waits for a person still:")
         print("\n".join(_alarm(sale, sale.attention)))
         once = _GIVES_UP if sale.attention.code in _HELD_UP else "Once it is settled"
-        print(f'{once}: terminald attention {sale.id} --reason "what was done"')
+        print(f'{once}: terminald attention {sale.id} --code {escape(sale.attention.code)} --reason "what was done"')
     elif args.reason is None:
         print(f"Nothing about sale {sale.id} waits for a person: {state_words(sale)}.")
     else:

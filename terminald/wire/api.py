@@ -117,17 +117,18 @@ def decode_refund_request(body: bytes) -> tuple[str, Fen | None]:
     return wanted.reference, None if wanted.amount is None else Fen(wanted.amount)
 
 
-def decode_closing_request(body: bytes) -> str:
-    """Read the body of ``POST /v1/sales/{id}/attention``: why a person closes it.
+def decode_closing_request(body: bytes) -> tuple[str, str | None]:
+    """Read the body of ``POST /v1/sales/{id}/attention``: why a person closes it, and the code of what was looked at.
 
     Raises:
         ApiError: invalid_json or invalid_request.
     """
-    reason = _decode(body, shapes.ClosingRequest).reason
-    _check_text("reason", reason)
-    if not reason.strip():
+    wanted = _decode(body, shapes.ClosingRequest)
+    _check_text("reason", wanted.reason)
+    if not wanted.reason.strip():
         raise _wrong("reason", "expected more than blanks")
-    return reason
+    _check_text("code", wanted.code or "")
+    return wanted.reason, wanted.code
 
 
 def decode_code_request(body: bytes) -> PaymentCode:

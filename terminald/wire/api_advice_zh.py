@@ -14,7 +14,7 @@ ADVICE_ZH: Final[Mapping[str, str]] = {
     ),
     "refund_refused": (
         "网关拒绝退款。请用交易单号（sn）在商户后台查找（余额是否足够？）并在后台退款，或者等待：terminald 会再次尝试。"
-        "以其他方式处理后请登记：terminald attention SALE --reason TEXT。"
+        "以其他方式处理后请登记：terminald attention SALE --code refund_refused --reason TEXT。"
     ),
     "refund_open": ("退款用时过长。请检查终端网络；terminald 会以同一编号自动继续，不会重复退款。"),
     "merchant_balance": (
@@ -23,7 +23,7 @@ ADVICE_ZH: Final[Mapping[str, str]] = {
     ),
     "not_refundable": (
         "这笔付款参加了优惠活动，网关不支持退款。请以其他方式退还，或用交易单号（sn）咨询网关客服；"
-        "处理后请登记：terminald attention SALE --reason TEXT。"
+        "处理后请登记：terminald attention SALE --code not_refundable --reason TEXT。"
     ),
     "order_lost": (
         "网关找不到它此前确认过的订单。请用交易单号（sn）咨询网关客服。terminald 会继续查询，该退的款会退回。"
@@ -31,11 +31,11 @@ ADVICE_ZH: Final[Mapping[str, str]] = {
     "delivery_overdue": (
         "交易已付款，但没有收到出货报告。请查看机器，然后报告：terminald delivered SALE（已出货），"
         "或 terminald undelivered SALE（未出货，自动退款）；也可由您对出货负责并结束交易："
-        "terminald attention SALE --reason TEXT。"
+        "terminald attention SALE --code delivery_overdue --reason TEXT。"
     ),
     "delivered_and_returned": (
         "开始退款之后才报告出货。请查明报告为何这么晚（sale.delivery_window 可能太短），"
-        "然后登记：terminald attention SALE --reason TEXT。"
+        "然后登记：terminald attention SALE --code delivered_and_returned --reason TEXT。"
     ),
     "reversal_open": ("撤销用时过长。请检查终端网络；terminald 会自动继续。请告诉顾客：如已扣款，会退回。"),
 }

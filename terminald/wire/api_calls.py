@@ -172,7 +172,14 @@ CALLS: Final = (
         summary="Note that a person has looked, and how it was settled. What goes on by itself goes on.",
         takes=shapes.ClosingRequest,
         gives={200: shapes.Sale},
-        problems=(*_BODY_PROBLEMS, "not_found", "no_attention", "illegal_transition", "journal_failed"),
+        problems=(
+            *_BODY_PROBLEMS,
+            "not_found",
+            "no_attention",
+            "attention_changed",
+            "illegal_transition",
+            "journal_failed",
+        ),
     ),
     ApiCall(
         id="query",

@@ -72,7 +72,7 @@ ATTENTION_ADVICE: Mapping[str, str] = {
     "refund_refused": (
         "The gateway refused to give the money back. Look for the order by its sn in the merchant's console (is the "
         "balance enough?) and refund it there, or wait: terminald tries again. Once it is settled by other means, say "
-        "so: terminald attention SALE --reason TEXT."
+        "so: terminald attention SALE --code refund_refused --reason TEXT."
     ),
     "refund_open": (
         "Giving money back takes unusually long. Check the network of the terminal; terminald goes on by itself, under "
@@ -85,7 +85,8 @@ ATTENTION_ADVICE: Mapping[str, str] = {
     ),
     "not_refundable": (
         "The gateway does not give this payment back, as it took part in a promotion. Return the money by other means, "
-        "or ask the gateway's customer service with the sn; then say so: terminald attention SALE --reason TEXT."
+        "or ask the gateway's customer service with the sn; then say so: terminald attention SALE "
+        "--code not_refundable --reason TEXT."
     ),
     "order_lost": (
         "The gateway does not know an order any more that it had confirmed. Ask the gateway's customer service with "
@@ -94,11 +95,12 @@ ATTENTION_ADVICE: Mapping[str, str] = {
     "delivery_overdue": (
         "The sale is paid, and nobody has said whether the goods came out. Look into the machine, then report it: "
         "terminald delivered SALE, or terminald undelivered SALE, which gives the money back. Or answer for the goods "
-        "yourself, and the sale is complete: terminald attention SALE --reason TEXT."
+        "yourself, and the sale is complete: terminald attention SALE --code delivery_overdue --reason TEXT."
     ),
     "delivered_and_returned": (
         "The goods were reported as delivered after the return of their money had begun. Find out why the report came "
-        "so late (sale.delivery_window may be too short); then say so: terminald attention SALE --reason TEXT."
+        "so late (sale.delivery_window may be too short); then say so: terminald attention SALE "
+        "--code delivered_and_returned --reason TEXT."
     ),
     "reversal_open": (
         "Giving the money back takes unusually long. Check the network of the terminal; terminald goes on by itself. "
@@ -170,6 +172,9 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     ),
     "no_attention": _kind(
         409, "Nothing waits for a person", "Nothing has to be done: it was closed, or has ended by itself."
+    ),
+    "attention_changed": _kind(
+        409, "Another call is shown by now", "Get the sale, and look at the call that it shows now before you close it."
     ),
     "method_not_offered": _kind(
         409, "This sale takes no payment codes", 'Show its QR, or open sales with "scan" among their methods.'

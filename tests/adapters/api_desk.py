@@ -123,8 +123,8 @@ class FakeDesk:
         self._find(name)
         return refund(state=RefundState.REVOKING, kind=RefundKind.REVOKE, reference="", amount=350)
 
-    async def close_attention(self, name: str, reason: str) -> SaleView:
-        await self._enter("close_attention", name, reason)
+    async def close_attention(self, name: str, reason: str, code: str | None = None) -> SaleView:
+        await self._enter("close_attention", name, reason, code)
         return self._find(name)
 
     async def query(self, name: str) -> tuple[SaleView, tuple[OrderLook, ...]]:

@@ -94,13 +94,14 @@ def test_the_calls_about_the_goods_and_the_money_of_a_paid_sale_reach_the_desk(t
                 await post("/v1/sales/01/undelivered"),
                 await post("/v1/sales/01/undelivered", json={"amount": 100}),
                 await post("/v1/sales/01/attention", json={"reason": "paid back in cash"}),
+                await post("/v1/sales/01/attention", json={"reason": "in cash", "code": "merchant_balance"}),
             ]
             returns = [
                 await post("/v1/sales/01/refunds", json={"reference": "back-1"}),
                 await post("/v1/sales/01/refunds", json={"reference": "back-2", "amount": 100}),
                 await post("/v1/sales/01/revoke"),
             ]
-        assert [answer.status_code for answer in answers] == [200] * 4
+        assert [answer.status_code for answer in answers] == [200] * 5
         assert {answer.json()["id"] for answer in answers} == {"01"}
         assert [answer.status_code for answer in returns] == [202] * 3
         told = [(one.json()["reference"], one.json()["kind"], one.json()["state"]) for one in returns]
@@ -113,7 +114,8 @@ def test_the_calls_about_the_goods_and_the_money_of_a_paid_sale_reach_the_desk(t
             ("deliver", "01"),
             ("undeliver", "01", None),
             ("undeliver", "01", 100),
-            ("close_attention", "01", "paid back in cash"),
+            ("close_attention", "01", "paid back in cash", None),
+            ("close_attention", "01", "in cash", "merchant_balance"),
             ("refund", "01", "back-1", None),
             ("refund", "01", "back-2", 100),
             ("revoke", "01"),

@@ -1,6 +1,7 @@
 """The money and the goods of a paid sale, at the command line; the daemon is a stand-in that says what a test wants."""
 
 import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -202,8 +203,21 @@ def test_what_waits_after_the_call_that_was_closed_is_told_as_another_one(tmp_pa
 def test_a_person_closes_an_attention_with_a_reason(tmp_path: Path, capsys: Capture) -> None:
     with fake_daemon(tmp_path, answer(200, sale_json(paid_view(), NOW))) as fake:
         assert run(tmp_path, "attention", "01JDSALE", "--reason", "paid back in cash") == 0
-    assert (path_of(fake), body_of(fake)) == ("POST /v1/sales/01JDSALE/attention", {"reason": "paid back in cash"})
+    assert (path_of(fake), body_of(fake)) == (
+        "POST /v1/sales/01JDSALE/attention",
+        {"reason": "paid back in cash", "code": None},
+    )
     assert capsys.readouterr().out.startswith("Noted. Sale 01JDSALE: paid 3.50 yuan")
+
+
+def test_a_call_is_closed_by_the_code_that_was_shown(tmp_path: Path, capsys: Capture) -> None:
+    shown = answer(200, sale_json(alarmed(), NOW))
+    with fake_daemon(tmp_path, shown, problem(409, "attention_changed")) as fake:
+        assert run(tmp_path, "attention", "01JDSALE") == 0
+        hint = capsys.readouterr().out.splitlines()[-1].partition("terminald ")[2]
+        assert run(tmp_path, *shlex.split(hint)) == 3
+    assert body_of(fake) == {"reason": "what was done", "code": "merchant_balance"}
+    assert capsys.readouterr().err == "terminald: the detail\n  → the advice\n"
 
 
 def test_where_nothing_waits_for_a_person_that_is_said(tmp_path: Path, capsys: Capture) -> None:

@@ -99,6 +99,7 @@ def test_every_problem_of_the_table_belongs_to_some_call_or_to_the_form_of_reque
         ("RefundRequest", b'{"reference":"r","amount":1}'),
         ("UndeliveredRequest", b'{"amount":1}'),
         ("ClosingRequest", b'{"reason":"paid back in cash"}'),
+        ("ClosingRequest", b'{"reason":"paid back in cash","code":"refund_open"}'),
     ],
 )
 def test_what_is_written_fits_its_schema(name: str, body: bytes) -> None:

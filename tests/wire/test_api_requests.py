@@ -247,7 +247,8 @@ def test_a_refund_has_a_reference_and_an_amount_or_all_that_is_left() -> None:
 
 
 def test_a_person_who_closes_says_why() -> None:
-    assert decode_closing_request('{"reason":"现金退还 3.50"}'.encode()) == "现金退还 3.50"
+    assert decode_closing_request('{"reason":"现金退还 3.50"}'.encode()) == ("现金退还 3.50", None)
+    assert decode_closing_request(b'{"reason":"r","code":"refund_open"}') == ("r", "refund_open")
 
 
 WRONG_AMOUNTS: list[object] = [0, -1, 3.5, True, "1", 10**30]
@@ -266,7 +267,8 @@ WRONG_REASONS: list[object] = ["", "  ", "a\x1bb", 1, None, "r" * 201]
         (decode_refund_request, {"reference": "r", "reason": "x"}, "reason"),
         (decode_closing_request, {}, "reason"),
         *[(decode_closing_request, {"reason": value}, "reason") for value in WRONG_REASONS],
-        (decode_closing_request, {"reason": "x", "code": "y"}, "code"),
+        *[(decode_closing_request, {"reason": "x", "code": value}, "code") for value in ("", "a\x1bb", 1, "c" * 65)],
+        (decode_closing_request, {"reason": "x", "since": "y"}, "since"),
     ],
 )
 def test_a_wrong_field_about_a_paid_sale_is_named(
