@@ -22,7 +22,7 @@ from terminald.cli.words import (
     vend_words,
 )
 from terminald.core.money import format_yuan
-from terminald.core.refund_table import RefundKind
+from terminald.core.refund_table import RefundKind, RefundState
 from terminald.logs import escape
 from terminald.wire import api_shapes as shapes
 
@@ -46,6 +46,13 @@ _ATTEMPTS = {"scan": "a scanned code", "qr": "a QR"}
 #: Calls for a refund that is held up: whoever closes one has paid the customer.
 _HELD_UP = frozenset({"merchant_balance", "not_refundable", "refund_refused"})
 _GIVES_UP = "Closing it gives the refund up. Once the customer has the money by other means"
+
+
+def _is_held_up(sale: shapes.Sale) -> bool:
+    """Whether closing the call that is shown gives a refund up."""
+    code = sale.attention.code if sale.attention else ""
+    is_lost = code == "order_lost" and any(one.state is RefundState.BLOCKED for one in sale.refunds)
+    return is_lost or code in _HELD_UP
 
 
 def cancel(args: argparse.Namespace) -> int:
@@ -96,7 +103,7 @@ def attention(args: argparse.Namespace) -> int:
         if args.reason is not None:
             print("Noted. Something else about this sale waits for a person still:")
         print("\n".join(_alarm(sale, sale.attention)))
-        once = _GIVES_UP if sale.attention.code in _HELD_UP else "Once it is settled"
+        once = _GIVES_UP if _is_held_up(sale) else "Once it is settled"
         print(f'{once}: terminald attention {sale.id} --code {escape(sale.attention.code)} --reason "what was done"')
     elif args.reason is None:
         print(f"Nothing about sale {sale.id} waits for a person: {state_words(sale)}.")

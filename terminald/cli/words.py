@@ -71,7 +71,7 @@ _REFUNDS = {
     RefundState.CHECKING: "revoke sent; what came of it is being looked up",
     RefundState.REFUNDING: "being refunded",
     RefundState.PROVING: "refund sent; what came of it is being looked up",
-    RefundState.BLOCKED: "held up: the gateway refuses it for now; tried again about every hour",
+    RefundState.BLOCKED: "held up: the gateway does not do it for now; tried again about every hour",
     RefundState.DONE: "gone back",
     RefundState.REFUSED: "refused by the gateway; the money stays where it is",
     RefundState.CLOSED: "closed by a person, who has settled it by other means",

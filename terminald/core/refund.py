@@ -26,16 +26,20 @@ from terminald.core.refund_answers import (
     DAY_IS_OVER,
     FOR_NOW,
     GOODS_ARE_OUT,
+    LOST,
     UNHEARD,
     asks_too_much,
     doubt_ends,
     judged,
     left_by,
     less_is_left,
+    may_have_moved,
 )
 from terminald.core.refund_table import GATEWAY_ASKS, TABLE, Refund, RefundKind, RefundState
 from terminald.core.return_events import (
+    LookTurn,
     NothingLeft,
+    OrderGone,
     OrderStuck,
     RefundDoubted,
     RefundHeldUp,
@@ -43,6 +47,7 @@ from terminald.core.return_events import (
     RefundNeedless,
     RefundTurn,
     ReturnCalledOff,
+    RevokeLookTurn,
     RevokeRefused,
     RevokeTurn,
     Turn,
@@ -138,8 +143,11 @@ def begin(asked: Asked, number: int, paid: PaidOrder, *, now: Now) -> Refund:
 def turn(refund: Refund, paid: PaidOrder, left: Fen, *, now: Now, rules: Rules) -> Turn:
     """Return how a refund begins whose turn has come: what is left of the payment is known now.
 
-    What is owed takes what is left; what was asked for is carried out as it was asked for, or not at all.
+    What is owed takes what is left; what was asked for is carried out as it was asked for, or not at all. What may have
+    been carried out already is asked about first; not where others have taken so much that it can not have been.
     """
+    if may_have_moved(refund) and refund.amount <= left:
+        return (RevokeLookTurn if refund.kind is RefundKind.REVOKE else LookTurn)(left=left)
     takes_the_rest = refund.is_owed or refund.kind is RefundKind.RETURN
     if left <= 0:
         return NothingLeft(left=left) if takes_the_rest else TurnMissed(left=left, fault=ALL_IS_BACK)
@@ -191,7 +199,9 @@ def _learn(refund: Refund, event: Event, now: Now) -> Refund:
         refund = replace(refund, refusal=_refusal(refund, event))
     if isinstance(event, _UNCLEAR) and refund.state in _UNDER_WAY:
         refund = replace(refund, unclear=now.instant)
-    if isinstance(event, OrderStuck):
+    if isinstance(event, OrderGone):
+        refund = replace(refund, refusal=LOST)
+    if isinstance(event, OrderStuck | LookTurn | RevokeLookTurn):
         # The next look decides anew: a repeat may be taken then.
         refund = replace(refund, refusal="")
     return _alarmed(refund, event, now)
@@ -203,7 +213,7 @@ def _alarmed(refund: Refund, event: Event, now: Now) -> Refund:
     What is held up waits for a person: one is called for that, whatever was told or closed before (I5).
     """
     alarm = refund.attention
-    if isinstance(event, RefundHeldUp):
+    if isinstance(event, RefundHeldUp | OrderGone):
         code = _held_up_by(refund.refusal)
         is_news = alarm is None or alarm.code != code
     else:
@@ -215,7 +225,7 @@ def _alarmed(refund: Refund, event: Event, now: Now) -> Refund:
 def _measured(refund: Refund, event: Event) -> Refund:
     """Set what is left of the payment, and how much of it goes back, where the event says it."""
     match event:
-        case TurnMissed():
+        case TurnMissed() | LookTurn() | RevokeLookTurn():
             return replace(refund, left=event.left)
         case Turn():
             return replace(refund, left=event.left, amount=_amount(refund, event.left))
@@ -247,6 +257,8 @@ def _amount(refund: Refund, left: Fen) -> Fen:
 def _held_up_by(refusal: str) -> str:
     if refusal in FOR_NOW:
         return "merchant_balance"
+    if refusal == LOST:
+        return "order_lost"
     return "not_refundable" if refusal == "UPAY_TCP_ORDER_NOT_REFUNDABLE" else "refund_refused"
 
 

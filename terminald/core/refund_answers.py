@@ -4,6 +4,7 @@ from terminald.core.events import (
     Answer,
     Event,
     Fault,
+    OrderAbsent,
     OrderClosed,
     OrderErrored,
     OrderPaid,
@@ -15,6 +16,7 @@ from terminald.core.ids import Instant
 from terminald.core.money import Fen
 from terminald.core.refund_table import Refund, RefundKind, RefundState
 from terminald.core.return_events import (
+    OrderGone,
     OrderStuck,
     RefundAccounted,
     RefundDenied,
@@ -33,6 +35,8 @@ FOR_NOW = frozenset({"ACCOUNT_BALANCE_NOT_ENOUGH", "SELLER_BALANCE_NOT_ENOUGH"})
 #: In place of the code that refused a repeat which the gateway did not look at (its signature, its fields), where an
 #: earlier try may have been carried out.
 UNHEARD = "unheard"
+#: The same, where the gateway did not know the order any more: an earlier try may have been carried out before.
+LOST = "order_lost"
 #: Why what was asked for is not possible any more: our own words beside the gateway's codes.
 ALREADY_RETURNED = "already_returned"
 LESS_LEFT = "refund_too_much"
@@ -56,6 +60,17 @@ def less_is_left(left: Fen) -> Fault:
 def doubt_ends(refund: Refund) -> Instant:
     """Return until when a refusal is not believed: an earlier try without a clear answer may still arrive."""
     return refund.opened if refund.unclear is None else later(refund.unclear, LATE_REQUEST)
+
+
+def is_lost(refund: Refund, now: Now) -> bool:
+    """Whether what the gateway does not know has been looked for as long as a request may be on its way."""
+    since = refund.opened if refund.unclear is None else refund.unclear
+    return now.instant >= later(since, LATE_REQUEST)
+
+
+def may_have_moved(refund: Refund) -> bool:
+    """Whether a refund that waits for its turn may have been carried out: nobody could see its order."""
+    return refund.refusal == LOST
 
 
 def is_doubted(refund: Refund, now: Now) -> bool:
@@ -107,6 +122,9 @@ def _is_refused(event: Answer, refund: Refund) -> bool:
 def _said(refund: Refund, event: Event, now: Now) -> Event:
     if refund.state is RefundState.REVOKING and isinstance(event, ReversalRefused) and _is_only_revoke(refund):
         return RevokeRefused(facts=event.facts, fault=event.fault)
+    is_asked = refund.state in (RefundState.CHECKING, RefundState.PROVING)
+    if is_asked and isinstance(event, OrderAbsent) and is_lost(refund, now):
+        return OrderGone(facts=event.facts, fault=event.fault)
     if refund.state is RefundState.CHECKING:
         return _checked(refund, event, now)
     if refund.state is RefundState.PROVING:

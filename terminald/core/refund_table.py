@@ -9,7 +9,8 @@ Rules that the table obeys:
   order's state shows that nothing was moved after the gateway had refused: an earlier try may have been carried out,
   and one without a clear answer is given the time to arrive late. What was asked for and others have overtaken, so that
   less is left than it asks for, is ``refused`` without being sent: it has moved nothing by itself.
-- ``blocked`` is entered on the same proof, and after the same time.
+- ``blocked`` is entered on the same proof, and after the same time; or where the gateway does not know the order any
+  more. That proves nothing: it is asked about the order before it tries again, and a person may give it up.
 - A repeat that the gateway did not look at (its signature, its fields) says nothing of an earlier try without a clear
   answer. It goes out again, for the same amount, until the gateway looks at it, or until the order has more left than
   the refund would have left: then it is ``blocked``, and told to a person.
@@ -51,7 +52,9 @@ from terminald.core.money import Fen
 from terminald.core.return_events import (
     AllReturned,
     ClosedByHand,
+    LookTurn,
     NothingLeft,
+    OrderGone,
     OrderStuck,
     RefundAccounted,
     RefundClosed,
@@ -66,6 +69,7 @@ from terminald.core.return_events import (
     RefundOvertaken,
     RefundTurn,
     ReturnCalledOff,
+    RevokeLookTurn,
     RevokeRefused,
     RevokeTurn,
     TurnMissed,
@@ -89,7 +93,7 @@ class RefundState(Enum):
     CHECKING = "checking"  # unknown: a revoke had no clear answer; a query decides
     REFUNDING = "refunding"  # unknown: a refund is under way
     PROVING = "proving"  # unknown: a refund had no clear answer, or a refusal; a query decides
-    BLOCKED = "blocked"  # none: the gateway refuses for now
+    BLOCKED = "blocked"  # none: the gateway refuses for now; unknown where it does not know the order any more
     DONE = "done"  # gone back, proven
     REFUSED = "refused"  # none by this one: the gateway does not do it, others were first, or the goods came out
     CLOSED = "closed"  # whatever a person says
@@ -198,6 +202,8 @@ TABLE: Table[RefundState, Refund] = {
     _S.QUEUED: {
         RevokeTurn: Row(_S.REVOKING, (_revoke,)),
         RefundTurn: Row(_S.REFUNDING, (_refund,)),
+        LookTurn: Row(_S.PROVING, (_query,)),
+        RevokeLookTurn: Row(_S.CHECKING, (_query,)),
         NothingLeft: Row(_S.DONE, (_done,)),
         TurnMissed: Row(_S.REFUSED, (_failed,)),
         ReturnCalledOff: Row(_S.REFUSED, (_failed,)),
@@ -229,6 +235,7 @@ TABLE: Table[RefundState, Refund] = {
         RefundDoubted: Row(_S.CHECKING),
         OrderErrored: Row(_S.REVOKING, (_revoke,)),
         OrderStuck: Row(_S.CHECKING),
+        OrderGone: Row(_S.BLOCKED),
         OrderPending: Row(_S.CHECKING),
         OrderAbsent: Row(_S.CHECKING),
         AnswerMismatched: Row(_S.CHECKING),
@@ -261,6 +268,7 @@ TABLE: Table[RefundState, Refund] = {
         RefundHeldUp: Row(_S.BLOCKED),
         OrderErrored: Row(_S.REFUNDING, (_refund,)),
         OrderStuck: Row(_S.PROVING),
+        OrderGone: Row(_S.BLOCKED),
         OrderPending: Row(_S.PROVING),
         OrderAbsent: Row(_S.PROVING),
         AnswerMismatched: Row(_S.PROVING),

@@ -132,6 +132,14 @@ class RefundTurn(Turn):
     """It is refunded."""
 
 
+class LookTurn(Turn):
+    """The gateway did not know its order, so that an earlier try may have moved the money: it is asked about first."""
+
+
+class RevokeLookTurn(Turn):
+    """The same, of a revoke."""
+
+
 class NothingLeft(Turn):
     """All of it has gone back already, and all or some of that was to go back: nothing is missing."""
 
@@ -177,6 +185,10 @@ class OrderStuck(Answer):
 
 class RefundHeldUp(Answer):
     """The same, of money that is owed: it is tried again later."""
+
+
+class OrderGone(Answer):
+    """The gateway does not know the order, and no request of this refund can still arrive: a person may settle it."""
 
 
 class ReturnCalledOff(Event):

@@ -17,6 +17,7 @@ from terminald.core.events import (
     PresentationExpired,
     WayCleared,
 )
+from terminald.core.refund_answers import may_have_moved
 from terminald.core.refund_table import RefundState
 from terminald.core.return_events import Delivered, DeliveredInTime
 from terminald.core.sale_table import DeliveryState, Sale, SaleState
@@ -68,8 +69,10 @@ def _may_stay(seen: SaleView) -> bool:
     """Whether money goes back for the silence about the goods alone, and has provably not moved yet."""
     sale = seen.sale
     is_silence = sale.state is SaleState.RETURNING and sale.delivery is DeliveryState.OVERDUE
-    unmoved = (RefundState.QUEUED, RefundState.BLOCKED)
-    return is_silence and any(one.id == sale.whole and one.is_owed and one.state in unmoved for one in seen.refunds)
+    mine = next((one for one in seen.refunds if one.id == sale.whole), None)
+    if not is_silence or mine is None or not mine.is_owed or may_have_moved(mine):
+        return False
+    return mine.state in (RefundState.QUEUED, RefundState.BLOCKED)
 
 
 def _may_be_paid(seen: SaleView) -> bool:

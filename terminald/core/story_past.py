@@ -137,6 +137,10 @@ SALES: Final[Past] = {
 
 _BACK: Final = Text("{refund}: the gateway confirmed that the money has gone back.", "{refund}：网关确认已退回。")
 _ASKED: Final = Text("{refund}: the gateway was asked to refund it.", "{refund}：已请求网关退款。")
+_LOOKED: Final = Text(
+    "{refund}: the gateway is asked whether it knows the order again, before anything is repeated.",
+    "{refund}：先向网关查询是否已能找到该订单，再决定是否重试。",
+)
 _ASKED_TO_REVOKE: Final = Text("{refund}: the gateway was asked to revoke the payment.", "{refund}：已请求网关撤单。")
 _NOT_BACK: Final = Text(
     "{refund}: asked how the order stands, the gateway says that the money has not gone back; it is tried again under "
@@ -179,6 +183,12 @@ REFUNDS: Final[Past] = {
     on("RefundOpened"): Text("{refund} was recorded{why}.", "已记录{refund}{why}。"),
     on("RevokeTurn"): _ASKED_TO_REVOKE,
     on("RefundTurn"): _ASKED,
+    on("LookTurn"): _LOOKED,
+    on("RevokeLookTurn"): _LOOKED,
+    on("OrderAbsent", to="blocked"): Text(
+        "{refund}: the gateway does not know the order any more; it is asked again later.",
+        "{refund}：网关找不到该订单，稍后再次查询。",
+    ),
     on("NothingLeft"): Text("{refund}: nothing was left to go back.", "{refund}：已无可退。"),
     on("TurnMissed"): Text(
         "{refund}: others came first, or its day is over; it ends, and has moved no money.",

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from terminald.core.events import AttentionDue, Event, RetryDue
-from terminald.core.refund_answers import ALREADY_RETURNED, DAY_OVER, GOODS_OUT, LESS_LEFT, is_doubted
+from terminald.core.refund_answers import ALREADY_RETURNED, DAY_OVER, GOODS_OUT, LESS_LEFT, is_doubted, may_have_moved
 from terminald.core.refund_table import Refund, RefundKind, RefundState
 from terminald.core.schedule import Now
 from terminald.core.story_text import Present, Text
@@ -118,6 +118,18 @@ _NOTHING: Final = Present(
     ),
     phone=Text("The phone shows the returns from before.", "手机上显示此前的退回记录。"),
 )
+#: Held up where the gateway does not know the order any more.
+GONE: Final = Present(
+    known=Text(
+        "{refund}: the gateway does not know the order any more{said}. It is asked again about every hour.",
+        "{refund}：网关找不到该订单{said}，约每小时再次查询。",
+    ),
+    unknown=Text(
+        "{refund}: an earlier request of it may have been carried out before. It can not go back twice.",
+        "{refund}：此前的请求可能已执行，不会重复退款。",
+    ),
+    phone=_NOT_YET,
+)
 #: While a refusal is not believed: an earlier request without an answer may still be carried out.
 DOUBTED: Final = Present(
     known=Text(
@@ -195,5 +207,7 @@ def refund_words(refund: Refund, now: Now) -> Present:
         return _NOTHING
     if refund.state is RefundState.REFUSED and refund.fault is not None and refund.fault.code in UNSENT:
         return UNSENT[refund.fault.code]
+    if not refund.state.is_final and may_have_moved(refund):
+        return GONE
     is_asked = refund.state in (RefundState.CHECKING, RefundState.PROVING)
     return DOUBTED if is_asked and refund.refusal and is_doubted(refund, now) else REFUNDS[refund.kind, refund.state]

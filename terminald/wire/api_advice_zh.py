@@ -27,6 +27,7 @@ ADVICE_ZH: Final[Mapping[str, str]] = {
     ),
     "order_lost": (
         "网关找不到它此前确认过的订单。请用交易单号（sn）咨询网关客服。terminald 会继续查询，该退的款会退回。"
+        "如有退款因此受阻，人工关闭本提示即放弃该退款：仅在已用其他方式退还顾客后才关闭。"
     ),
     "delivery_overdue": (
         "交易已付款，但没有收到出货报告。请查看机器，然后报告：terminald delivered SALE（已出货），"

@@ -90,7 +90,8 @@ ATTENTION_ADVICE: Mapping[str, str] = {
     ),
     "order_lost": (
         "The gateway does not know an order any more that it had confirmed. Ask the gateway's customer service with "
-        "the sn. terminald goes on asking, and gives back what is to go back."
+        "the sn. terminald goes on asking, and gives back what is to go back. Where a refund of it is blocked, closing "
+        "the call gives that up: do that only when the customer has the money by other means."
     ),
     "delivery_overdue": (
         "The sale is paid, and nobody has said whether the goods came out. Look into the machine, then report it: "

@@ -127,7 +127,7 @@ def test_refused_is_entered_by_the_orders_state_alone_or_without_a_request() -> 
 
 def test_nothing_is_sent_before_its_turn() -> None:
     """One request about an order's money at a time."""
-    turns = (return_events.RevokeTurn, return_events.RefundTurn)
+    turns = (return_events.RevokeTurn, return_events.RefundTurn, return_events.LookTurn, return_events.RevokeLookTurn)
     for state, event, to in rows():
         if not state.is_asking and to.is_asking:
             assert (state, event in turns) == (S.QUEUED, True)
@@ -183,6 +183,7 @@ _JUDGED: dict[type[Event], set[type[Event]]] = {
     events.OrderErrored: {return_events.OrderStuck, return_events.RefundTurn},
     events.OrderPaid: _OF_AN_ORDER,
     events.OrderPartlyReturned: _OF_AN_ORDER,
+    events.OrderAbsent: {return_events.OrderGone},
     **{one: {return_events.RefundDoubted} for one in _REFUSALS},
 }
 

@@ -25,7 +25,7 @@ from terminald.core.events import Blockage, Fault, OrderFacts, OrderPaid
 from terminald.core.ids import ClientSn, Instant, RefundId, WallTime
 from terminald.core.money import Fen
 from terminald.core.receipt import Language
-from terminald.core.refund_answers import doubt_ends
+from terminald.core.refund_answers import LOST, doubt_ends
 from terminald.core.refund_table import Refund, RefundKind, RefundState
 from terminald.core.sale_table import DeliveryState, SaleState
 from terminald.core.schedule import DAY, HOUR, LATE_REQUEST, SECOND
@@ -137,6 +137,19 @@ def test_every_refund_has_its_words(state: RefundState, kind: RefundKind, langua
     assert any("1.00" in text for text in (*explanation.certain, *explanation.uncertain))
     if not state.is_final and state is not RefundState.BLOCKED:
         assert explanation.planned
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_refund_whose_order_is_lost_may_have_been_carried_out(language: Language) -> None:
+    dossier = with_refund(RefundKind.REFUND, RefundState.BLOCKED)
+    (refund,) = dossier.view.refunds
+    alarm = Attention(code="order_lost", since=Instant(0))
+    lost = replace(refund, refusal=LOST, attention=alarm, retry=Instant(NOON.instant + HOUR))
+    explanation = told(with_view(dossier, refunds=(lost,)), language)
+    check(explanation)
+    assert story_refunds.GONE.unknown
+    assert len(explanation.uncertain) == 1
+    assert explanation.planned
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

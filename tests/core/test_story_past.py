@@ -20,6 +20,7 @@ from terminald.core.refund import Asked
 from terminald.core.refund_table import Refund, RefundKind, RefundState
 from terminald.core.return_events import RefundEvent
 from terminald.core.sale_table import DeliveryState, Sale, SaleState
+from terminald.core.schedule import LATE_REQUEST
 from terminald.core.spool import JobState
 from terminald.core.stimuli import Record
 from terminald.core.story_past import ALARMS, PRINTS, REFUNDS, SALES, past_words
@@ -73,7 +74,7 @@ DERIVED = {
     ),
     *("OfferClosing", "ReturnFailed", "ReturnDropped", "ReturnStillOwed", "ApprovalDoubted"),
     *("PartStillOwed", "LateDelivered", "LateUndelivered", "LatePartUndelivered"),
-    *("RefundOvertaken", "RefundNeedless"),
+    *("RefundOvertaken", "RefundNeedless", "OrderGone"),
 }
 
 
@@ -137,6 +138,7 @@ def refund_steps() -> Iterator[tuple[Key, str | None]]:
                     one = replace(begun, state=state, refusal=refusal, is_owed=is_owed, tries=tries)
                     yield from _refund_steps(one)
                     yield from _refund_steps(replace(one, unclear=NOON.instant))
+                    yield from _refund_steps(replace(one, opened=Instant(NOON.instant - LATE_REQUEST)))
                     yield from _refund_steps(replace(one, revoke_until=NOON.wall))
 
 
