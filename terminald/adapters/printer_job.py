@@ -165,6 +165,9 @@ class JobRun:
         condition = self._condition
         if self._confirm == "process_id" or not condition.answers:
             return True
+        # What is switched off and on looks well a moment later.
+        if await condition.questions.is_there() is False:
+            self._sending.doubt = "the printer said so, and then nothing for a moment: it may have been off"
         look = await condition.look(may_be_busy=condition.trouble is None)
         if self._sending.was_away():
             raise Away("the printer was away when an answer came")

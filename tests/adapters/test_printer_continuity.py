@@ -17,6 +17,7 @@ from terminald.core.events import Blockage, JobInterrupted, JobLost, JobPrinted,
 from terminald.core.receipt import Line
 from terminald.simulator.printer import Manner, Model, SimulatedPrinter
 from terminald.wire.escpos import encode
+from terminald.wire.printer_status import GS_R
 from tests.adapters.scripted_printer import QUICK
 from tests.adapters.test_printer_lines import PROFILE, Station, station
 
@@ -25,6 +26,7 @@ BAUD = 19_200
 COUNT = 150
 #: A second and a half on the line.
 LONG = encode([Line(text=f"line {number:04} of it") for number in range(COUNT)], PROFILE)
+FEW = encode([Line(text=f"line {number:04} of it") for number in range(20)], PROFILE)
 NUL = b"\x00"
 #: As in life, but for what takes minutes.
 TIMING = replace(
@@ -93,6 +95,30 @@ def test_a_printer_that_was_off_in_the_middle_has_not_printed(confirm: Confirm) 
 
     async def all_at_once() -> None:
         await asyncio.gather(*(play(off_at(at, off_s), confirm, Model(last_word=word)) for at, off_s, word in CASES))
+
+    asyncio.run(all_at_once())
+
+
+@pytest.mark.parametrize("confirm", CONFIRMS)
+def test_a_printer_that_was_off_while_it_had_the_whole_job_has_not_printed(confirm: Confirm) -> None:
+    """The marker is lost with the rest, and the break of the line looks like its answer."""
+
+    def off_for(off_s: float, word: bytes) -> Awaitable[None]:
+        async def scene(simulated: SimulatedPrinter, made: Station) -> None:
+            start = simulated.received
+            job = made.print(FEW)
+            await simulated.wait_received(start + len(FEW) + len(GS_R))
+            simulated.power_off()
+            await asyncio.sleep(off_s)
+            simulated.power_on()
+            answer = await job
+            assert isinstance(answer, JobSent), (off_s, word, answer)
+            assert lines_on(simulated) < 20
+
+        return play(scene, confirm, Model(last_word=word, mm_per_second=40))
+
+    async def all_at_once() -> None:
+        await asyncio.gather(*(off_for(off_s, word) for off_s in (0.25, 0.4, 1.2) for word in (b"", NUL, b"\xf0")))
 
     asyncio.run(all_at_once())
 
