@@ -378,7 +378,7 @@ def test_without_the_package_it_is_said_how_to_get_it(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "gpiod", None)
     with pytest.raises(DeviceAbsent) as caught:
         open_lines("output", CHOICE)
-    assert caught.value.detail == "the package gpiod is missing; run: pip install 'terminald[gpio]'"
+    assert caught.value.detail == f"the package gpiod is missing; run: {sys.executable} -m pip install 'gpiod>=2.1'"
 
 
 def test_the_daemon_does_not_load_the_package_unless_it_needs_it() -> None:
