@@ -295,6 +295,16 @@ class Config(Section):
     log: LogConfig = table(LogConfig)
     places: Places = field(default_factory=Places, compare=False, repr=False)
 
+    def conflicts(self) -> Iterable[Conflict]:
+        """Devices of different kinds share one list, and one line has one device."""
+        names, lines = {one.name for one in self.scanners}, {one.device for one in self.scanners}
+        for machine in self.vending:
+            if machine.name in names:
+                what = f"{rules.show(machine.name)} is the name of a scanner; allowed: any other name"
+                yield ("vending", "scanner"), what
+            if machine.device in lines:
+                yield ("vending", "scanner"), f"{rules.show(machine.device)} is the device of a scanner"
+
 
 def load(path: Path) -> Config:
     """Read the configuration file.

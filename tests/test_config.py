@@ -319,7 +319,6 @@ REFUSED = {
     "api.listen": 'api.listen = "127.0.0.1:8765"\napi.token_file = "/nonexistent"',
     "kiosk.mode": 'kiosk.mode = "catalogue"',
     "kiosk.product": '[[kiosk.product]]\nbarcode = "1"\nname = "x"\nprice = 1',
-    "vending": '[[vending]]\ndevice = "/dev/a"',
 }
 
 
@@ -709,3 +708,12 @@ def test_a_ca_file_must_be_there(load_text: Loader, tmp_path: Path) -> None:
     path = tmp_path / "ca.pem"
     path.touch()
     assert load_text(f'gateway.ca_file = "{path}"').gateway.ca_file == path
+
+
+def test_a_vending_machine_has_a_name_and_a_line_of_its_own(faults_of: Faults, load_text: Loader) -> None:
+    scanner = '[[scanner]]\nname = "front"\ndevice = "/dev/a"\n'
+    (fault,) = faults_of(scanner + '[[vending]]\nname = "front"\ndevice = "/dev/b"')
+    assert fault == 't.toml:4: vending: "front" is the name of a scanner; allowed: any other name'
+    (fault,) = faults_of(scanner + '[[vending]]\ndevice = "/dev/a"')
+    assert fault == 't.toml:4: vending: "/dev/a" is the device of a scanner'
+    assert load_text(scanner + '[[vending]]\ndevice = "/dev/b"').vending[0].name == "vending"
