@@ -717,3 +717,9 @@ def test_a_vending_machine_has_a_name_and_a_line_of_its_own(faults_of: Faults, l
     (fault,) = faults_of(scanner + '[[vending]]\ndevice = "/dev/a"')
     assert fault == 't.toml:4: vending: "/dev/a" is the device of a scanner'
     assert load_text(scanner + '[[vending]]\ndevice = "/dev/b"').vending[0].name == "vending"
+
+
+def test_the_configuration_of_a_vending_machine_has_nothing_to_doubt() -> None:
+    config = load(CONFIG / "vending.toml")
+    assert [one.name for one in config.vending] == ["snacks"]
+    assert warnings(config) == ()
