@@ -366,8 +366,7 @@ class Engine:
 
     def _look_at_readiness(self) -> None:
         """Publish a change. While the journal fails this is also what finds out that it works again."""
-        for look in self.lookers:
-            look()
+        self._tell_lookers()
         if not self.is_journal_writable or self.reasons() != self._told_reasons:
             self.tell(self._tell_readiness)
 
@@ -389,3 +388,8 @@ class Engine:
         # Before the commit: a change while it is under way is compared with what is being told.
         self._told_reasons = now
         await self.publish(record, "readiness", readiness_event(tuple(one.value for one in now)))
+        self._tell_lookers()
+
+    def _tell_lookers(self) -> None:
+        for look in self.lookers:
+            look()
