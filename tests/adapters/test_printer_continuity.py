@@ -108,6 +108,7 @@ def test_a_printer_that_was_off_while_it_had_the_whole_job_has_not_printed(confi
             simulated.power_off()
             await asyncio.sleep(off_s)
             simulated.power_on()
+            simulated.send(word)
             answer = await job
             assert isinstance(answer, JobSent), (off_s, word, answer)
             assert lines_on(simulated) < 20
@@ -154,6 +155,7 @@ def test_paper_that_ends_in_the_middle_is_no_doubt_and_a_power_cut_then_is_one(c
                 await asyncio.sleep(0.8)
                 simulated.set_paper(is_out=False)
                 simulated.power_on()
+                simulated.send(word)
                 assert isinstance(await job, JobSent | JobLost)
                 assert lines_on(simulated) < COUNT
             else:
