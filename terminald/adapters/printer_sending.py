@@ -112,7 +112,7 @@ class Sending:
         """
         with self._condition.writing():
             await self._push_on(data, _Part.MARKER)
-        self._witness.end()
+        await self._witness.end()
 
     async def _push(self, data: bytes, part: _Part) -> None:
         """Send bytes at once; what they are decides what is done while not the first of them can leave."""
