@@ -29,7 +29,9 @@ from terminald.core.events import (
     Recovered,
     RefundRefused,
     RequestNotSent,
+    RequestRefused,
     RetryDue,
+    ReversalRefused,
     WayCleared,
     YieldRequested,
 )
@@ -57,6 +59,10 @@ _DOUBTED = frozenset({AttemptState.REVERSING, AttemptState.PROVING, AttemptState
 #: With the customer: asked about regularly, until the window closes.
 _POLLED = frozenset({AttemptState.POLLING, AttemptState.OFFERED})
 OPEN_TOO_LONG = "reversal_open"
+#: Where a QR that yields to a code may still turn out to be paid.
+_YIELDING = frozenset({AttemptState.POLLING, AttemptState.REVERSING, AttemptState.PROVING, AttemptState.SETTLING})
+#: Completions of a cancel that prove that it changed nothing, and never will.
+_CLEARLY_NOT_RUN = (ReversalRefused, RequestRefused, RequestNotSent)
 _UNANSWERED = (QueryFailed, RequestNotSent, OutcomeUnknown)
 _ATTENTION: dict[type[Event], str] = {
     AnswerMismatched: "answer_mismatch",
@@ -140,6 +146,7 @@ def step(attempt: Attempt, event: Event, *, now: Now, rules: Rules) -> tuple[Att
     after = _raise_alarm(_learn(attempt, event), event, judged, now)
     window_ends = _window(attempt, judged, now, rules)
     after = replace(after, state=row.to, token=after.token + asks_gateway, window_ends=window_ends)
+    after = replace(after, is_yielding=_yields(attempt, event, row.to))
     after = _enter(attempt.state, after, now, rules)
     after = _arrange(after, event, now, rules, is_waiting=asks_gateway)
     return after, tuple(ask(after) for ask in row.ask)
@@ -162,6 +169,24 @@ def _judged(attempt: Attempt, event: Event, now: Now) -> Event:
     if is_ending and isinstance(event, _NOT_SEEN) and not may_ask_again:
         return PaymentNotSeen(facts=event.facts, fault=event.fault)
     return event
+
+
+def _yields(attempt: Attempt, event: Event, to: AttemptState) -> bool:
+    """Whether a payment would still stand: it is undone for a presented code alone, and no cancel may be on its way.
+
+    An unclear cancel may arrive yet and undo it, whatever a query says until then. A second one is not judged any more.
+    """
+    if isinstance(event, YieldRequested) and attempt.state is AttemptState.OFFERED:
+        return True
+    if isinstance(event, AbandonRequested | OfferExpired | Recovered | PowerReturned):
+        return False
+    is_unclear = (
+        attempt.state is AttemptState.REVERSING
+        and isinstance(event, Answer)
+        and not isinstance(event, _CLEARLY_NOT_RUN)
+    )
+    is_second = to is AttemptState.REVERSING and attempt.state in (AttemptState.PROVING, AttemptState.SETTLING)
+    return attempt.is_yielding and to in _YIELDING and not is_unclear and not is_second
 
 
 def _is_ending(attempt: Attempt) -> bool:

@@ -11,6 +11,8 @@ Rules that the table obeys:
 - That the gateway does not know an order proves nothing once it has confirmed it (I1, I3).
 - A QR that ends, or yields to a presented code, is asked about before it is undone: a payment until its end counts, and
   a cancel would give it back. Where the host cancels, at a shutdown and after a power cut it is undone at once.
+- A QR that yields is paid all the same, where it was paid between the question and the cancel, as long as no cancel may
+  still undo it: one at the most was sent, and it was clearly refused (I4).
 - While a submit is under way nothing else is sent about its order.
 - After a restart there are queries and repeats that change nothing when they are repeated, never a submit.
 
@@ -19,9 +21,8 @@ reaches the table: the question was asked again, or did not matter any more.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import Enum
 
+from terminald.core.attempt_states import FINAL, UNPAID, Attempt, AttemptState
 from terminald.core.commands import Command, QueryOrder, RefundOrder, ReverseOrder, SubmitHeld, TellSale
 from terminald.core.events import (
     AbandonRequested,
@@ -34,7 +35,6 @@ from terminald.core.events import (
     AttemptUnpaid,
     AttentionDue,
     Event,
-    Fault,
     HoldEnded,
     LastLookDue,
     LookDue,
@@ -42,7 +42,6 @@ from terminald.core.events import (
     OrderAbsent,
     OrderClosed,
     OrderErrored,
-    OrderFacts,
     OrderPaid,
     OrderPartlyReturned,
     OrderPending,
@@ -53,6 +52,7 @@ from terminald.core.events import (
     PayConfirmed,
     PayDeclined,
     PaymentNotSeen,
+    PaymentStands,
     PollDue,
     PollWindowClosed,
     PowerReturned,
@@ -71,83 +71,13 @@ from terminald.core.events import (
     WayCleared,
     YieldRequested,
 )
-from terminald.core.ids import ClientSn, Instant, SaleId, WallTime
-from terminald.core.money import Fen
-from terminald.core.tables import Attention, Row, Table
+from terminald.core.tables import Row, Table
+
+__all__ = ["FINAL", "GATEWAY_ASKS", "TABLE", "UNDO_REQUEST_NO", "UNPAID", "Attempt", "AttemptState"]
 
 #: The number under which an attempt's money is refunded where a cancel is refused. One number, however often it is
 #: repeated (I9). "≤ 20, unique within the order" (Web API documents, refund_request_no).
 UNDO_REQUEST_NO = "undo"
-
-
-class AttemptState(Enum):
-    """Each with the money that may have moved, and what the customer sees."""
-
-    HELD = "held"  # none: nothing was sent; waits until another order is undone. "One moment"
-    SUBMITTING = "submitting"  # unknown: the pay request may have left. "One moment"
-    ABANDONING = "abandoning"  # unknown: as above, and nobody wants it any more. "Not paid"
-    OFFERING = "offering"  # unknown: the pre-create may have left. "One moment"
-    OFFERED = "offered"  # unknown: the customer may scan at any time. The QR
-    POLLING = "polling"  # unknown: the gateway has it, or nobody knows; a QR: was it paid? "Confirm on your phone"
-    REVERSING = "reversing"  # unknown: a cancel may have run. "If you were charged it comes back"
-    PROVING = "proving"  # unknown: a cancel had no clear answer, or a refund was refused; a query decides. As above
-    SETTLING = "settling"  # unknown: cancel refused, or a refund had no clear answer; a query decides. As above
-    REFUNDING = "refunding"  # taken, and on its way back. As above
-    WATCHING = "watching"  # none that the gateway knows of; could still arrive. As when closed
-    LAST_LOOK = "last_look"  # the same, before it is closed for good. As when closed
-    PAID = "paid"  # taken, proven
-    DECLINED = "declined"  # none, proven
-    REVERSED = "reversed"  # none kept, proven; or never seen and looked up for long enough
-    UNSENT = "unsent"  # none: nothing left the device
-
-    @property
-    def is_final(self) -> bool:
-        """Whether nothing more will happen by itself."""
-        return self in FINAL
-
-    @property
-    def is_unpaid(self) -> bool:
-        """Whether no payment is known and none is under way: the next attempt may be submitted (I1)."""
-        return self in UNPAID
-
-
-FINAL = frozenset({AttemptState.PAID, AttemptState.DECLINED, AttemptState.REVERSED, AttemptState.UNSENT})
-UNPAID = frozenset((FINAL - {AttemptState.PAID}) | {AttemptState.WATCHING, AttemptState.LAST_LOOK})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """A snapshot. Complete: what happens next follows from it and the next event alone."""
-
-    client_sn: ClientSn
-    sale_id: SaleId
-    kind: str  # "scan" | "qr"
-    amount: Fen
-    operator: str
-    code_masked: str
-    code_digest: str
-    state: AttemptState
-    token: int
-    facts: OrderFacts
-    fault: Fault | None
-    started: Instant
-    started_at: WallTime
-    ended_at: WallTime | None
-    #: When the gateway should have become final.
-    window_ends: Instant
-    #: When to ask again; None while a completion is awaited.
-    retry: Instant | None
-    #: Waits since the undoing or the last look began: what the back-off grows with.
-    tries: int
-    #: Whether the last request had no usable answer.
-    is_unanswered: bool
-    undoing_since: Instant | None
-    looks: tuple[Instant, ...]
-    attention: Attention | None
-    #: What the customer scans; empty but in a QR order that was offered.
-    qr_content: str = ""
-    #: The codes of what a person has closed: they are not raised again.
-    attention_closed: tuple[str, ...] = ()
 
 
 # --- what rows ask for -----------------------------------------------------------------------------------------------
@@ -324,6 +254,7 @@ TABLE: Table[AttemptState, Attempt] = {
         OrderReturned: Row(_S.REVERSED, (_undone,)),
         OrderAbsent: Row(_S.WATCHING, (_undone,)),
         OrderVanished: Row(_S.REVERSING, (_reverse,)),
+        PaymentStands: Row(_S.PAID, (_paid,)),
         **_FOUND,
         AnswerMismatched: Row(_S.REVERSING, (_reverse,)),
         QueryFailed: Row(_S.PROVING),
@@ -338,6 +269,7 @@ TABLE: Table[AttemptState, Attempt] = {
         OrderReturned: Row(_S.REVERSED, (_undone,)),
         OrderAbsent: Row(_S.WATCHING, (_undone,)),
         OrderVanished: Row(_S.SETTLING),
+        PaymentStands: Row(_S.PAID, (_paid,)),
         OrderPaid: Row(_S.REFUNDING, (_refund,)),
         OrderPartlyReturned: Row(_S.REFUNDING, (_refund,)),
         OrderPending: Row(_S.REVERSING, (_reverse,)),

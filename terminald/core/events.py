@@ -187,6 +187,10 @@ class PaymentNotSeen(Answer):
     """Asked before it undoes a QR order, the gateway does not say that it is paid, or that it is closed."""
 
 
+class PaymentStands(Answer):
+    """PAID, of a QR order that was to be undone for a presented code: it pays the sale, and no cancel may undo it."""
+
+
 class OrderVanished(Answer):
     """The gateway says that it does not know an order that it had confirmed: that proves nothing."""
 

@@ -190,6 +190,7 @@ class _Draft(Sheet):
 
     def _tell_attempt(self, client_sn: ClientSn, event: Event) -> None:
         before = self._attempt(client_sn)
+        event = siblings.judged_order(self._sale(before.sale_id), before, event)
         after, commands = attempts.step(before, event, now=self._now, rules=self._rules)
         self._attempts[client_sn] = after
         self._note("attempt", client_sn, after.sale_id, type(event).__name__, before.state.value, after.state)

@@ -6,10 +6,26 @@ machine the event that it is.
 
 from terminald.core.attempt_table import Attempt, AttemptState
 from terminald.core.book import SaleView
-from terminald.core.events import Event, HoldEnded, OfferDue, OfferPutOff, OfferRanOut, PresentationExpired, WayCleared
+from terminald.core.events import (
+    Event,
+    HoldEnded,
+    OfferDue,
+    OfferPutOff,
+    OfferRanOut,
+    OrderPaid,
+    PaymentStands,
+    PresentationExpired,
+    WayCleared,
+)
+from terminald.core.sale_table import Sale, SaleState
 
 #: A QR that the customer was shown, and that may have been paid since the last look.
 _PAYABLE = frozenset({AttemptState.OFFERED, AttemptState.POLLING})
+
+#: What wants to be paid, by whichever order.
+_WANTING = frozenset({SaleState.AWAITING_PAYMENT, SaleState.SWITCHING})
+#: Asked about beside a cancel that changed nothing.
+_ASKED = frozenset({AttemptState.PROVING, AttemptState.SETTLING})
 
 #: Events of a sale that mean different things.
 JUDGED = (OfferDue, PresentationExpired)
@@ -31,6 +47,12 @@ def judged(seen: SaleView, event: Event) -> Event:
     if isinstance(event, PresentationExpired) and _may_be_paid(seen):
         return OfferRanOut()
     return event
+
+
+def judged_order(sale: Sale, order: Attempt, event: Event) -> Event:
+    """Tell apart the payment of a QR that yields to a code while its sale wants to be paid: it is not given back."""
+    is_kept = order.is_yielding and order.state in _ASKED and order.client_sn == sale.offer and sale.state in _WANTING
+    return PaymentStands(facts=event.facts, fault=event.fault) if is_kept and isinstance(event, OrderPaid) else event
 
 
 def clearance(seen: SaleView) -> Event:

@@ -23,7 +23,7 @@ from terminald.core.return_events import DeliveryWindowClosed
 from terminald.core.sale_table import SaleState
 from terminald.core.schedule import Now
 from terminald.core.spool import JobState
-from terminald.core.story_orders import ORDERS, WAKEUPS
+from terminald.core.story_orders import WAKEUPS, order_words
 from terminald.core.story_refunds import REFUND_WAKEUPS, refund_words
 from terminald.core.story_sales import (
     DELIVERY_ENDS,
@@ -212,7 +212,7 @@ class _Teller:
     def _plans_of_orders(self) -> Iterator[Planned]:
         for one in self._view.attempts:
             order, wakeup = self._names.order(one.client_sn), attempts.next_wakeup(one)
-            awaited = ORDERS[one.kind][one.state].awaited
+            awaited = order_words(one).awaited
             is_asked = wakeup is None or isinstance(wakeup.event, AttentionDue | OfferExpired | PollWindowClosed)
             if awaited and is_asked and one.retry is None:
                 yield Planned(at=None, what=self._about(order, awaited))
@@ -266,7 +266,7 @@ class _Teller:
 
     def _orders(self) -> Iterator[tuple[Present, dict[str, str]]]:
         for attempt in self._view.attempts:
-            yield ORDERS[attempt.kind][attempt.state], self._order_values(attempt)
+            yield order_words(attempt), self._order_values(attempt)
 
     def _returns(self) -> Iterator[tuple[Present, dict[str, str]]]:
         for refund in self._view.refunds:

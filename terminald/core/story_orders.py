@@ -6,7 +6,7 @@ Filled in: ``{order}``, ``{amount}``, ``{wallet}``, ``{transaction}``, ``{said}`
 from collections.abc import Mapping
 from typing import Final
 
-from terminald.core.attempt_table import AttemptState
+from terminald.core.attempt_table import Attempt, AttemptState
 from terminald.core.events import (
     AttentionDue,
     Event,
@@ -240,8 +240,38 @@ _QR: Final[_Words] = {
     ),
 }
 
+#: A QR that is undone for a presented code, and that pays the sale where the gateway does not cancel it any more.
+YIELDING: Final = Present(
+    known=Text(
+        "{order} is being undone, because a payment code was presented beside it.",
+        "{order}：因顾客另外出示了付款码，正在撤销。",
+    ),
+    unknown=Text(
+        "{order}: it may have been paid at the last moment. If it was, its money goes back, or that payment counts and "
+        "the payment code is never sent.",
+        "{order}：可能在最后一刻已被支付。如已支付，会退回，或以该付款为准而不再发送付款码。",
+    ),
+    phone=Text(
+        "{order}: if the phone shows a charge of {amount}, it counts or is being returned: the customer need not do "
+        "anything.",
+        "{order}：如果手机上显示已扣款 {amount}，该款项或作为付款，或原路退回，顾客无需操作。",
+    ),
+    awaited=Text(
+        "asks the gateway how the order stands, until it is proven",
+        "向网关查询该订单，直到确认为止",
+    ),
+)
+_YIELDED: Final = frozenset({_S.REVERSING, _S.PROVING, _S.SETTLING})
+
 #: By kind. A state that one kind never enters has the other kind's words: a journal may hold what nobody foresaw.
 ORDERS: Final[Mapping[str, _Words]] = {"scan": {**_QR, **_SCAN}, "qr": {**_SCAN, **_QR}}
+
+
+def order_words(order: Attempt) -> Present:
+    """Return the words for an order as it stands."""
+    is_yielding = order.is_yielding and order.state in _YIELDED
+    return YIELDING if is_yielding else ORDERS[order.kind][order.state]
+
 
 #: The times that an order waits for, by event: what happens then.
 WAKEUPS: Final[Mapping[type[Event], Text]] = {

@@ -238,8 +238,13 @@ ATTEMPTS: Final[Past] = {
     on("ReversalConfirmed"): _GONE_BACK,
     on("ReversalPending"): Text("{order}: the gateway has not finished to cancel it.", "{order}：网关尚未完成撤销。"),
     on("ReversalRefused"): Text(
-        "{order}: the gateway does not cancel it any more; what was paid is refunded.",
-        "{order}：网关已不能撤销，改为退款。",
+        "{order}: the gateway does not cancel it any more; it is asked how the order stands.",
+        "{order}：网关已不能撤销，向网关查询该订单的结果。",
+    ),
+    on("PaymentStands"): Text(
+        "{order}: asked how it stands, the gateway answered that it is paid. It was not undone, and can not be any "
+        "more, so that payment counts.",
+        "{order}：经查询，网关答复已支付。它没有被撤销，也不会再被撤销，因此以该付款为准。",
     ),
     on("RefundConfirmed"): Text("{order}: the gateway has refunded it.", "{order}：网关已退款。"),
     on("RefundPending"): Text("{order}: the gateway has not finished to refund it.", "{order}：网关尚未完成退款。"),

@@ -37,6 +37,9 @@ _GOING_BACK = (SaleState.RETURNING, SaleState.RETURNED)
 _DELIVERY_ENDS = (SaleState.PAID, SaleState.COMPLETED, SaleState.RETURNING, SaleState.RETURNED)
 #: Steps in which everything that is open must have ended, with a gateway and a host that help.
 MOST_STEPS_TO_END = 1_500
+#: Answers to a cancel after which it can not undo anything any more.
+CLEARLY_NOT_RUN = (events.ReversalRefused, events.RequestRefused, events.RequestNotSent)
+_WANTING = (SaleState.AWAITING_PAYMENT, SaleState.SWITCHING)
 KIND_ANSWERS: dict[type[GatewayCommand], Answer] = {
     SubmitPayment: events.PayDeclined(),
     OfferOrder: events.PayDeclined(),
@@ -53,6 +56,11 @@ class Flight:
 
     command: GatewayCommand
     answer: Answer | None = None
+
+
+def _undoes(command: GatewayCommand) -> bool:
+    """Whether it is to undo an order that is not to be paid."""
+    return isinstance(command, ReverseOrder | RefundOrder) and command.refund_id is None
 
 
 class Terminal:
@@ -77,6 +85,10 @@ class Terminal:
         self.watched: set[ClientSn] = set()
         #: Sales of which a person has closed a refund: nobody knows what became of it.
         self.closed_by_hand: set[SaleId] = set()
+        #: What each cancel of an order was answered, and each refund that undoes it; None: nothing, so far.
+        self.cancels: dict[ClientSn, tuple[Answer | None, ...]] = {}
+        #: QR orders that yielded to a code since the last start.
+        self.yielded: set[ClientSn] = set()
         self.story: list[str] = []
 
     def name(self, kind: str) -> str:
@@ -103,12 +115,17 @@ class Terminal:
         owners = {one.sale_id for one in done.attempts} | {one.sale_id for one in done.refunds}
         assert owners | {job.sale_id for job in done.jobs} <= {sale.id for sale in done.sales}
         self.check_held_codes(done)
+        self.yielded |= {
+            ClientSn(one.subject) for one in done.records if (one.cause, one.before) == ("YieldRequested", "offered")
+        }
         self.note(done)
         self.book = books.prune(stimuli.merge(self.book, done), self.now.instant)
         for command in done.commands:
             match command:
                 case GatewayCommand():
                     self.check_request(command, done)
+                    if _undoes(command):
+                        self.cancels[command.client_sn] = (*self.cancels.get(command.client_sn, ()), None)
                     self.in_flight.append(Flight(command))
                 case SendJob():
                     self.printing.append(command)
@@ -133,13 +150,29 @@ class Terminal:
         else:
             attempt = self.attempts[command.client_sn]
             is_current = attempt.token == command.token and not attempt.state.is_final
+            if _undoes(command) and is_current:
+                self.cancels[command.client_sn] = (*self.cancels[command.client_sn][:-1], answer)
+            is_kept = is_current and isinstance(answer, events.OrderPaid) and self.must_keep(attempt)
             done = self.apply(ToAttempt(client_sn=command.client_sn, event=answer, token=command.token))
+            assert not is_kept or self.attempts[command.client_sn].state is AttemptState.PAID
         assert bool(done.records) == is_current
         return done
+
+    def must_keep(self, attempt: Attempt) -> bool:
+        """Whether a payment that this QR order turns out to have pays the sale, though a code is held beside it."""
+        sale = self.sales[attempt.sale_id]
+        is_wanted = sale.state in _WANTING and sale.offer == attempt.client_sn
+        return is_wanted and attempt.client_sn in self.yielded and self.is_beyond_cancel(attempt.client_sn)
+
+    def is_beyond_cancel(self, client_sn: ClientSn) -> bool:
+        """Whether nothing may undo this order yet: no cancel was sent, or a single one, which was clearly refused."""
+        cancels = self.cancels.get(client_sn, ())
+        return len(cancels) <= 1 and all(isinstance(one, CLEARLY_NOT_RUN) for one in cancels)
 
     def restart(self, event: events.Event) -> None:
         """Begin again from what was committed: codes that were held are gone."""
         self.in_flight, self.printing, self.is_armed = [], [], False
+        self.yielded = set()
         self.book = Book(
             sales=self.book.sales,
             attempts=self.book.attempts,
@@ -177,6 +210,7 @@ class Terminal:
             assert earlier is None or earlier.state not in (AttemptState.PAID, AttemptState.UNSENT), "an end is an end"
             assert earlier is None or attempt.state is not AttemptState.HELD or earlier.state is AttemptState.HELD, "I2"
             assert attempt.client_sn not in self.given_up or attempt.state is not AttemptState.PAID, "I3"
+            assert attempt.state is not AttemptState.PAID or self.is_beyond_cancel(attempt.client_sn), "I4"
             if attempt.state.is_unpaid:
                 self.given_up.add(attempt.client_sn)
             if attempt.state is AttemptState.WATCHING:

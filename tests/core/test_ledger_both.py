@@ -9,7 +9,7 @@ from functools import cache
 from terminald.core import book as books
 from terminald.core import events, stimuli
 from terminald.core.attempt_table import AttemptState
-from terminald.core.commands import OfferOrder, QueryOrder, SubmitPayment
+from terminald.core.commands import OfferOrder, QueryOrder, ReverseOrder, SubmitPayment
 from terminald.core.events import CancelRequested, CodeScanned, ShutdownRequested
 from terminald.core.ids import ClientSn, Instant
 from terminald.core.sale_table import SaleState
@@ -43,7 +43,9 @@ def twin(world: World) -> World:
         if isinstance(value, dict | set | list):
             setattr(after, name, value.copy())
     after.gateway = Gateway()
-    after.gateway.orders = {name: replace(order) for name, order in world.gateway.orders.items()}
+    after.gateway.orders = {
+        name: replace(order, refunds={**order.refunds}) for name, order in world.gateway.orders.items()
+    }
     after.in_flight = [copy.copy(flight) for flight in world.in_flight]
     return after
 
@@ -62,7 +64,8 @@ def key(world: World) -> tuple[object, ...]:
     return (
         (sale.state, names.get(sale.offer) if sale.offer else None, sale.offers, sale.offer_at is not None),
         tuple(sorted(names[one] for one in sale.waits_for)),
-        tuple((world.attempts[one].kind, world.attempts[one].state) for one in sale.attempts),
+        tuple((one.kind, one.state, one.is_yielding) for one in map(world.attempts.__getitem__, sale.attempts)),
+        tuple((names[one], world.is_beyond_cancel(one)) for one in world.cancels if world.attempts[one].kind == "qr"),
         tuple(flights),
         tuple(orders),
         tuple(delayed),
@@ -144,7 +147,9 @@ def answers(world: World, number: int, flight: Flight) -> Iterator[tuple[str, Wo
         yield f"{name} arrives", after
     lost: events.Answer = events.QueryFailed() if isinstance(flight.command, QueryOrder) else events.OutcomeUnknown()
     unsent: events.Answer = lost if isinstance(flight.command, QueryOrder) else events.RequestNotSent()
-    for answer in (flight.answer, lost, unsent if flight.answer is None else None):
+    is_refusable = isinstance(flight.command, ReverseOrder) and world.attempts[flight.command.client_sn].kind == "qr"
+    refused = events.ReversalRefused() if is_refusable and flight.answer is None else None
+    for answer in (flight.answer, lost, unsent if flight.answer is None else None, refused):
         if answer is not None:
             after = twin(world)
             done = after.in_flight.pop(number)
@@ -202,15 +207,17 @@ def test_the_search_is_whole() -> None:
 
 
 def test_a_qr_that_turns_out_to_be_paid_pays_the_sale_and_its_code_is_never_sent() -> None:
-    """I1."""
-    found = 0
+    """I1: on the way there each step was checked, that a payment which stands is kept (``Terminal.must_keep``)."""
+    found, beside_cancel = 0, 0
     for world in reach().values():
         qr, *codes = [world.attempts[one] for one in world.sales[SALE_ID].attempts]
         if qr.state is A.PAID:
             assert not any(order.kept for order in world.gateway.orders.values() if not order.is_qr)
             assert all(one.state is A.UNSENT for one in codes if one.client_sn not in world.gateway.orders)
             found += bool(codes) and codes[-1].client_sn not in world.submitted
+            beside_cancel += bool(world.cancels.get(qr.client_sn))
     assert found
+    assert beside_cancel, "paid between the question and a cancel that was refused"
 
 
 def test_wherever_it_stops_the_books_are_right_in_the_end() -> None:

@@ -27,6 +27,7 @@ from terminald.core.events import (
     QrOffered,
     Recovered,
     RequestRefused,
+    RetryDue,
     ReversalConfirmed,
     ReversalRefused,
     ShutdownRequested,
@@ -35,7 +36,7 @@ from terminald.core.ids import ClientSn, Duration
 from terminald.core.sale_table import SaleOrder, SaleState
 from terminald.core.schedule import HOLD_LONGEST, MINUTE, SECOND
 from terminald.core.stimuli import Advance, ToAttempt
-from tests.core.machine_builders import AMOUNT, BOTH_ORDER, CLIENT_SN, CODE, QR, QR_ORDER, RULES, TEXT
+from tests.core.machine_builders import AMOUNT, BOTH_ORDER, CLIENT_SN, CODE, QR, QR_ORDER, RULES, SALE_ID, TEXT
 from tests.core.story_life import SaleStory
 from tests.core.till import Till, changes
 
@@ -215,11 +216,21 @@ def test_a_terminal_that_is_refused_ends_the_sale() -> None:
     assert [(sale.state, sale.reason) for sale in done.sales] == [(SaleState.CANCELED, "terminal_refused")]
 
 
-def test_a_payment_beside_a_cancel_that_is_refused_goes_back_before_the_code_is_sent() -> None:
-    """I1, I3: the customer paid between the question and the cancel."""
+def test_a_payment_beside_a_cancel_that_is_refused_pays_the_sale_and_the_code_is_never_sent() -> None:
+    """I1: the customer paid between the question and the cancel."""
     counter = switching()
     counter.offer(OrderPending(), 2)
     assert counter.offer(ReversalRefused(), 3).commands == ()
     assert counter.sale_state() is SaleState.SWITCHING
     assert counter.offer_state() is AttemptState.SETTLING
     assert counter.attempt_state() is AttemptState.HELD
+    assert counter.offer(RetryDue()).commands == (QueryOrder(client_sn=FIRST, token=4, amount=AMOUNT),)
+    done = counter.offer(OrderPaid(), 4)
+    assert changes(done)[:3] == [
+        ("attempt", "PaymentStands", "settling", "paid"),
+        ("sale", "AttemptPaid", "switching", "paid"),
+        ("attempt", "AbandonRequested", "held", "unsent"),
+    ]
+    assert not done.commands
+    assert counter.book.held == {}
+    assert (counter.sale_state(), counter.book.sales[SALE_ID].paid) == (SaleState.COMPLETED, AMOUNT)

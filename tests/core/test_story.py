@@ -115,6 +115,17 @@ def test_every_order_has_its_words(state: AttemptState, kind: str, language: Lan
     assert bool(explanation.planned) == (not state.is_final)
 
 
+@pytest.mark.parametrize("state", [AttemptState.REVERSING, AttemptState.PROVING, AttemptState.SETTLING])
+def test_a_qr_that_yields_to_a_code_may_still_be_taken_as_paid(state: AttemptState) -> None:
+    dossier = with_order(state, "qr", SaleState.SWITCHING)
+    (order,) = dossier.view.attempts
+    explanation = told(with_view(dossier, attempts=(replace(order, is_yielding=True),)))
+    check(explanation)
+    assert explanation.planned
+    assert not any("will not be taken as paid" in text for text in sentences(explanation))
+    assert any("that payment counts" in text for text in explanation.uncertain)
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("kind", RefundKind)
 @pytest.mark.parametrize("state", RefundState)

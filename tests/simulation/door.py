@@ -139,7 +139,7 @@ class Door:
     def answer(self, asked: Request, answer: Response, *, is_true: bool) -> None:
         """Terminald gets an answer to read."""
         client_sn = self._name(peek(asked.body))
-        if asked.call == "query" and is_true:
+        if is_true:
             self.offers.note_answer(client_sn, asked, answer)
         if _ABSENT in answer.body:
             self._absent_at.setdefault(client_sn, self._arrived_at[id(asked)])
@@ -206,6 +206,8 @@ class Door:
     def _judge_offer(self, call: str, client_sn: str, asked: Request) -> None:
         if call == "cancel":
             self.found += self.offers.judge_cancel(client_sn)
+        elif call == "refund" and peek(asked.body)["refund_request_no"] == UNDO_REQUEST_NO:
+            self.found += self.offers.judge_undoing(client_sn)
         elif call == "query":
             self.offers.note_query(client_sn, asked)
 

@@ -31,6 +31,7 @@ EXPECTED = (
     "attempt: proving → reversing on OrderAbsent", "attempt: offering → reversing on OutcomeUnknown",
     "attempt: offering → reversing on Recovered", "attempt: offering → abandoning on AbandonRequested",
     "attempt: abandoning → reversing on QrOffered",
+    "attempt: settling → paid on PaymentStands",
     "attempt: held → submitting on WayCleared", "attempt: held → unsent on AbandonRequested",
     "attempt: held → unsent on HoldEnded", "attempt: held → unsent on Recovered",
     "sale: awaiting_payment → awaiting_payment on OfferDue", "sale: awaiting_payment → canceling on CancelRequested",

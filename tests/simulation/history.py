@@ -152,6 +152,7 @@ class History:
                 self.commits += journal.commits
                 await gateway.aclose()
                 journal.close()
+            self.door.offers.restart()
             is_new_boot = self.rng.random() < self.power_cuts
             if is_new_boot:
                 self.door.offers.end_all()

@@ -1,7 +1,7 @@
 """What a QR promises, judged by the gateway's books: a payment that is made before the end that was shown counts.
 
 Whoever ends a sale early (the host, a shutdown, a power cut) ends the promise with it; a code that is presented beside
-the QR does from that moment on.
+the QR does from that moment on. But what turns out to be paid is kept, also then, where nothing may undo it any more.
 """
 
 import datetime as dt
@@ -19,6 +19,11 @@ class _Promise:
     until_s: float
     codes_at: list[float] = field(default_factory=list)
     is_ended: bool = False
+    #: Whether somebody has ended the sale, or terminald was started again after it had cancelled the order.
+    is_withdrawn: bool = False
+    #: When each cancel left, or would have, and how many were truly answered with a refusal.
+    cancels_at: list[float] = field(default_factory=list)
+    refusals: int = 0
     #: Questions about it, each with the time at which it left, and the last one that was truly answered with PAID.
     asked: list[tuple[float, Request]] = field(default_factory=list)
     told_paid: Request | None = None
@@ -50,12 +55,17 @@ class Offers:
     def end(self, reference: str) -> None:
         """Somebody ends this sale."""
         for one in self._of(reference):
-            one.is_ended = True
+            one.is_ended = one.is_withdrawn = True
 
     def end_all(self) -> None:
         """Whoever stands before the terminal is sent away."""
         for one in self._shown.values():
-            one.is_ended = True
+            one.is_ended = one.is_withdrawn = True
+
+    def restart(self) -> None:
+        """Nobody knows any more what became of the cancels."""
+        for one in self._shown.values():
+            one.is_withdrawn = one.is_withdrawn or bool(one.cancels_at)
 
     def yield_to_code(self, reference: str) -> None:
         """A code is presented: a payment from now on comes too late."""
@@ -68,10 +78,12 @@ class Offers:
             promise.asked.append((self._world.now_s(), asked))
 
     def note_answer(self, client_sn: str, asked: Request, answer: Response) -> None:
-        """A question is truly answered."""
+        """A question, or a cancel, is truly answered."""
         promise = self._shown.get(client_sn)
-        if promise and b'"PAID"' in answer.body:
+        if promise and asked.call == "query" and b'"PAID"' in answer.body:
             promise.told_paid = asked
+        if promise and asked.call == "cancel" and b"UPAY_CANCEL_INVALID_ORDER_STATE" in answer.body:
+            promise.refusals += 1
 
     def _of(self, reference: str) -> list[_Promise]:
         return [one for one in self._shown.values() if one.reference == reference]
@@ -85,6 +97,8 @@ class Offers:
         first cancel the order is given up for good.
         """
         promise, order = self._shown.get(client_sn), self._world.books.find(client_sn=client_sn)
+        if promise is not None:
+            promise.cancels_at.append(self._world.now_s())
         if promise is None or order is None or promise.is_ended:
             return []
         promise.is_ended = True
@@ -98,4 +112,19 @@ class Offers:
             return [f"QR: {client_sn} was paid {promise.until_s - paid_s:.3f} s before its end, and nobody asked"]
         if promise.told_paid is asked[-1]:
             return [f"QR: {client_sn} was paid {promise.until_s - paid_s:.3f} s before its end, and known to be"]
+        return []
+
+    def judge_undoing(self, client_sn: str) -> list[str]:
+        """A refund leaves that undoes a QR order, or would if there were a link; return what is wrong.
+
+        What was cancelled before its end, and was not withdrawn, yields to a code. It turned out to be paid, and its
+        only cancel was refused: it pays the sale.
+        """
+        promise = self._shown.get(client_sn)
+        if promise is None or promise.is_withdrawn or promise.told_paid is None:
+            return []
+        is_refused = len(promise.cancels_at) == promise.refusals == 1
+        is_paid = promise.told_paid is promise.asked[-1][1] and promise.asked[-1][0] >= promise.cancels_at[-1]
+        if is_refused and is_paid and self._world.now_s() < promise.until_s:
+            return [f"QR: {client_sn} was paid beside a cancel that was refused, and its money goes back"]
         return []
