@@ -27,8 +27,9 @@ from terminald.adapters.receipt_sender import ReceiptSender, Stationery
 from terminald.adapters.scanners import make_scanner
 from terminald.adapters.state_directory import lock
 from terminald.adapters.supervisor import supervise
-from terminald.adapters.systemd import notify
+from terminald.adapters.systemd import extending
 from terminald.app_board import settle_device_id
+from terminald.app_vitals import Vitals
 from terminald.config import Config
 from terminald.core.custody import begin
 from terminald.core.ids import Duration
@@ -139,6 +140,7 @@ class App:
             columns=config.printer.columns,
         )
         self._api = ApiServer(self._desk, sale_defaults(config), clock.now, terminald.__version__)
+        self._vitals = Vitals(self._engine, self._desk.status, answers=self._api.answers)
         self._clock_watch = ClockWatch(self._engine, take_step=clock.take_step)
         self._jitter = jitter
 
@@ -177,22 +179,15 @@ class App:
         if self._config.checkin.upload_log:
             running.append(tasks.create_task(self._log_uploads().run()))
         running.append(tasks.create_task(self._clock_watch.run()))
-        ready = tasks.create_task(self._tell_ready())
+        running.append(tasks.create_task(self._vitals.run()))
         await stop.wait()
-        ready.cancel()
-        notify("STOPPING=1", "STATUS=finishing what is open")
+        self._vitals.stop()
         log.info("stopping")
         await self._engine.drain(STOP_GRACE_S)
         self._api.stop()
         await api
         for task in running:
             task.cancel()
-
-    async def _tell_ready(self) -> None:
-        """Tell once everything that was open is taken up again; that may take as long as the journal fails."""
-        await self._engine.recovered.wait()
-        notify("READY=1", "STATUS=serving")
-        log.info("serving on %s", self._config.api.socket)
 
     def _log_uploads(self) -> LogUploads:
         store = LogStore(self._config.state.directory)
@@ -212,8 +207,9 @@ def run(config: Config) -> None:
         TerminaldError: it can not start; the message says why and what to do.
     """
     with ExitStack() as stack:
-        journal = open_journal(config, stack)
-        asyncio.run(App(config, journal).run())
+        with extending("starting: checking the journal, and bringing it to this version"):
+            daemon = App(config, open_journal(config, stack))
+        asyncio.run(daemon.run())
 
 
 def gateway_settings(config: Config) -> GatewaySettings:

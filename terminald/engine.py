@@ -29,6 +29,7 @@ from terminald.engine_commands import Performer, World
 from terminald.engine_custody import CustodyKeeper, Hands
 from terminald.engine_entries import entries_of, reason_words
 from terminald.engine_link import LinkMonitor
+from terminald.engine_pulse import Pulse
 from terminald.errors import ApiError, JournalError, JournalUnavailable, TerminaldError
 from terminald.wire.api_views import readiness_event
 
@@ -70,6 +71,7 @@ class Engine:
         self.devices: dict[str, DeviceReport] = {}
         #: Set when everything that was open at the start has been taken up again.
         self.recovered = asyncio.Event()
+        self._pulse = Pulse(lambda: world.journal.events_after(self.last_seq, 1))
         self._required = required
         self._inbox: asyncio.Queue[Work] = asyncio.Queue()
         self._tasks = asyncio.TaskGroup()
@@ -127,10 +129,18 @@ class Engine:
         self._inbox.put_nowait(self._close_waiting_sale)
         try:
             async with asyncio.timeout(grace_s):
-                while self._is_serving() or self._is_printing() or self.keeper.is_asking:
+                while self.is_in_flight():
                     await self._news.wait()
         except TimeoutError:
             log.warning("stopping with a payment or a receipt still open; it goes on at the next start")
+
+    def is_in_flight(self) -> bool:
+        """Whether something is under way that a stop waits for."""
+        return self._is_serving() or self._is_printing() or self.keeper.is_asking
+
+    async def beat(self) -> None:
+        """Return after a round trip through this loop and the journal's thread; never, when one of them hangs."""
+        await self._pulse.wait(self._inbox.put_nowait)
 
     async def _close_waiting_sale(self) -> None:
         """Cancel the sale that waits for a code: the first one, or one whose attempt was declined meanwhile."""
@@ -240,6 +250,7 @@ class Engine:
             try:
                 await step()
             except JournalUnavailable:
+                self._pulse.note()
                 await asyncio.sleep(COMMIT_RETRY_S)
             else:
                 return
@@ -253,6 +264,7 @@ class Engine:
             self.is_journal_writable = False
             raise
         self.is_journal_writable = True
+        self._pulse.note()
         self._announce()
 
     def _announce(self) -> None:

@@ -41,6 +41,8 @@ class ApiServer:
     ) -> None:
         """Clock places instants on the calendar; version is terminald's."""
         self._limits = limits or ApiLimits()
+        #: Set when calls are answered.
+        self.answers = asyncio.Event()
         self._shutdown = Shutdown()
         streams = EventStreams(desk, self._shutdown.begun, self._limits)
         routes = Routes(desk, defaults, clock, version, streams)
@@ -73,7 +75,7 @@ class ApiServer:
             # Never reached: every connection is cut before.
             timeout_graceful_shutdown=int(self._limits.grace_s + 2 * _LAST_S) + 1,
         )
-        server = _Server(config, self._shutdown.begun, self._limits.grace_s + _LAST_S)
+        server = _Server(config, self.answers, self._shutdown.begun, self._limits.grace_s + _LAST_S)
         try:
             await server.serve(list(sockets))
         finally:
@@ -97,11 +99,17 @@ def _connection_loop(app: ASGIApp) -> ASGIApp:
 class _Server(uvicorn.Server):
     """uvicorn's server without its signal handlers and its polling."""
 
-    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event, patience_s: float) -> None:
-        """Patience is how long peers may take to receive what is left for them, once it is stopping."""
+    def __init__(
+        self, config: uvicorn.Config, answers: asyncio.Event, stopping: asyncio.Event, patience_s: float
+    ) -> None:
+        """Answers is set once it has started.
+
+        Patience is how long peers may take to receive what is left for them, once it is stopping.
+        """
         super().__init__(config)
         self._patience_s = patience_s
         self.servers = []  # uvicorn sets it later, and a cancelled start needs it
+        self._answers = answers
         self._stopping = stopping
 
     @contextlib.contextmanager
@@ -109,6 +117,7 @@ class _Server(uvicorn.Server):
         yield
 
     async def main_loop(self) -> None:
+        self._answers.set()
         await self._stopping.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
