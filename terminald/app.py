@@ -12,6 +12,7 @@ from contextlib import ExitStack
 
 import terminald
 from terminald.adapters import clock as clocks
+from terminald.adapters.api_peer import gate_of
 from terminald.adapters.api_server import ApiServer
 from terminald.adapters.api_socket import listening
 from terminald.adapters.device_watch import DeviceWatch
@@ -139,7 +140,8 @@ class App:
             stationery=stationery_of(config),
             columns=config.printer.columns,
         )
-        self._api = ApiServer(self._desk, sale_defaults(config), clock.now, terminald.__version__)
+        gate = gate_of(config.api.admin_group)
+        self._api = ApiServer(self._desk, sale_defaults(config), clock.now, terminald.__version__, gate=gate)
         self._vitals = Vitals(self._engine, self._desk.status, answers=self._api.answers)
         self._clock_watch = ClockWatch(self._engine, take_step=clock.take_step)
         self._jitter = jitter

@@ -345,7 +345,7 @@ def test_a_piece_of_configuration_loads(text: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"`([a-z]+\.[a-z_]+)`", README))))
 def test_a_setting_in_the_text_exists(name: str) -> None:
     table, _, key = name.partition(".")
-    if name not in ("journal.db", "terminald.lock", "api.sock"):
+    if name not in ("journal.db", "terminald.lock", "api.sock", "terminald.socket"):
         assert hasattr(getattr(Config(), table), {"print": "print_when"}.get(key, key)), name
 
 

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from terminald.adapters.api_app import Shutdown, build_app
 from terminald.adapters.api_events import EventStreams
 from terminald.adapters.api_limits import ApiLimits
+from terminald.adapters.api_peer import Gate, gate_of
 from terminald.adapters.api_protocol import protocol_with
 from terminald.adapters.api_routes import Routes
 from terminald.adapters.api_socket import BACKLOG
@@ -38,15 +39,16 @@ class ApiServer:
         clock: Callable[[], Now],
         version: str,
         limits: ApiLimits | None = None,
+        gate: Gate | None = None,
     ) -> None:
-        """Clock places instants on the calendar; version is terminald's."""
+        """Clock places instants on the calendar; version is terminald's. Without a gate no group administers."""
         self._limits = limits or ApiLimits()
         #: Set when calls are answered.
         self.answers = asyncio.Event()
         self._shutdown = Shutdown()
         streams = EventStreams(desk, self._shutdown.begun, self._limits)
         routes = Routes(desk, defaults, clock, version, streams)
-        self._app = build_app(routes.handlers(), self._shutdown, self._limits)
+        self._app = build_app(routes.handlers(), self._shutdown, self._limits, gate or gate_of(""))
 
     def stop(self) -> None:
         """Make :meth:`serve` return, after the calls under way or the grace; repeatable, and harmless before it."""
