@@ -72,7 +72,7 @@ class Engine:
         #: Set when everything that was open at the start has been taken up again.
         self.recovered = asyncio.Event()
         self._pulse = Pulse(lambda: world.journal.events_after(self.last_seq, 1))
-        self._required = required
+        self.required = required
         self._inbox: asyncio.Queue[Work] = asyncio.Queue()
         self._tasks = asyncio.TaskGroup()
         self._alarm: asyncio.TimerHandle | None = None
@@ -363,7 +363,7 @@ class Engine:
             has_disk_space=self.world.has_disk_space(),
             is_draining=self.is_draining,
         )
-        return reasons(condition, self._required)
+        return reasons(condition, self.required)
 
     def _look_at_readiness(self) -> None:
         """Publish a change. While the journal fails this is also what finds out that it works again."""

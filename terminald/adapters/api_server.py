@@ -47,8 +47,12 @@ class ApiServer:
         self.answers = asyncio.Event()
         self._shutdown = Shutdown()
         streams = EventStreams(desk, self._shutdown.begun, self._limits)
-        routes = Routes(desk, defaults, clock, version, streams)
-        self._app = build_app(routes.handlers(), self._shutdown, self._limits, gate or gate_of(""))
+        self._routes = Routes(desk, defaults, clock, version, streams)
+        self._app = build_app(self._routes.handlers(), self._shutdown, self._limits, gate or gate_of(""))
+
+    def take_defaults(self, defaults: SaleDefaults) -> None:
+        """Take what sales are from now on when the host does not say."""
+        self._routes.defaults = defaults
 
     def stop(self) -> None:
         """Make :meth:`serve` return, after the calls under way or the grace; repeatable, and harmless before it."""

@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     config = load(args.config)
     logs.configure(config.log.level, stream=sys.stderr)
     try:
-        app.run(config)
+        app.run(config, args.config)
     except ExceptionGroup:
         # A bug in some part. Logged, because the log redacts what a traceback may hold.
         log.critical("terminald ends on a fault of its own; what was open goes on at the next start", exc_info=True)
