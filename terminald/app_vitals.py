@@ -17,6 +17,8 @@ _log = logging.getLogger(__name__)
 _FEEDINGS: Final = 3
 #: Not every change of readiness is an event while the journal fails: look at it as often as the engine does.
 _LOOK_S: Final = 5.0
+#: Changes of one moment are told as one: a sale has several within a few milliseconds.
+_SETTLE_S: Final = 0.2
 
 
 class _Phase(Enum):
@@ -91,6 +93,7 @@ class Vitals:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_S):
                     await self._engine.wait_for_event(self._engine.last_seq)
+            await asyncio.sleep(_SETTLE_S)
 
     def _status(self) -> str:
         self._told = status("; ".join(filter(None, (self._words(), self.remark))))

@@ -15,7 +15,10 @@ import pytest
 from tests.system.manager import Manager
 from tests.system.rig import PATIENCE_S, Bench
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can call as somebody else")
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can call as somebody else"),
+]
 
 NOBODY = 65534
 #: Becomes another user once everything is imported: that user may not be able to read this interpreter.

@@ -12,6 +12,8 @@ from terminald.simulator.scanner import SimulatedScanner
 from tests.system.manager import Manager
 from tests.system.rig import Bench
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture
 def manager(terminal: Bench) -> Iterator[Manager]:

@@ -16,6 +16,8 @@ OLD_JOURNAL = Path(__file__).parent.parent / "data" / "journal-v1.sql"
 #: Where nothing answers.
 NOWHERE = '"http://127.0.0.1:9"'
 
+pytestmark = pytest.mark.system
+
 
 @pytest.fixture
 def manager(terminal: Bench) -> Iterator[Manager]:
