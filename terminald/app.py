@@ -30,11 +30,14 @@ from terminald.adapters.receipt_sender import ReceiptSender, Stationery
 from terminald.adapters.scanners import make_scanner
 from terminald.adapters.state_directory import lock
 from terminald.adapters.systemd import extending
+from terminald.adapters.vmcs import make_vmc
 from terminald.app_board import settle_device_id
+from terminald.app_kiosk import Parts, is_on, make_kiosk, make_output, required_parts
 from terminald.app_reload import PRINTER, Reloader, Supervised, changed_devices
 from terminald.app_vitals import Vitals
 from terminald.config import Config
 from terminald.core.custody import begin
+from terminald.core.events import Event
 from terminald.core.ids import Duration
 from terminald.core.schedule import MINUTE, Rules
 from terminald.core.terminal import Terminal
@@ -42,7 +45,9 @@ from terminald.engine import Engine
 from terminald.engine_clock import ClockWatch
 from terminald.engine_commands import World
 from terminald.engine_desk import EngineDesk
+from terminald.engine_kiosk import KioskHost
 from terminald.engine_log_upload import LogUploads
+from terminald.engine_vending import VendingHost, VendTerms
 from terminald.logs import protect
 from terminald.wire.api import SaleDefaults
 
@@ -109,18 +114,21 @@ class App:
         self._journal = JournalThread(journal)
         self._gateway = _make_gateway(config, self._credentials, clock)
         self._scanners = [make_scanner(one, self._take_frame) for one in config.scanners]
+        self._vmcs = {one.name: make_vmc(one, self._take_vend) for one in config.vending}
         self._device_watch = DeviceWatch()
         self._printer = make_dialog(config.printer, self._note_device, self._device_watch)
+        self._output = make_output(config, self._note_device)
         world = World(
             journal=self._journal,
             gateway=self._gateway,
             clock=clock,
-            scanners=self._scanners,
+            scanners=() if is_on(config) else self._scanners,
             receipts=None if self._printer is None else _receipt_sender(config, self._printer),
             salt=journal.salt(),
             new_id=clocks.new_ulid,
             jitter=jitter,
             has_disk_space=_disk_watch(config),
+            vmcs=self._vmcs,
         )
         rules = rules_of(config, terminal.terminal_sn if terminal else "")
         if custody is None and terminal is not None:
@@ -128,7 +136,7 @@ class App:
         self._engine = Engine(
             world,
             rules=rules,
-            required=frozenset(config.readiness.require),
+            required=required_parts(config),
             book=journal.load_book(clock.now().instant),
             custody=custody,
             last_seq=journal.last_seq(),
@@ -141,12 +149,25 @@ class App:
             stationery=stationery_of(config),
             columns=config.printer.columns,
         )
+        self._kiosk = self._make_kiosk(config, journal)
+        self._vending = VendingHost(self._engine, vend_terms(config))
         gate = gate_of(config.api.admin_group)
         self._api = ApiServer(self._desk, sale_defaults(config), clock.now, terminald.__version__, gate=gate)
         self._vitals = Vitals(self._engine, self._desk.status, answers=self._api.answers)
         self._clock_watch = ClockWatch(self._engine, take_step=clock.take_step)
         self._reloader = Reloader(file, config, self._take_config, self._vitals)
         self._supervised = Supervised(note=self._note_device, jitter=jitter, watch=self._device_watch)
+
+    def _make_kiosk(self, config: Config, journal: SqliteJournal) -> KioskHost | None:
+        parts = Parts(
+            engine=self._engine,
+            desk=self._desk,
+            scanners=self._scanners,
+            output=self._output,
+            journal=self._journal,
+            mark=journal.load_mark(),
+        )
+        return make_kiosk(config, parts, sale_defaults(config))
 
     def _credentials(self) -> Credentials | None:
         return self._engine.keeper.credentials()
@@ -155,7 +176,10 @@ class App:
         self._engine.note_device(report)
 
     def _take_frame(self, scanner: str, text: str) -> None:
-        self._desk.take_frame(scanner, text)
+        (self._kiosk or self._desk).take_frame(scanner, text)
+
+    def _take_vend(self, machine: str, event: Event) -> None:
+        self._vending.take(machine, event)
 
     async def run(self) -> None:
         """Serve until SIGTERM or SIGINT; then drain, and stop. A bug in any part ends it with an exception group."""
@@ -183,10 +207,15 @@ class App:
             running.append(tasks.create_task(self._log_uploads().run()))
         running.append(tasks.create_task(self._clock_watch.run()))
         running.append(tasks.create_task(self._vitals.run()))
+        if self._kiosk is not None:
+            running.append(tasks.create_task(self._kiosk.run()))
         await stop.wait()
         self._vitals.stop()
         log.info("stopping")
+        grace_ends = asyncio.get_running_loop().time() + STOP_GRACE_S
         await self._engine.drain(STOP_GRACE_S)
+        if self._kiosk is not None:
+            await self._kiosk.finish(grace_ends - asyncio.get_running_loop().time())
         self._api.stop()
         await api
         for task in running:
@@ -198,7 +227,8 @@ class App:
         return LogUploads(self._engine, GatewayCourier(self._journal, self._gateway, store))
 
     def _devices(self) -> list[Device]:
-        return [*self._scanners, *([self._printer] if self._printer else [])]
+        optional = (self._printer, self._output)
+        return [*self._scanners, *(one for one in optional if one is not None), *self._vmcs.values()]
 
     async def _take_config(self, config: Config) -> None:
         """Go on with another configuration. What is open keeps its deadlines; what did not change is not touched."""
@@ -234,7 +264,7 @@ class App:
         world.has_disk_space = _disk_watch(config)
         custody = keeper.custody
         engine.rules = keeper.rules = rules_of(config, custody.terminal.terminal_sn if custody else "")
-        engine.required = frozenset(config.readiness.require)
+        engine.required = required_parts(config)
         self._desk.code_pattern = config.sale.payment_code
         self._desk.stationery, self._desk.columns = stationery_of(config), config.printer.columns
         self._api.take_defaults(sale_defaults(config))
@@ -290,6 +320,20 @@ def sale_defaults(config: Config) -> SaleDefaults:
         delivery=config.sale.delivery,
         refund_slips=config.receipt.print_when == "all",
     )
+
+
+def vend_terms(config: Config) -> dict[str, VendTerms]:
+    """Return how the requests of each vending machine are served."""
+    return {
+        one.name: VendTerms(
+            answer_limit=one.answer_limit,
+            result_window=one.result_window,
+            returns_unknown=one.on_unknown == "return",
+            payment_window=config.sale.payment_window,
+            sale=sale_defaults(config),
+        )
+        for one in config.vending
+    }
 
 
 def _receipt_sender(config: Config, printer: PrinterDialog) -> ReceiptSender:

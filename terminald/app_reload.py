@@ -86,13 +86,16 @@ class Reloader:
 def merged(old: Config, new: Config) -> tuple[Config, tuple[str, ...]]:
     """Return the new configuration with what lasts of the old one, and the names of the keys that had to be kept."""
     late: list[str] = []
-    for name in _LASTING:
+    # Hosts of the daemon's own take the terms of their sales, and their scanners, with the start.
+    has_own_host = old.kiosk.mode != "off" or bool(old.vending)
+    lasting = (*_LASTING, *(("sale", "scanners") if has_own_host else ()))
+    for name in lasting:
         late += _differing(name, getattr(old, name), getattr(new, name))
     checkin = new.checkin
     if checkin.upload_log != old.checkin.upload_log:
         late.append("checkin.upload_log")
         checkin = CheckinConfig(at=checkin.at, jitter=checkin.jitter, upload_log=old.checkin.upload_log)
-    kept = {name: getattr(old, name) for name in _LASTING}
+    kept = {name: getattr(old, name) for name in lasting}
     return replace(new, checkin=checkin, **kept), tuple(late)
 
 

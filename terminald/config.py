@@ -17,6 +17,7 @@ from typing import Literal
 from terminald import config_rules as rules
 from terminald.config_decode import Conflict, Section, decode, option, required, table, tables
 from terminald.config_keyboard import KeyboardChoice, parse_keyboard
+from terminald.config_kiosk import KioskConfig
 from terminald.config_text import Places, read
 from terminald.config_vending import MAX_VENDING, VendingConfig
 from terminald.core.ids import Duration, Secret
@@ -25,8 +26,6 @@ from terminald.errors import ConfigError
 
 #: A board has a handful of ports; more is a mistake in the file.
 MAX_SCANNERS = 8
-#: A catalogue is read by a person, and held in memory.
-MAX_PRODUCTS = 1000
 #: Vendor keys are 32 characters; a longer file is not a key.
 _MAX_KEY_BYTES = 1024
 
@@ -167,8 +166,8 @@ class ScannerConfig(Section):
             yield ("device", "driver"), f"{rules.show(self.device)} is not a path; allowed: such as /dev/ttyACM0"
         elif self.device.startswith("/dev/input/"):
             yield ("device", "driver"), f'{rules.show(self.device)} is a keyboard; set driver = "hid" for it'
-        if self.name == "printer":
-            yield ("name",), '"printer" is the name of the printer; allowed: any other name'
+        if self.name in ("printer", "output"):
+            yield ("name",), f"{rules.show(self.name)} is the name of another device; allowed: any other name"
 
     def _keyboard_conflicts(self) -> Iterable[Conflict]:
         try:
@@ -247,25 +246,6 @@ class ReadinessConfig(Section):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProductConfig(Section):
-    """One product of the host-less catalogue."""
-
-    barcode: str = required(rules.pattern("[!-~]{1,48}", "the product's barcode as the scanner reads it"))
-    name: str = required(rules.text(1, 64))
-    price: int = required(rules.integer(1, MAX_AMOUNT, "fen"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KioskConfig(Section):
-    """Selling without a host application."""
-
-    mode: Literal["off", "fixed", "catalogue"] = option(rules.choice("off", "fixed", "catalogue"), "off")
-    amount: int = option(rules.integer(1, MAX_AMOUNT, "fen"), 500)
-    subject: str = option(rules.text(1, 64), "Ticket")
-    products: tuple[ProductConfig, ...] = tables(ProductConfig, key="product", most=MAX_PRODUCTS, distinct=("barcode",))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LogConfig(Section):
     """How much is logged."""
 
@@ -297,6 +277,32 @@ class Config(Section):
     )
     log: LogConfig = table(LogConfig)
     places: Places = field(default_factory=Places, compare=False, repr=False)
+
+    def conflicts(self) -> Iterable[Conflict]:
+        """What fits each by itself and not together."""
+        yield from self._kiosk_conflicts()
+        yield from self._vending_conflicts()
+
+    def _kiosk_conflicts(self) -> Iterable[Conflict]:
+        """What a kiosk sells has to be within what a sale may be, and its action within the time for a report."""
+        kiosk, sale = self.kiosk, self.sale
+        if kiosk.mode == "fixed" and kiosk.amount > sale.max_amount:
+            yield ("kiosk", "sale"), f"amount {kiosk.amount} is more than sale.max_amount; allowed: up to it"
+        if kiosk.mode != "off" and kiosk.longest_action >= sale.delivery_window:
+            longest = rules.format_duration(kiosk.longest_action)
+            yield ("kiosk", "sale"), f"the action may take {longest}; allowed: less than sale.delivery_window"
+        if kiosk.mode != "off" and self.vending:
+            yield ("kiosk", "vending"), "a code would be for the kiosk or for the machine; allowed: one of the two"
+
+    def _vending_conflicts(self) -> Iterable[Conflict]:
+        """Devices of different kinds share one list, and one line has one device."""
+        names, lines = {one.name for one in self.scanners}, {one.device for one in self.scanners}
+        for machine in self.vending:
+            if machine.name in names:
+                what = f"{rules.show(machine.name)} is the name of a scanner; allowed: any other name"
+                yield ("vending", "scanner"), what
+            if machine.device in lines:
+                yield ("vending", "scanner"), f"{rules.show(machine.device)} is the device of a scanner"
 
 
 def load(path: Path) -> Config:

@@ -1,6 +1,7 @@
 """What is allowed in a configuration, and yet worth a second look before a terminal goes into service."""
 
 import grp
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,14 @@ _DRAWN_BAUDRATE = 38_400
 
 def warnings(config: Config) -> tuple[str, ...]:
     """Return each doubt as ``file:line: key: what, and what to do``."""
-    doubts = (*_too_short(config), *_without_effect(config), *_drawn(config), *_too_open(config), *_too_closed(config))
+    doubts = (
+        *_too_short(config),
+        *_without_effect(config),
+        *_of_kiosk(config),
+        *_drawn(config),
+        *_too_open(config),
+        *_too_closed(config),
+    )
     places = config.places
     return tuple(places.fault(place, what) for place, what in sorted(doubts, key=lambda doubt: places.line(doubt[0])))
 
@@ -66,6 +74,19 @@ def _too_closed(config: Config) -> Iterator[tuple[Place, str]]:
         grp.getgrnam(group)
     except KeyError:
         yield place, f"{group} is not a group of this machine: only root can give money back; run: addgroup {group}"
+
+
+def _of_kiosk(config: Config) -> Iterator[tuple[Place, str]]:
+    kiosk = config.kiosk
+    if kiosk.mode == "off" and kiosk.action != "none":
+        yield ("kiosk", "action"), 'has no effect while kiosk.mode is "off"; set it'
+    if kiosk.mode != "catalogue" and kiosk.products:
+        yield ("kiosk", "product"), 'has no effect: products are scanned with kiosk.mode = "catalogue" only'
+    if kiosk.mode != "off" and not config.scanners:
+        yield ("kiosk", "mode"), "there is no [[scanner]], and nobody else shows codes to a kiosk; add one"
+    if kiosk.action == "command" and not os.access(kiosk.command.argv[0], os.X_OK):
+        what = f"{kiosk.command.argv[0]} is not there, or can not be run by this user; every sale would be given back"
+        yield ("kiosk", "command", "argv"), what
 
 
 def _drawn(config: Config) -> Iterator[tuple[Place, str]]:

@@ -14,12 +14,7 @@ class NotYet:
 
 
 #: To support something is to delete its line.
-NOT_YET = (
-    NotYet(key="api.listen", allowed="leave it empty and use api.socket"),
-    NotYet(key="kiosk.mode", form="fixed|catalogue", allowed='"off"'),
-    NotYet(key="kiosk.product", allowed="leave [[kiosk.product]] out"),
-    NotYet(key="vending", allowed="leave [[vending]] out"),
-)
+NOT_YET = (NotYet(key="api.listen", allowed="leave it empty and use api.socket"),)
 
 
 def refusal(key: str, value: object) -> str | None:

@@ -43,8 +43,8 @@ class VendingConfig(Section):
         """The driver takes lines only; a credit is counted in the machine's steps, of which MDB has two bytes."""
         if not self.device.startswith("/"):
             yield ("device",), f"{rules.show(self.device)} is not a path; allowed: such as /dev/ttyACM0"
-        if self.name == "printer":
-            yield ("name",), '"printer" is the name of the printer; allowed: any other name'
+        if self.name in ("printer", "output"):
+            yield ("name",), f"{rules.show(self.name)} is the name of another device; allowed: any other name"
         step = Fraction(_FEN_PER_UNIT * self.scale_factor, 10**self.decimal_places)
         if self.mode == "session" and (self.credit % step or self.credit > step * _MOST_STEPS):
             allowed = f"a multiple of {step.numerator} up to {int(step * _MOST_STEPS)}, which [[vending]] counts in"

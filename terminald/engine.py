@@ -15,7 +15,6 @@ from terminald.adapters.ports import Batch, Entry
 from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.core import book as books
 from terminald.core import ledger, stimuli
-from terminald.core.attempt_table import AttemptState
 from terminald.core.book import Book
 from terminald.core.commands import GatewayCommand
 from terminald.core.custody_table import Custody
@@ -30,6 +29,7 @@ from terminald.engine_custody import CustodyKeeper, Hands
 from terminald.engine_entries import entries_of, reason_words
 from terminald.engine_link import LinkMonitor
 from terminald.engine_pulse import Pulse
+from terminald.engine_stop import is_in_flight
 from terminald.errors import ApiError, JournalError, JournalUnavailable, TerminaldError
 from terminald.wire.api_views import readiness_event
 
@@ -69,6 +69,8 @@ class Engine:
         self._is_stopping = False
         self.is_journal_writable = True
         self.devices: dict[str, DeviceReport] = {}
+        #: Called when something may have changed of what :meth:`reasons` says. Must not block.
+        self.lookers: list[Callable[[], None]] = []
         #: Set when everything that was open at the start has been taken up again.
         self.recovered = asyncio.Event()
         self._pulse = Pulse(lambda: world.journal.events_after(self.last_seq, 1))
@@ -105,7 +107,7 @@ class Engine:
             # First: after a power cut only the first start that puts something on record is told of it.
             await self._surely(lambda: self.keeper.apply(event))
             for stimulus in stimuli.recovery(self.book, event):
-                await self._apply_surely(stimulus)
+                await self.apply_surely(stimulus)
             self.recovered.set()
             self._set_alarm()
             self._tasks.create_task(self.link.run())
@@ -136,7 +138,7 @@ class Engine:
 
     def is_in_flight(self) -> bool:
         """Whether something is under way that a stop waits for."""
-        return self._is_serving() or self._is_printing() or self.keeper.is_asking
+        return is_in_flight(self.book) or self.keeper.is_asking
 
     async def beat(self) -> None:
         """Return after a round trip through this loop and the journal's thread; never, when one of them hangs."""
@@ -146,21 +148,7 @@ class Engine:
         """Cancel the sale that waits for a code: the first one, or one whose attempt was declined meanwhile."""
         sale = books.sale_with_customer(self.book)
         if sale and sale.state is SaleState.AWAITING_PAYMENT:
-            await self._apply_surely(ToSale(sale_id=sale.id, event=ShutdownRequested()))
-
-    def _is_serving(self) -> bool:
-        """Whether a customer is being served, or what is open can be put right at once: a QR must not outlive us."""
-        unwanted = (one for one in self.book.attempts.values() if one.state is AttemptState.ABANDONING)
-        undoing = (one for one in self.book.attempts.values() if one.undoing_since is not None)
-        returning = (one for one in self.book.refunds.values() if one.state.is_asking)
-        can_end = (
-            any(unwanted) or any(not one.is_unanswered for one in undoing) or any(not one.tries for one in returning)
-        )
-        return can_end or books.sale_with_customer(self.book) is not None
-
-    def _is_printing(self) -> bool:
-        """Whether a receipt is on its way; one that waits for an absent printer is not waited for."""
-        return any(not job.state.is_final and not job.evidence for job in self.book.jobs.values())
+            await self.apply_surely(ToSale(sale_id=sale.id, event=ShutdownRequested()))
 
     async def _watch(self) -> None:
         while True:
@@ -201,6 +189,10 @@ class Engine:
         else:
             log.warning("an input was dropped: too many are waiting")
 
+    def tell_surely(self, work: Work) -> None:
+        """Have work done in the loop that must not be dropped, and of which whoever tells it bounds the number."""
+        self._inbox.put_nowait(work)
+
     # --- event → step → commit → perform -----------------------------------------------------------------------------
 
     async def apply(self, stimulus: Stimulus) -> Advance:
@@ -223,6 +215,7 @@ class Engine:
                 attempts=done.attempts,
                 refunds=done.refunds,
                 jobs=done.jobs,
+                vends=done.vends,
                 entries=entries_of(self.book, book, done, now),
             )
         )
@@ -241,7 +234,7 @@ class Engine:
         except JournalUnavailable:
             log.warning("an event was not recorded: %s %s", topic, record.subject)
 
-    async def _apply_surely(self, stimulus: Stimulus) -> None:
+    async def apply_surely(self, stimulus: Stimulus) -> None:
         """Take a step that can not be refused: a completion, a wake-up, a recovery. Waits for the journal to work."""
         await self._surely(lambda: self.apply(stimulus))
 
@@ -280,7 +273,7 @@ class Engine:
         return await self.keeper.perform(command, is_wanted=lambda: books.is_wanted(self.book, command))
 
     def _complete(self, completion: Stimulus) -> None:
-        self._inbox.put_nowait(lambda: self._apply_surely(completion))
+        self.tell_surely(lambda: self.apply_surely(completion))
 
     # --- time --------------------------------------------------------------------------------------------------------
 
@@ -296,7 +289,7 @@ class Engine:
     async def _wake(self) -> None:
         due, of_key, instant = stimuli.next_wakeup(self.book), self.keeper.next_wakeup(), self.world.clock.now().instant
         if due and due[0].at <= instant:
-            await self._apply_surely(due[1])
+            await self.apply_surely(due[1])
         elif of_key and of_key.at <= instant:
             event = of_key.event
             await self._surely(lambda: self.keeper.apply(event))
@@ -341,13 +334,14 @@ class Engine:
     async def _send_waiting(self) -> None:
         """Send the slips that wait for the printer, which is ready now."""
         for stimulus in stimuli.printer_ready(self.book):
-            await self._apply_surely(stimulus)
+            await self.apply_surely(stimulus)
 
     def reasons(self) -> tuple[Reason, ...]:
         """Return every reason against taking money now."""
         ready = {report.kind for report in self.devices.values() if report.state is DeviceState.READY}
         there = (report for report in self.devices.values() if report.state is not DeviceState.ABSENT)
-        printer = next((report for report in there if report.kind == "printer"), None)
+        known = {report.kind: report for report in there}
+        printer, output = known.get("printer"), known.get("output")
         condition = Condition(
             is_activated=self.keeper.custody is not None,
             is_key_accepted=not (self.link.is_key_refused or self.keeper.is_locked_out),
@@ -362,11 +356,14 @@ class Engine:
             is_journal_writable=self.is_journal_writable,
             has_disk_space=self.world.has_disk_space(),
             is_draining=self.is_draining,
+            has_output=output is not None,
+            is_inhibited=output is not None and output.state is DeviceState.FAULTY,
         )
         return reasons(condition, self.required)
 
     def _look_at_readiness(self) -> None:
         """Publish a change. While the journal fails this is also what finds out that it works again."""
+        self._tell_lookers()
         if not self.is_journal_writable or self.reasons() != self._told_reasons:
             self.tell(self._tell_readiness)
 
@@ -388,3 +385,8 @@ class Engine:
         # Before the commit: a change while it is under way is compared with what is being told.
         self._told_reasons = now
         await self.publish(record, "readiness", readiness_event(tuple(one.value for one in now)))
+        self._tell_lookers()
+
+    def _tell_lookers(self) -> None:
+        for look in self.lookers:
+            look()

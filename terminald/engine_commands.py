@@ -1,18 +1,27 @@
 """What a step asks for is performed here, after its commit: each request as a task of its own."""
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 
 from terminald.adapters.ports import Clock, Journal, KeyGateway
 from terminald.adapters.ports_devices import Scanner
 from terminald.adapters.ports_receipts import ReceiptSender
+from terminald.adapters.ports_vending import Vmc
 from terminald.core.book import SaleView
-from terminald.core.commands import ArmScanners, Command, DisarmScanners, GatewayCommand, SendJob
+from terminald.core.commands import (
+    ApproveVend,
+    ArmScanners,
+    Command,
+    DenyVend,
+    DisarmScanners,
+    GatewayCommand,
+    SendJob,
+)
 from terminald.core.events import Answer, PrintAnswer, PrinterAbsent
 from terminald.core.ids import SaleId, WallTime
 from terminald.core.spool import PrintJob
-from terminald.core.stimuli import Stimulus, ToAttempt, ToJob, ToRefund
+from terminald.core.stimuli import Stimulus, ToAttempt, ToJob, ToRefund, ToVend
 from terminald.engine_link import LinkMonitor
 
 
@@ -33,6 +42,8 @@ class World:
     jitter: Callable[[], float]
     #: Whether the disk has the configured free space.
     has_disk_space: Callable[[], bool]
+    #: By their configured names.
+    vmcs: Mapping[str, Vmc] = field(default_factory=dict)
 
 
 class Performer:
@@ -73,6 +84,10 @@ class Performer:
             case DisarmScanners():
                 for scanner in self._world.scanners:
                     scanner.disarm()
+            case ApproveVend():
+                self._spawn(self._approve(command))
+            case DenyVend():
+                self._spawn(self._deny(command))
             case _:
                 raise TypeError(f"nobody performs {type(command).__name__}")
 
@@ -94,6 +109,15 @@ class Performer:
             look, tell = partial(self._look, command, job), partial(self._tell_job, command)
             answer = await self._world.receipts.send(job, look, tell)
         self._tell_job(command, answer)
+
+    async def _approve(self, command: ApproveVend) -> None:
+        vmc = self._world.vmcs[command.machine]
+        told = await vmc.approve(command.request, command.price)
+        self._complete(ToVend(sale_id=command.sale_id, event=told))
+
+    async def _deny(self, command: DenyVend) -> None:
+        if command.request is not None:
+            await self._world.vmcs[command.machine].deny(command.request)
 
     def _look(self, command: SendJob, job: PrintJob) -> SaleView | None:
         is_over = self._world.clock.now().instant >= job.expires

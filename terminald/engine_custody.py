@@ -184,7 +184,7 @@ class CustodyKeeper:
         )
         await self._hands.commit(Batch(now=now, custody=after, entries=_entries(record, before, after, now)))
         self.custody = after
-        log.info("%s: %s → %s on %s", record.subject, record.before, record.after, record.cause)
+        _tell_log(record, event, before, after)
         for command in commands:
             self._under_way += 1
             self._settled.clear()
@@ -221,8 +221,13 @@ class CustodyKeeper:
             self._hands.take(ClockTrusted(), None)
 
     def note_link(self, *, is_proven: bool, is_key_refused: bool) -> None:
-        """Prove the key where what the link was told gives reason to, and note since when it has been away."""
+        """Prove the key where what the link was told gives reason to, and note since when it has been away.
+
+        A renewal that waits is tried after each further probe that was accepted as well, where nobody is served: proofs
+        may be lost one by one, and half an hour with a link may be all there is.
+        """
         self.note_time()
+        is_time = self._down_since is not None or self._hands.is_quiet()
         if is_proven:
             self._down_since = None
         elif self._down_since is None:
@@ -233,7 +238,8 @@ class CustodyKeeper:
         is_lost = state in (CustodyState.LOCKED_OUT, CustodyState.EXPIRED)
         waits = self.custody.rotation.retry is not None and keys.may_ask(self.custody, now)
         is_back = self.custody.rotation.out_since is not None
-        if (is_key_refused and state is not CustodyState.LOCKED_OUT) or (is_proven and (is_lost or waits or is_back)):
+        is_wanted = is_proven and is_time and (is_lost or waits or is_back)
+        if is_wanted or (is_key_refused and state is not CustodyState.LOCKED_OUT):
             self._hands.take(ProofDue(), None)
         if is_proven and not self._knows_time and self.custody.rotation.power_back is not None:
             # The gateway answers, and says no time: how old the key is nobody will know.
@@ -315,6 +321,16 @@ def _entries(record: Record, before: Custody, after: Custody, now: Now) -> tuple
         return (entry,)
     raised = replace(record, kind="attention", before="", after=shown.attention.code)
     return (entry, Entry(record=raised, topic="attention", body=key_attention_event(shown.attention)))
+
+
+def _tell_log(record: Record, event: Event, before: Custody, after: Custody) -> None:
+    """Log a step, and what an answer said that was not good. No key is quoted: custody keeps it out (I7)."""
+    fault = after.rotation.fault if isinstance(event, CustodyAnswer) else None
+    said = f": {fault.code}: {fault.message}" if fault else ""
+    log.info("%s: %s → %s on %s%s", record.subject, record.before, record.after, record.cause, said)
+    old, new = before.rotation.attention, after.rotation.attention
+    if new is not None and (old is None or old.code != new.code):
+        log.warning("the key needs a person: %s%s", new.code, said)
 
 
 def status_of(custody: Custody, now: Now) -> KeyStatus:

@@ -4,12 +4,13 @@ from terminald.core.book import SaleView, with_view
 from terminald.core.events import Event
 from terminald.core.ids import RefundId
 from terminald.core.ledger import paid_order
-from terminald.core.money import Fen
+from terminald.core.money import Fen, format_yuan
 from terminald.core.refund import Asked, may_revoke
 from terminald.core.refund_table import Refund, RefundKind, RefundState
 from terminald.core.return_events import Delivered, PartUndelivered, Undelivered
 from terminald.core.sale_table import DeliveryState, Sale, SaleState
 from terminald.core.stimuli import AskRefund, CloseAttention, ToSale
+from terminald.core.vend_table import VendState
 from terminald.engine import Engine
 from terminald.errors import ApiError, IllegalTransition
 
@@ -65,9 +66,7 @@ class Returns:
                 if amount not in (None, known.amount):
                     raise ApiError("refund_conflict", f"refund {known.id} has this reference and another amount")
                 return known.id
-        _expect_paid(found)
-        if not found.returnable:
-            raise ApiError("nothing_left", "all of the payment has gone back, or is on its way back")
+        _expect_left(found)
         if amount is not None and amount > found.returnable:
             raise _too_much(found.returnable)
         asked = Asked(kind=RefundKind.REFUND, amount=amount or found.returnable, reference=reference)
@@ -77,12 +76,12 @@ class Returns:
         """Give the whole payment back, on the day on which it was made and before any refund. Repeated: the same one.
 
         Raises:
-            ApiError: not_paid, revoke_impossible.
+            ApiError: not_paid, nothing_left, revoke_impossible.
         """
         for known in found.refunds:
             if known.kind is RefundKind.REVOKE and known.state not in _VOID:
                 return known.id
-        _expect_paid(found)
+        _expect_left(found)
         if found.returnable != found.sale.paid:
             raise ApiError("revoke_impossible", "money of this sale has gone back already: refund the rest")
         if not may_revoke(paid_order(found), found.returnable, self._engine.world.clock.now(), self._engine.rules):
@@ -138,6 +137,9 @@ def _is_owed_by(refund: Refund, amount: Fen | None) -> bool:
 
 def _expect_report(found: SaleView, report: str) -> None:
     sale = found.sale
+    if found.vend is not None and found.vend.state is not VendState.UNKNOWN:
+        # The machine reports, as long as there is hope for its word.
+        raise IllegalTransition(sale.state.shown, report)
     is_closed = sale.state is SaleState.COMPLETED and sale.delivery is DeliveryState.CLOSED
     is_after = sale.state is SaleState.RETURNED and report == "Delivered"
     if report == "Undelivered" and sale.delivery is DeliveryState.DELIVERED:
@@ -147,10 +149,12 @@ def _expect_report(found: SaleView, report: str) -> None:
         raise IllegalTransition(sale.state.shown, report)
 
 
-def _expect_paid(found: SaleView) -> None:
+def _expect_left(found: SaleView) -> None:
     if not found.sale.paid:
         raise ApiError("not_paid", f"sale {found.sale.id} is {found.sale.state.shown}: there is nothing to give back")
+    if not found.returnable:
+        raise ApiError("nothing_left", "all of the payment has gone back, or is on its way back")
 
 
 def _too_much(most: Fen) -> ApiError:
-    return ApiError("refund_too_much", f"at most {most} fen can go back", field="amount")
+    return ApiError("refund_too_much", f"at most {format_yuan(most)} yuan ({most} fen) can go back", field="amount")

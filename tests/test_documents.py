@@ -30,10 +30,12 @@ from terminald.core import sale as sales
 from terminald.core.commands import TellSale
 from terminald.core.events import Answer, AttemptEvent, OfferWithdrawn
 from terminald.core.ids import ClientSn
+from terminald.core.kiosk_table import REASONS as KIOSK_REASONS
 from terminald.core.readiness import Reason
 from terminald.core.refund_table import RefundKind, RefundState
 from terminald.core.sale_table import DeliveryState, SaleState
 from terminald.core.spool import JobState
+from terminald.core.vend_table import EXPIRED, GONE
 from terminald.wire import api_shapes as shapes
 from terminald.wire import barcode
 from terminald.wire.api import (
@@ -159,7 +161,7 @@ def reasons_of_sales() -> set[str]:
             present = replace(sale, state=state, attempts=(CLIENT_SN,), offer=offer)
             if row.to in (SaleState.CANCELING, SaleState.CANCELED):
                 found.add(sales.step(present, make_event(kind), now=NOON, rules=RULES, fresh=fresh)[0].reason)
-    return found - {""}
+    return (found | {GONE, EXPIRED}) - {""}
 
 
 def answers_of_queries() -> set[str]:
@@ -197,7 +199,7 @@ TABLES: dict[str, Iterable[str]] = {
     "refund states": [state.value for state in RefundState],
     "delivery states": [state.value for state in DeliveryState],
     "reasons": reasons_of_sales(),
-    "scan reasons": [*get_args(barcode.Reason), "code_reused", "earlier_order_open"],
+    "scan reasons": [*get_args(barcode.Reason), "code_reused", "earlier_order_open", *KIOSK_REASONS],
     "calls": OPERATIONS,
     "answers": answers_of_queries(),
     "events": EVENTS,

@@ -1,6 +1,7 @@
 """The key is looked after when nobody is served, and written down before it is used (I6)."""
 
 import asyncio
+import logging
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from terminald.errors import ApiError
 from tests.engine_bench import CODE, engine_bench, settle
 from tests.simulation.virtual_time import run_virtually
 
-DAY_S = 86_400.0
+HOUR_S, DAY_S = 3_600.0, 86_400.0
 
 
 def test_the_key_is_proven_at_the_start_and_renewed_a_day_later(tmp_path: Path) -> None:
@@ -71,6 +72,32 @@ def test_a_call_for_a_person_is_counted_told_once_and_taken_back(tmp_path: Path)
             assert b'"state":"fresh","attention":null' in last.body
 
     run_virtually(live())
+
+
+def test_the_log_says_why_a_key_was_not_renewed_and_when_a_person_is_needed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """I7: but it quotes no key, whatever the gateway writes."""
+
+    async def live() -> None:
+        async with engine_bench(tmp_path / "journal.db") as bench:
+            custody = bench.engine.keeper.custody
+            assert custody is not None
+            key = custody.terminal.current_key.reveal()
+            fault = Fault(code="INVALID_TERMINAL", message=f"not {key}")
+            bench.gateway.checkin_answers = [CheckinRefused(fault=fault), CheckinRefused(fault=fault)]
+            await bench.desk.check_in()
+            await asyncio.sleep(DAY_S / 4 + HOUR_S)
+            assert bench.gateway.asked_for_key.count("check in") == 2
+
+    caplog.set_level(logging.INFO)
+    run_virtually(live())
+    told = [(record.levelname, record.getMessage()) for record in caplog.records if "INVALID" in record.getMessage()]
+    assert told == [
+        ("INFO", "key 1: checking_in → due on CheckinRefused: INVALID_TERMINAL: not [key]"),
+        ("WARNING", "the key needs a person: checkin_refused: INVALID_TERMINAL: not [key]"),
+        ("INFO", "key 1: checking_in → due on CheckinRefused: INVALID_TERMINAL: not [key]"),
+    ]
 
 
 def test_a_payment_beside_a_check_in_does_not_wait(tmp_path: Path) -> None:

@@ -43,8 +43,8 @@ def play(path: Path, scene: Callable[[Bench], Awaitable[None]]) -> None:
     run_virtually(run())
 
 
-async def sell(bench: Bench, *, reports_delivery: bool = False) -> None:
-    """Sell something for 3.50."""
+async def sell(bench: Bench, *, reports_delivery: bool = False, finished: str = "") -> None:
+    """Sell something for 3.50. Finished is when, as the gateway says it; empty: now."""
     order = SaleOrder(
         reference=Reference("order"),
         amount=Fen(350),
@@ -56,8 +56,8 @@ async def sell(bench: Bench, *, reports_delivery: bool = False) -> None:
     await bench.desk.open_sale(order)
     await bench.desk.present_code("order", CODE)
     await settle()
-    finish = str(bench.engine.world.clock.now().wall)
-    await bench.gateway.answer(SubmitPayment, PayConfirmed(facts=OrderFacts(finish_time=finish)))
+    finished = finished or str(bench.engine.world.clock.now().wall)
+    await bench.gateway.answer(SubmitPayment, PayConfirmed(facts=OrderFacts(finish_time=finished)))
 
 
 async def overdue(bench: Bench) -> None:
@@ -144,6 +144,31 @@ def test_a_revoke_is_of_the_gateways_business_day(tmp_path: Path, waits_h: int, 
                 await bench.desk.revoke("order")
             assert refused.value.code == "revoke_impossible"
         assert asked(bench) == [RevokeOrder] * is_possible
+
+    play(tmp_path, scene)
+
+
+def test_a_time_of_the_gateway_that_can_not_be_true_takes_no_revoke_away(tmp_path: Path) -> None:
+    """The report counts the payment on this day as well. The gateway knows its own day, and answers by it."""
+
+    async def scene(bench: Bench) -> None:
+        await sell(bench, finished="1449646835244")
+        await bench.desk.revoke("order")
+        assert asked(bench) == [RevokeOrder]
+
+    play(tmp_path, scene)
+
+
+def test_where_nothing_is_left_a_revoke_is_not_offered_as_a_refund(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        await sell(bench)
+        await bench.desk.refund("order", "a", None)
+        for _ in range(2):
+            with pytest.raises(ApiError) as refused:
+                await bench.desk.revoke("order")
+            assert refused.value.code == "nothing_left"
+            if RefundOrder in bench.gateway.open():
+                await answered(bench, (RefundOrder, RefundConfirmed()))
 
     play(tmp_path, scene)
 

@@ -14,7 +14,7 @@ import os
 import struct
 import termios
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Final
 
@@ -52,10 +52,6 @@ def kernel_backlog(fd: int) -> int:
     return int(struct.unpack("i", fcntl.ioctl(fd, termios.TIOCOUTQ, bytes(4)))[0])
 
 
-def _always() -> bool:
-    return True
-
-
 def _nothing() -> int:
     return 0
 
@@ -66,7 +62,7 @@ class FdWriter:
     Args:
         device: name in errors.
         fd: non-blocking.
-        may_send: asked before each chunk; may raise OSError.
+        may_send: asked before each chunk, where there is anything to ask; may raise OSError.
         backlog: bytes that the kernel has taken and not yet passed on; may raise OSError when the peer is gone.
         takes_back: whether these have provably not left, and are discarded by the owner, when a job is given up.
         window: the backlog at which the next chunk waits.
@@ -77,7 +73,7 @@ class FdWriter:
         device: str,
         fd: int,
         *,
-        may_send: Callable[[], bool] = _always,
+        may_send: Callable[[], Awaitable[bool]] | None = None,
         backlog: Callable[[], int] = _nothing,
         takes_back: bool = True,
         window: int = CHUNK,
@@ -185,7 +181,8 @@ class FdWriter:
                 while sent < len(data):
                     await self._until(self._window)
                     await self._until_writable()
-                    if not self._held and not self._is_asking:  # either may have come while it was not writable
+                    # Each may have come while the line was looked at.
+                    if not self._held and not self._is_asking and self._lost is None:
                         with suppress(BlockingIOError):
                             sent += os.write(self._fd, data[sent : chunk_end(ends, sent)])
                             self._note_progress()
@@ -214,10 +211,14 @@ class FdWriter:
             if left < self._left:
                 self._note_progress()
             self._left = left
-            if left < window and not self._is_asking and self._may_send():
+            if left < window and not self._is_asking and await self._is_let():
                 return
             is_slow = asyncio.get_running_loop().time() - self._progress >= STALLED_S
             await asyncio.sleep(SLOW_POLL_S if is_slow else POLL_S)
+
+    async def _is_let(self) -> bool:
+        """Whether a chunk may be sent, and the device was not lost while that was found out."""
+        return (self._may_send is None or await self._may_send()) and self._lost is None
 
     async def _until_writable(self) -> None:
         loop = asyncio.get_running_loop()

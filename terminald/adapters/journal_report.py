@@ -7,7 +7,8 @@ from typing import Final
 from terminald.adapters import journal_rows
 from terminald.adapters.ports_report import CreatedAfter, CreatedPage, RefundPage
 from terminald.core.ids import SaleId
-from terminald.core.report import CLOCK_UNSET_BEFORE, FINISH_EARLIEST, OPENED_BEFORE, BusinessDay
+from terminald.core.report import OPENED_BEFORE, BusinessDay
+from terminald.core.schedule import CLOCK_UNSET_BEFORE, FINISH_EARLIEST
 
 #: Sales on one page, each with its orders and returns: some 30 ms on a small board.
 SALES_PER_PAGE: Final = 50

@@ -1,9 +1,10 @@
-"""Sales, attempts, print jobs and events as rows: written in batches, read back as the core's values.
+"""Sales, attempts, print jobs, vends and events as rows: written in batches, read back as the core's values.
 
 What is searched for has a column; the truth is the snapshot beside it, the JSON of the core's dataclass.
 """
 
 import sqlite3
+from dataclasses import replace
 from typing import Final, Generic, TypeVar
 
 import msgspec
@@ -17,6 +18,7 @@ from terminald.core.sale_table import Sale, SaleState
 from terminald.core.schedule import CODE_LIFE
 from terminald.core.spool import PrintJob
 from terminald.core.stimuli import Record
+from terminald.core.vend_table import Vend
 from terminald.errors import JournalCorrupt, JournalError
 
 T = TypeVar("T")
@@ -60,6 +62,7 @@ SALES: Final = Snapshots(Sale)
 ATTEMPTS: Final = Snapshots(Attempt)
 REFUNDS: Final = Snapshots(Refund)
 JOBS: Final = Snapshots(PrintJob)
+VENDS: Final = Snapshots(Vend)
 
 #: The greatest integer that SQLite knows.
 _NO_END: Final = 2**63 - 1
@@ -92,6 +95,11 @@ _PUT_JOB: Final = """
     INSERT INTO jobs (sale_id, id, is_open, snapshot) VALUES (?, ?, ?, ?)
     ON CONFLICT (sale_id, id) DO UPDATE SET is_open = excluded.is_open, snapshot = excluded.snapshot
 """
+_PUT_VEND: Final = """
+    INSERT INTO vends (sale_id, machine, is_open, snapshot) VALUES (?, ?, ?, ?)
+    ON CONFLICT (sale_id) DO UPDATE SET is_open = excluded.is_open, snapshot = excluded.snapshot
+    WHERE machine = excluded.machine
+"""
 _ADD_EVENT: Final = """
     INSERT INTO events (at, wall, topic, kind, subject, sale_id, cause, state_before, state_after, body)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -110,6 +118,7 @@ def write(connection: sqlite3.Connection, batch: Batch) -> None:
         ("an attempt", _PUT_ATTEMPT, _attempt_rows(batch)),
         ("a refund", _PUT_REFUND, _refund_rows(batch)),
         ("a print job", _PUT_JOB, _job_rows(batch)),
+        ("a vend", _PUT_VEND, _vend_rows(batch)),
     ):
         if rows and connection.executemany(statement, rows).rowcount != len(rows):
             raise JournalError(f"{what} was to be written under the name of another; nothing was changed")
@@ -158,6 +167,10 @@ def _refund_rows(batch: Batch) -> _Rows:
 
 def _job_rows(batch: Batch) -> _Rows:
     return [(one.sale_id, one.id, not one.state.is_final, JOBS.encode(one)) for one in batch.jobs]
+
+
+def _vend_rows(batch: Batch) -> _Rows:
+    return [(one.sale_id, one.machine, not one.state.is_final, VENDS.encode(one)) for one in batch.vends]
 
 
 def _event_rows(batch: Batch) -> _Rows:
@@ -279,6 +292,7 @@ def load_book(connection: sqlite3.Connection, now: Instant) -> Book:
         attempts={one.client_sn: one for view in views for one in view.attempts},
         refunds={one.id: one for view in views for one in view.refunds},
         jobs={job.id: job for view in views for job in view.jobs},
+        vends={view.sale.id: view.vend for view in views if view.vend is not None},
     )
 
 
@@ -290,6 +304,7 @@ def _kept(connection: sqlite3.Connection, now: Instant) -> list[Sale]:
         "SELECT sale_id FROM attempts WHERE is_open",
         "SELECT sale_id FROM refunds WHERE is_open",
         "SELECT sale_id FROM jobs WHERE is_open",
+        "SELECT sale_id FROM vends WHERE is_open",
     ):
         kept.update(sale_id for (sale_id,) in connection.execute(statement))
     # Attempts are numbered as they begin, and instants never run backwards: the first old one ends the search.
@@ -316,7 +331,18 @@ def view_of(connection: sqlite3.Connection, sale: Sale) -> SaleView:
         attempts=tuple(_attempt(connection, client_sn) for client_sn in sale.attempts),
         refunds=tuple(REFUNDS.decode(text) for (text,) in refunds),
         jobs=tuple(JOBS.decode(text) for (text,) in jobs),
+        vend=_vend(connection, sale),
     )
+
+
+def _vend(connection: sqlite3.Connection, sale: Sale) -> Vend | None:
+    """Return the vend of a sale, without the number of its request: that lives as long as the process that gave it."""
+    if not sale.order.is_vend:
+        return None
+    row: tuple[str] | None = connection.execute("SELECT snapshot FROM vends WHERE sale_id = ?", (sale.id,)).fetchone()
+    if row is None:
+        raise JournalCorrupt(f"the journal has lost the vend of sale {sale.id}")
+    return replace(VENDS.decode(row[0]), request=None)
 
 
 def _attempt(connection: sqlite3.Connection, client_sn: ClientSn) -> Attempt:

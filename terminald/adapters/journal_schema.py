@@ -129,8 +129,21 @@ _THIRD: Final[Step] = (
     "CREATE INDEX sales_attention ON sales (id) WHERE needs_attention",
 )
 
+#: What vending machines have asked for.
+_FOURTH: Final[Step] = (
+    """
+    CREATE TABLE vends (
+        sale_id TEXT PRIMARY KEY NOT NULL REFERENCES sales (id),
+        machine TEXT NOT NULL,
+        is_open INTEGER NOT NULL,
+        snapshot TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX vends_open ON vends (sale_id) WHERE is_open",
+)
+
 #: One step for each version: step n makes version n of version n - 1.
-MIGRATIONS: Final[tuple[Step, ...]] = (_FIRST, _SECOND, _THIRD)
+MIGRATIONS: Final[tuple[Step, ...]] = (_FIRST, _SECOND, _THIRD, _FOURTH)
 VERSION: Final = len(MIGRATIONS)
 
 

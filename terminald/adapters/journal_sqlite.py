@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
-from terminald.adapters import journal_identity, journal_records, journal_report, journal_rows
+from terminald.adapters import journal_actions, journal_identity, journal_records, journal_report, journal_rows
 from terminald.adapters.journal_faults import transaction, translated
 from terminald.adapters.journal_file import BUSY_TIMEOUT_S, open_file
 from terminald.adapters.journal_identity import Boot
@@ -25,6 +25,7 @@ from terminald.adapters.ports_story import RecordPage
 from terminald.core.book import Book, SaleView
 from terminald.core.custody_table import Custody
 from terminald.core.ids import Instant, SaleId, WallTime
+from terminald.core.kiosk_action import ActionMark
 from terminald.core.report import BusinessDay
 from terminald.core.schedule import Floor
 from terminald.core.terminal import ActivationIntent, Terminal
@@ -152,6 +153,18 @@ class SqliteJournal:
         """Store what :meth:`packed_seq` returns."""
         with self._writing("noting what was packed") as connection:
             journal_identity.put_setting(connection, _PACKED, str(seq))
+
+    # --- the action of a kiosk ---
+
+    def put_mark(self, mark: ActionMark) -> None:
+        """Store how far an action was begun, in place of the last one."""
+        with self._writing("noting an action") as connection:
+            journal_actions.put_mark(connection, mark)
+
+    def load_mark(self) -> ActionMark | None:
+        """Return how far the last action was begun; None before the first."""
+        with self._reading() as connection:
+            return journal_actions.load_mark(connection)
 
     # --- identity ---
 
@@ -296,6 +309,10 @@ class JournalThread:
         Not undone by cancelling: a caller that was cancelled does not know whether it was committed.
         """
         return await asyncio.shield(self._submit(lambda: self._journal.commit(batch)))
+
+    async def put_mark(self, mark: ActionMark) -> None:
+        """Store how far an action was begun. Not undone by cancelling."""
+        await asyncio.shield(self._submit(lambda: self._journal.put_mark(mark)))
 
     async def find_sale(self, name: str) -> SaleView | None:
         """Find one sale by any of its names."""

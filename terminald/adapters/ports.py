@@ -22,6 +22,7 @@ from terminald.core.sale_table import Sale, SaleOrder
 from terminald.core.schedule import Now
 from terminald.core.spool import PrintJob
 from terminald.core.stimuli import Record
+from terminald.core.vend_table import Vend
 
 # --- clock -----------------------------------------------------------------------------------------------------------
 
@@ -107,6 +108,7 @@ class Batch:
     attempts: tuple[Attempt, ...] = ()
     refunds: tuple[Refund, ...] = ()
     jobs: tuple[PrintJob, ...] = ()
+    vends: tuple[Vend, ...] = ()
     custody: Custody | None = None
     entries: tuple[Entry, ...] = ()
 
@@ -270,7 +272,7 @@ class Desk(ReceiptDesk, ReportDesk, StoryDesk, Protocol):
         """
 
     async def revoke(self, name: str) -> Refund:
-        """Give the whole payment back on the day on which it was made; ApiError not_paid, revoke_impossible."""
+        """Give the whole payment back on its day; ApiError not_paid, nothing_left, revoke_impossible."""
 
     async def close_attention(self, name: str, reason: str) -> SaleView:
         """Note that a person has looked, and why it is settled; ApiError no_attention."""

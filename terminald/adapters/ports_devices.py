@@ -91,6 +91,10 @@ class Printer(Device, Protocol):
     notices_power_off: bool
 
     @property
+    def line_rate(self) -> float | None:
+        """How many bytes leave in a second, of a line that may hide that the printer was off; None of another."""
+
+    @property
     def can_answer(self) -> bool:
         """Whether anything that the printer says could arrive; known while the device is open."""
 

@@ -43,6 +43,8 @@ class PrinterCondition:
         self.silences = 0
         #: Whether it answers questions at all, in this opening.
         self.answers = False
+        #: Whether it has answered in the middle of a job.
+        self.answers_busy = False
         #: Whether a proof is worth waiting for: until one has failed to come.
         self.proves = True
         #: Proofs of earlier jobs that may still come.
@@ -62,7 +64,7 @@ class PrinterCondition:
     async def opened(self) -> None:
         """Get to know the printer, which was just opened."""
         self.is_open, self.answers, self.proves, self.owed, self.is_settled = True, False, True, 0, False
-        self.is_whole = False
+        self.is_whole = self.answers_busy = False
         self.openings += 1
         self.trouble, self._detail, self._reported = None, "", (None, "")
         await self._meet()

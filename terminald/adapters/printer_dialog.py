@@ -8,7 +8,8 @@ from pathlib import Path
 from terminald.adapters.ports_devices import DeviceSink, Printer
 from terminald.adapters.ports_receipts import PrintSink
 from terminald.adapters.printer_condition import PrinterCondition
-from terminald.adapters.printer_job import Confirm, JobRun
+from terminald.adapters.printer_job import JobRun
+from terminald.adapters.printer_markers import Confirm
 from terminald.adapters.printer_questions import TIMING, Timing
 from terminald.adapters.printer_settling import flush, settle
 from terminald.core.events import JobBlocked, JobPrinted, PrintAnswer, PrinterAbsent, SlipOutdated
@@ -110,9 +111,9 @@ class PrinterDialog:
                 return JobBlocked(evidence=trouble.words, by=trouble.by)
             if not is_ours:
                 return PrinterAbsent(evidence="another job waits for the printer to come back")
-            await flush(self._printer, condition, self._flush)
+            is_flushed = await flush(self._printer, condition, self._flush)
             if self._confirm == "gs_r":
-                await settle(self._printer, condition)
+                await settle(self._printer, condition, is_flushed=is_flushed)
             data = await draw()
             if data is None:
                 return SlipOutdated(evidence="it is not true any more; it was not printed")

@@ -16,6 +16,7 @@ class FilePrinter:
 
     kind: str = "printer"
     notices_power_off: bool = True
+    line_rate: float | None = None
     can_answer: bool = False
 
     def __init__(self, *, path: Path, name: str = "printer") -> None:

@@ -10,18 +10,17 @@ printer that was away. Lost for certain is only a job of which a part was never 
 """
 
 import asyncio
-import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from itertools import count
-from typing import Final, Literal
+from typing import Final
 
 from terminald.adapters.fd_writer import job_deadline_s
 from terminald.adapters.ports_devices import Printer
 from terminald.adapters.ports_receipts import PrintSink
 from terminald.adapters.printer_condition import PrinterCondition, Trouble
-from terminald.adapters.printer_questions import Proof, Silence
+from terminald.adapters.printer_markers import Confirm, Markers
+from terminald.adapters.printer_questions import Silence
 from terminald.adapters.printer_sending import Away, Blocked, Sending
+from terminald.adapters.printer_witness import Witness
 from terminald.core.events import (
     Blockage,
     JobBlocked,
@@ -33,9 +32,7 @@ from terminald.core.events import (
     PrinterAbsent,
 )
 from terminald.errors import DeviceAbsent, DeviceError, DeviceLost
-from terminald.wire.printer_status import GS_R, PrinterState, ProcessId, process_id
-
-Confirm = Literal["gs_r", "process_id", "none"]
+from terminald.wire.printer_status import PrinterState
 
 #: Printers take what is in their buffer faster than this while paper is not what they wait for.
 _BYTES_PER_SECOND: Final = 20_000
@@ -43,21 +40,6 @@ _NOT_ASKED: Final = "the printer took every byte; it was not asked whether it pr
 _PROVEN: Final = "the printer said after the cut that everything before it is printed"
 _TAKEN: Final = "the printer took every byte"
 _LATE: Final = "the printer was lost after the last byte"
-
-_numbers = count(random.SystemRandom().randrange(10_000))
-
-
-def fresh_tag() -> bytes:
-    """Return an id that this process has not used for a long time."""
-    return b"%04d" % (next(_numbers) % 10_000)
-
-
-@dataclass(slots=True)
-class _Heard:
-    """The proofs that arrived."""
-
-    tags: set[bytes] = field(default_factory=set)
-    statuses: int = 0
 
 
 class JobRun:
@@ -80,10 +62,9 @@ class JobRun:
         self._timing = condition.timing
         self._data = data
         self._confirm = confirm if printer.can_answer else "none"
-        self._heard = _Heard()
-        self._owed = condition.owed
-        self._tags = (fresh_tag(), fresh_tag())
-        self._sending = Sending(printer, condition, tell)
+        self._markers = Markers(self._confirm, owed=condition.owed, announce=condition.announce)
+        self._witness = Witness(printer, condition, None if self._confirm == "none" else self._markers)
+        self._sending = Sending(printer, condition, tell, self._witness)
         if confirm == "gs_r" and not condition.is_settled:
             self._sending.doubt = "an earlier receipt may still be in the printer"
         self._loop = asyncio.get_running_loop()
@@ -95,14 +76,14 @@ class JobRun:
             return failure
         if self._confirm == "none":
             return await self._trust()
-        with self._condition.questions.proofs(self._hear):
+        with self._condition.questions.proofs(self._markers.hear):
             return await self._prove()
 
     async def _send(self) -> PrintAnswer | None:
         """Send the job; return what is known where that failed."""
         try:
-            with self._condition.questions.deaf():
-                await self._sending.push(self._data)
+            with self._condition.questions.deaf(), self._condition.questions.proofs(self._markers.hear):
+                await self._sending.push_job(self._data)
         except DeviceAbsent as error:
             return PrinterAbsent(evidence=error.detail)
         except Blocked as blocked:
@@ -117,53 +98,39 @@ class JobRun:
 
     # --- the proof ---------------------------------------------------------------------------------------------------
 
-    def _hear(self, proof: Proof) -> None:
-        if isinstance(proof, ProcessId):
-            self._heard.tags.add(proof.tag)
-        elif proof.has_paper:
-            self._heard.statuses += 1
-        self._condition.announce()
-
-    def _marker(self, number: int) -> bytes:
-        return GS_R if self._confirm == "gs_r" else process_id(self._tags[number])
-
-    def _is_answered(self, number: int) -> bool:
-        """Whether a marker was answered; printers answer GS r in turn, those of earlier jobs first."""
-        if self._confirm == "process_id":
-            return self._tags[number] in self._heard.tags
-        return self._heard.statuses > self._owed + number
-
     async def _prove(self) -> PrintAnswer:
         try:
-            await self._sending.push_on(self._marker(0))
+            await self._sending.push_marker(self._markers.request(0))
         except (DeviceAbsent, DeviceLost, Away) as error:
             is_hung_up = isinstance(error, DeviceLost) or not self._condition.is_open
             return await self._after_loss(_LATE, is_complete=True, is_hung_up=is_hung_up)
         except DeviceError as error:
             return JobSent(evidence=f"the printer took every byte, and then nothing more: {error.detail}")
         if not self._condition.proves:
-            self._condition.proves = bool(self._heard.tags or self._heard.statuses)
-            self._condition.owed = max(0, self._owed + 1 - self._heard.statuses)
+            self._condition.proves = self._markers.has_heard
+            self._condition.owed = max(0, self._markers.owed + 1 - self._markers.heard)
+            self._condition.is_settled = False
             return JobSent(evidence="the printer took every byte; it does not say whether it printed them")
         try:
-            is_proven = await self._wait_for(lambda: self._is_answered(0))
+            is_proven = await self._wait_for(lambda: self._markers.is_answered(0))
         except Away as away:
             return await self._after_loss(str(away), is_complete=True, is_hung_up=not self._condition.is_open)
         return self._proven() if is_proven else self._unproven()
 
     def _proven(self) -> PrintAnswer:
         self._condition.proves, self._condition.owed = True, 0
-        if self._sending.doubt:
-            return JobSent(evidence=f"{self._sending.doubt}; {_PROVEN}")
+        if doubt := self._sending.doubt or self._witness.doubt:
+            return JobSent(evidence=f"{doubt}; {_PROVEN}")
         return JobPrinted(evidence=_PROVEN)
 
     def _unproven(self) -> PrintAnswer:
         condition = self._condition
         if condition.trouble is not None:
             return JobSent(evidence=f"the printer took every byte, and waits since then: {condition.trouble.words}")
+        condition.is_settled = False
         # An answer that belongs to an earlier job shows that nothing is owed any more.
-        condition.owed = 0 if self._heard.statuses else condition.owed + 1
-        condition.proves = self._heard.statuses > 0 or bool(self._heard.tags)
+        condition.owed = 0 if self._markers.heard else condition.owed + 1
+        condition.proves = self._markers.has_heard
         return JobSent(evidence="the printer took every byte, and did not say in time whether it printed them")
 
     async def _wait_for(self, is_so: Callable[[], bool]) -> bool:
@@ -198,6 +165,9 @@ class JobRun:
         condition = self._condition
         if self._confirm == "process_id" or not condition.answers:
             return True
+        # What is switched off and on looks well a moment later.
+        if await condition.questions.is_there() is False:
+            self._sending.doubt = "the printer said so, and then nothing for a moment: it may have been off"
         look = await condition.look(may_be_busy=condition.trouble is None)
         if self._sending.was_away():
             raise Away("the printer was away when an answer came")
@@ -206,7 +176,7 @@ class JobRun:
         if look in (Silence.NOT_NOW, Silence.UNCLEAR):
             self._sending.doubt = "it could not be asked how the printer is then"
             return True
-        self._heard.statuses = min(self._heard.statuses, self._owed)
+        self._markers.disbelieve()
         return False
 
     def _patience_s(self) -> float:
@@ -240,7 +210,7 @@ class JobRun:
             self._sending.doubt = "the printer was away meanwhile"
         self._sending.interrupt(Trouble(by=Blockage.OFFLINE, words=detail), "; it is waited for")
         is_back = await self._wait_back(is_hung_up=is_hung_up)
-        if is_complete and self._is_answered(0):
+        if is_complete and self._markers.is_answered(0):
             return self._proven()
         if not is_back:
             return unproven
@@ -256,7 +226,7 @@ class JobRun:
             by = condition.trouble.by if condition.is_open and condition.trouble else Blockage.OFFLINE
             gone_s = gone_s + now - since if by is Blockage.OFFLINE else 0.0
             since = now
-            if self._is_answered(0) or gone_s > timing.return_longest_s or now - begun > timing.wait_longest_s:
+            if self._markers.is_answered(0) or gone_s > timing.return_longest_s or now - begun > timing.wait_longest_s:
                 return False
             await condition.wait_news(timing.poll_s)
         self._sending.note_presence()
@@ -264,15 +234,15 @@ class JobRun:
 
     async def _probe(self) -> PrintAnswer:
         """Send a second marker, and listen for the answer to the first: printers answer in turn."""
-        self._owed, self._heard = 0, _Heard()
+        self._markers.forget()
         try:
-            await self._sending.push_on(self._marker(1))
+            await self._sending.push_marker(self._markers.request(1))
             # In turn: whichever answer comes first, the first marker's is not behind it for long.
-            is_answered = await self._wait_for(lambda: self._heard.statuses > 0 or bool(self._heard.tags))
-            if is_answered and not self._is_answered(1):
+            is_answered = await self._wait_for(lambda: self._markers.has_heard)
+            if is_answered and not self._markers.is_answered(1):
                 await asyncio.sleep(self._timing.second_s)
         except (DeviceError, Away):
             return JobSent(evidence=f"{_TAKEN}, and was lost again before it had proven the job")
-        if self._is_answered(0 if self._confirm == "process_id" else 1):
+        if self._markers.is_answered(0 if self._confirm == "process_id" else 1):
             return self._proven()
         return JobSent(evidence=f"{_TAKEN}, and was away before it could prove that it printed them")

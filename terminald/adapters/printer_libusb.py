@@ -42,6 +42,7 @@ class LibusbPrinter:
 
     kind: str = "printer"
     notices_power_off: bool = True
+    line_rate: float | None = None
 
     def __init__(
         self,

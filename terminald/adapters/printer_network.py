@@ -43,6 +43,7 @@ class NetworkPrinter:
 
     kind: str = "printer"
     notices_power_off: bool = True
+    line_rate: float | None = None
     can_answer: bool = True
 
     def __init__(

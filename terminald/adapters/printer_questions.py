@@ -62,6 +62,8 @@ class Timing:
     doubt_s: float = 2.0
     #: Between the answers of a printer that has nothing to do: after so long, there is no second one.
     second_s: float = 1.0
+    #: No printer is switched off and is there again in less.
+    blink_s: float = 0.75
 
 
 TIMING: Final = Timing()
@@ -117,6 +119,10 @@ class Questions:
             self._is_deaf = False
             self._reader.reset()
 
+    def heed(self) -> None:
+        """Throw away no more of what arrives: something was asked that is answered later."""
+        self._is_deaf = False
+
     async def meet(self) -> Look:
         """Find out which questions a printer that was just opened answers; two equal readings, or it answers none."""
         self._wanted = None
@@ -131,6 +137,16 @@ class Questions:
         """Ask one question, and tell whether anything came."""
         async with self._one_look:
             return await self._ask(PRINTER) not in (Silence.SILENT, Silence.NOT_NOW)
+
+    async def is_there(self) -> bool | None:
+        """Ask one question in the middle of a job, and tell whether it was answered.
+
+        None: it could not be asked, or something else came.
+        """
+        async with self._one_look:
+            wanted = self._wanted or _READINGS
+            answer = await self._ask(PRINTER if PRINTER in wanted else wanted[0])
+        return True if isinstance(answer, int) else False if answer is Silence.SILENT else None
 
     async def look(self) -> Look:
         """Ask how the printer is. What is wrong, and silence, is believed the second time."""

@@ -16,6 +16,7 @@ import serial
 from terminald.adapters.device_faults import opening_error
 from terminald.adapters.device_opening import OPEN_LIMIT_S, Opener
 from terminald.adapters.fd_writer import GRACE_S, FdWriter, job_deadline_s, kernel_backlog
+from terminald.adapters.modem_lines import ModemLines, tells
 from terminald.errors import DeviceAbsent, DeviceLost, DeviceTimeout
 
 Flow = Literal["none", "xonxoff", "rtscts", "dsrdtr"]
@@ -36,6 +37,14 @@ class _Line:
     port: serial.Serial
     fd: int
     writer: FdWriter
+    #: What is looked at before each chunk.
+    gate: ModemLines | None
+
+    def shut(self) -> None:
+        """Close the port; blocks."""
+        if self.gate is not None:
+            self.gate.end()
+        self.port.close()
 
 
 class SerialPrinter:
@@ -80,6 +89,11 @@ class SerialPrinter:
         return True
 
     @property
+    def line_rate(self) -> float | None:
+        """Return how many bytes the line takes in a second; it does not show that the printer lost its power."""
+        return self._baudrate / BITS_PER_BYTE
+
+    @property
     def watched(self) -> tuple[Path, ...]:
         """Return the line's path."""
         return (Path(self._device),)
@@ -96,8 +110,9 @@ class SerialPrinter:
         except (OSError, ValueError, termios.error) as exc:
             raise await opening_error(self.name, self._device, exc, group=_GROUP) from exc
         fd = port.fileno()
-        writer = FdWriter(self.name, fd, may_send=self._gate(port), backlog=partial(kernel_backlog, fd))
-        self._line = _Line(port=port, fd=fd, writer=writer)
+        gate = self._gate(port, fd)
+        writer = FdWriter(self.name, fd, may_send=gate, backlog=partial(kernel_backlog, fd))
+        self._line = _Line(port=port, fd=fd, writer=writer, gate=gate)
         self._lost.clear()
         asyncio.get_running_loop().add_reader(fd, self._on_readable, self._line)
 
@@ -107,21 +122,23 @@ class SerialPrinter:
         try:
             fcntl.ioctl(port.fileno(), termios.TIOCEXCL)
             if self._flow == "dsrdtr":
-                _is_set_ready(port)  # a line without modem control refuses here, not in the middle of a receipt
+                tells(
+                    port.fileno(), termios.TIOCM_DSR
+                )  # a line without modem control refuses here, not in the middle of a receipt
             if self._flow == "rtscts":
-                port.rtscts = not _tells_clear(port)
+                port.rtscts = not _tells_clear(port.fileno())
         except OSError:
             port.close()
             raise
         return port
 
-    def _gate(self, port: serial.Serial) -> Callable[[], bool]:
+    def _gate(self, port: serial.Serial, fd: int) -> ModemLines | None:
         """Say what is to be looked at before each chunk."""
         if self._flow == "dsrdtr":
-            return partial(_is_set_ready, port)
+            return ModemLines(partial(tells, fd, termios.TIOCM_DSR))
         if self._flow == "rtscts" and not port.rtscts:
-            return partial(_is_clear_to_send, port)
-        return _is_always_ready
+            return ModemLines(partial(tells, fd, termios.TIOCM_CTS))
+        return None
 
     async def run(self) -> None:
         """Wait until the line hangs up.
@@ -139,7 +156,7 @@ class SerialPrinter:
             return
         self._lose(line, f"{self._device} was closed")
         _discard(line.fd, termios.TCIOFLUSH)
-        await self._opener.close(self._device, line.port.close)
+        await self._opener.close(self._device, line.shut)
 
     async def write(self, data: bytes) -> None:
         """Send one whole job; returns when the driver holds nothing of it any more.
@@ -151,8 +168,7 @@ class SerialPrinter:
         line = self._line
         if line is None:
             raise DeviceAbsent(self.name, f"{self._device} is not open; 0 of {len(data)} bytes sent")
-        bytes_per_second = self._baudrate / BITS_PER_BYTE
-        deadline_s = job_deadline_s(data, bytes_per_second=bytes_per_second, grace_s=self._grace_s)
+        deadline_s = job_deadline_s(data, bytes_per_second=self._baudrate / BITS_PER_BYTE, grace_s=self._grace_s)
         try:
             await line.writer.write(data, deadline_s=deadline_s)
         except (DeviceAbsent, DeviceTimeout, asyncio.CancelledError):
@@ -218,25 +234,13 @@ def _ignore(_: bytes) -> None:
     pass
 
 
-def _is_always_ready() -> bool:
-    return True
-
-
-def _is_clear_to_send(port: serial.Serial) -> bool:
-    return bool(port.cts)
-
-
-def _tells_clear(port: serial.Serial) -> bool:
+def _tells_clear(fd: int) -> bool:
     """Whether the line says whether its CTS is set; a pseudo terminal does not."""
     try:
-        port.cts  # noqa: B018 - asks the driver
+        tells(fd, termios.TIOCM_CTS)
     except OSError:
         return False
     return True
-
-
-def _is_set_ready(port: serial.Serial) -> bool:
-    return bool(port.dsr)
 
 
 def _discard(fd: int, queue: int) -> None:

@@ -74,6 +74,7 @@ class NodePrinter:
 
     kind: str = "printer"
     notices_power_off: bool = True
+    line_rate: float | None = None
 
     def __init__(
         self,

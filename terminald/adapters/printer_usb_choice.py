@@ -11,6 +11,7 @@ class UsbPrinter:
 
     kind: str = "printer"
     notices_power_off: bool = True
+    line_rate: float | None = None
 
     def __init__(self, *, locate: Callable[[], Path], node: Printer, raw: Printer) -> None:
         """Locate returns the node of the kernel's printer class; it raises OSError where there is none."""

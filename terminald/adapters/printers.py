@@ -10,13 +10,15 @@ from terminald.adapters.printer_dialog import PrinterDialog
 from terminald.adapters.printer_file import FilePrinter
 from terminald.adapters.printer_libusb import LibusbPrinter
 from terminald.adapters.printer_network import NetworkPrinter
-from terminald.adapters.printer_serial import SerialPrinter
+from terminald.adapters.printer_serial import BITS_PER_BYTE, SerialPrinter
 from terminald.adapters.printer_usb import NodePrinter, at_path, by_usb_id
 from terminald.adapters.printer_usb_choice import UsbPrinter
+from terminald.adapters.printer_witness import piece_bytes
 from terminald.adapters.usb_pipe import open_pipe
 from terminald.config import PrinterConfig
 from terminald.config_fonts import find_font
 from terminald.wire.escpos import Profile
+from terminald.wire.escpos_raster import MAX_PICTURE_BYTES, PICTURE_HEAD
 
 _USB_ID = re.compile(r"([0-9A-Fa-f]{4}):([0-9A-Fa-f]{4})")
 _DEVICES = Path("/dev")
@@ -64,7 +66,13 @@ def make_dialog(settings: PrinterConfig, report: DeviceSink, watch: DeviceWatch 
 
 
 def make_profile(settings: PrinterConfig) -> Profile:
-    """Say what the configured printer understands. Where text is drawn, looks for the font."""
+    """Say what the configured printer understands. Where text is drawn, looks for the font.
+
+    On a serial line no picture is longer than a piece: between two of these the printer is asked whether it is there.
+    """
+    picture_bytes = MAX_PICTURE_BYTES
+    if settings.driver == "serial":
+        picture_bytes = min(picture_bytes, piece_bytes(settings.baudrate / BITS_PER_BYTE) - PICTURE_HEAD)
     return Profile(
         columns=settings.columns,
         width_dots=settings.width_dots,
@@ -72,4 +80,5 @@ def make_profile(settings: PrinterConfig) -> Profile:
         cut=settings.cut,
         qr=settings.qr,
         font=find_font(settings.font) if settings.encoding == "raster" else None,
+        picture_bytes=picture_bytes,
     )

@@ -14,7 +14,7 @@ from terminald.core.book import SaleView
 from terminald.core.closing_slip import ClosingSlip, layout_closing
 from terminald.core.events import JobBroken, PrintAnswer
 from terminald.core.receipt import Goods, Language, Mark, Receipt, layout, render_text
-from terminald.core.report import DayReport
+from terminald.core.report import DayReport, paid_at
 from terminald.core.sale_table import SaleState
 from terminald.core.schedule import Now
 from terminald.core.spool import PrintJob
@@ -200,9 +200,6 @@ def _receipt_of(view: SaleView, stationery: Stationery, *, is_copy: bool) -> Rec
     if attempt is None:
         raise LookupError(f"sale {view.sale.id} is not paid")
     facts = attempt.facts
-    paid_ms = (
-        int(facts.finish_time) if facts.finish_time.isascii() and facts.finish_time.isdigit() else attempt.started_at
-    )
     return replace(
         _common(view, stationery, is_copy=is_copy),
         payway=facts.payway,
@@ -210,7 +207,7 @@ def _receipt_of(view: SaleView, stationery: Stationery, *, is_copy: bool) -> Rec
         trade_no=facts.trade_no,
         client_sn=attempt.client_sn,
         code_masked=attempt.code_masked,
-        time=_local_time(paid_ms, attempt.started_at, stationery.zone),
+        time=_local_time(paid_at(attempt), attempt.started_at, stationery.zone),
     )
 
 

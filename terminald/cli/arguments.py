@@ -49,7 +49,7 @@ _STATES = (
     *("awaiting_payment", "processing", "paid", "completed"),
     *("canceling", "canceled", "returning", "returned"),
 )
-_TOPICS = ("sale", "refund", "print", "scan", "device", "readiness", "key", "attention")
+_TOPICS = ("sale", "refund", "print", "scan", "basket", "device", "readiness", "key", "attention")
 _PARTS = ("gateway", "scanner", "printer", "vmc")
 _SALE_HELP = "the sale's id, your reference, the gateway's sn, or a client_sn"
 
@@ -313,6 +313,7 @@ def _trial_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     demo.add_argument(
         "--out", type=Path, metavar="DIR", help="where the pictures of the receipts go (default: a new directory)"
     )
+    demo.add_argument("--vending", action="store_true", help="a vending machine instead")
     demo.add_argument("--keep", type=Path, metavar="DIR", help="work here, and leave journal and logs to be looked at")
     simulate = command("simulate", "One simulated part, to develop a host application against.", has_json=False)
     simulate.add_argument("part", choices=_PARTS)

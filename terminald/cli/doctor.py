@@ -17,9 +17,10 @@ from terminald.adapters.gateway_look import GatewayLook, look_with_keys, look_wi
 from terminald.adapters.journal_look import JournalLook, look
 from terminald.adapters.ports import LinkState
 from terminald.app import gateway_settings
-from terminald.cli.doctor_devices import check_printer, check_scanners, check_unmentioned
+from terminald.cli.doctor_devices import check_printer, check_scanners, check_unmentioned, check_vending
 from terminald.cli.doctor_findings import Finding, Verdict, fail, ok, warn
 from terminald.cli.doctor_gateway import check_clock, check_gateway, check_identity, check_keys
+from terminald.cli.doctor_kiosk import check_kiosk
 from terminald.cli.doctor_machine import check_journal, check_state
 from terminald.cli.doctor_print import check_print
 from terminald.cli.doctor_scan import check_scans
@@ -94,6 +95,8 @@ def examine(path: Path, *, scans: bool = False, prints: bool = False) -> Iterato
     yield from check_access(config)
     yield from check_scanners(config)
     yield from check_printer(config)
+    yield from check_kiosk(config)
+    yield from check_vending(config)
     yield from check_unmentioned(config)
     if scans:
         yield from check_scans(config)

@@ -11,6 +11,7 @@ from terminald.cli.outcome import DONE
 from terminald.cli.words import key_words, money, receipt_words, refund_words, state_words
 from terminald.logs import escape
 from terminald.wire import api_shapes as shapes
+from terminald.wire.api_kiosk import BasketEvent
 
 _SLIPS = {"receipt": "receipt", "qr": "QR", "refund": "refund receipt"}
 
@@ -68,6 +69,12 @@ def _scan(data: bytes) -> str:
     return f"scan on {escape(scan.device)} not taken: {escape(scan.detail or scan.reason)}"
 
 
+def _basket(data: bytes) -> str:
+    basket = decode(data, BasketEvent)
+    pieces = sum(line.quantity for line in basket.lines)
+    return f"{basket.cause}: {pieces} in the basket, {money(basket.total)}"
+
+
 def _device(data: bytes) -> str:
     device = decode(data, shapes.Device)
     return f"{escape(device.name)}: {escape(device.state)} {escape(device.detail)}".rstrip()
@@ -93,6 +100,7 @@ _SUMMARIES: Mapping[str, Callable[[bytes], str]] = {
     "refund": _refund,
     "print": _print,
     "scan": _scan,
+    "basket": _basket,
     "device": _device,
     "readiness": _readiness,
     "key": _key,

@@ -114,7 +114,8 @@ class _Returning:
     def _take(self, event: StreamEvent, refund: shapes.Refund) -> shapes.Refund:
         if event.topic == "refund":
             news = decode(event.data, shapes.RefundEvent).refund
-            if news.id == refund.id:
+            # The events begin before the answer that told of it: that it waits for its turn is the past then.
+            if news.id == refund.id and news.state is not RefundState.QUEUED:
                 self._tell(news)
                 return news
         return refund

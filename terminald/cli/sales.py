@@ -19,6 +19,7 @@ from terminald.cli.words import (
     since,
     state_words,
     table,
+    vend_words,
 )
 from terminald.core.money import format_yuan
 from terminald.core.refund_table import RefundKind
@@ -42,6 +43,9 @@ _KINDS = {
     RefundKind.RETURN: "all that is left",
 }
 _ATTEMPTS = {"scan": "a scanned code", "qr": "a QR"}
+#: Calls for a refund that is held up: whoever closes one has paid the customer.
+_HELD_UP = frozenset({"merchant_balance", "not_refundable", "refund_refused"})
+_GIVES_UP = "Closing it gives the refund up. Once the customer has the money by other means"
 
 
 def cancel(args: argparse.Namespace) -> int:
@@ -89,8 +93,11 @@ def attention(args: argparse.Namespace) -> int:
     if args.json:
         print(body.decode())
     elif sale.attention is not None:
+        if args.reason is not None:
+            print("Noted. Something else about this sale waits for a person still:")
         print("\n".join(_alarm(sale, sale.attention)))
-        print(f'Once it is settled: terminald attention {sale.id} --reason "what was done"')
+        once = _GIVES_UP if sale.attention.code in _HELD_UP else "Once it is settled"
+        print(f'{once}: terminald attention {sale.id} --reason "what was done"')
     elif args.reason is None:
         print(f"Nothing about sale {sale.id} waits for a person: {state_words(sale)}.")
     else:
@@ -162,6 +169,7 @@ def _describe(sale: shapes.Sale) -> Iterator[str]:
             ("closed", local_time(sale.closed_at)),
             ("QR", _qr(sale.qr) if sale.qr else ""),
             ("delivery", delivery_words(sale.delivery)),
+            ("vend", vend_words(sale.vend) if sale.vend else ""),
             ("returned", money(sale.returned) if sale.returned else ""),
             ("receipt", receipt_words(sale.receipt)),
             ("attention", f"{escape(raised.code)}: {escape(raised.advice)}" if raised else ""),

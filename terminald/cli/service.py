@@ -70,3 +70,5 @@ def _summary(config: Config) -> Iterator[tuple[str, str]]:
     printer = config.printer
     where = f"{printer.driver} {printer.device}, {printer.columns} columns"
     yield "printer", "none" if printer.driver == "none" else where
+    if config.vending:
+        yield "vending", ", ".join(f"{one.name} on {one.device}" for one in config.vending)

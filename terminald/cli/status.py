@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from terminald.cli.client import connect, decode
 from terminald.cli.outcome import DONE, REFUSED
 from terminald.cli.words import fields, key_words, local_time, since, span
+from terminald.core.custody import SETTLE
 from terminald.logs import escape
 from terminald.wire import api_shapes as shapes
 from terminald.wire.api_problems import advice
@@ -36,7 +37,9 @@ def checkin(args: argparse.Namespace) -> int:
         print("The terminal's key is renewed.")
     else:
         when = f" The next try is at {local_time(key.next_checkin)}." if key.next_checkin else ""
-        print(f"The terminal's key is NOT renewed: {key_words(key)}.{when} The log says why.")
+        is_new = key.state == "stale" and key.attention is None and key.age_s * 1000 < SETTLE
+        why = "The key is new: there are ten minutes between two renewals." if is_new else "The log says why."
+        print(f"The terminal's key is NOT renewed: {key_words(key)}.{when} {why}")
         if key.attention is not None:
             print(f"  {escape(key.attention.code)}: {escape(key.attention.advice)}")
     return DONE if is_renewed else REFUSED

@@ -8,13 +8,16 @@ from terminald.core.receipt import display_width, provider_name
 from terminald.core.refund_answers import OWN_REFUSALS
 from terminald.core.refund_table import RefundState
 from terminald.core.sale_table import DeliveryState
+from terminald.core.vend_table import VendState
 from terminald.logs import escape
 from terminald.wire import api_shapes as shapes
+from terminald.wire.api_vend import Vend
 
 _REASONS = {
     "declined": "the payment was declined",
     "expired": "it was not paid in time",
     "host": "it was canceled on request",
+    "machine": "the vending machine does not ask for it any more",
     "gateway_unreachable": "the payment gateway could not be reached",
     "terminal_refused": "the gateway refused this terminal",
     "shutdown": "terminald was being stopped",
@@ -29,6 +32,20 @@ _RECEIPTS = {
     "unverified": "sent to the printer, which did not say whether it printed it",
     "expired": "not printed in time, and given up",
     "failed": "not printed: the printer failed",
+}
+_VENDS = {
+    VendState.REQUESTED: "asked for; not paid yet",
+    VendState.PAYING: "asked for; the payment is with the gateway",
+    VendState.PAID: "paid; about to be approved",
+    VendState.APPROVING: "paid; being approved",
+    VendState.APPROVED: "approved; the machine has not said yet what came of it",
+    VendState.DONE: "the machine says that it has dispensed",
+    VendState.CANCELING: "denied; the sale is being undone",
+    VendState.DENIED: "denied; nothing was dispensed",
+    VendState.RETURNING: "not dispensed; the money goes back",
+    VendState.RETURNED: "the money has gone back",
+    VendState.UNKNOWN: "approved; what came of it is not known",
+    VendState.CLOSED: "not dispensed; settled by a person",
 }
 _KEYS = {
     "fresh": "accepted",
@@ -192,6 +209,12 @@ def delivery_words(delivery: shapes.Delivery) -> str:
         return ""
     until = f" until {local_time(delivery.deadline, with_date=False)}" if delivery.deadline else ""
     return f"{_DELIVERIES[delivery.state]}{until}"
+
+
+def vend_words(vend: Vend) -> str:
+    """Say what a vending machine has asked for, and what came of it."""
+    item = f", item {escape(vend.item)}" if vend.item else ""
+    return f"{escape(vend.machine)}{item}: {_VENDS[vend.state]}"
 
 
 def local_time(text: str | None, *, with_date: bool = True) -> str:

@@ -12,6 +12,7 @@ from terminald.core.sale_table import Sale
 from terminald.core.schedule import CODE_LIFE
 from terminald.core.spool import PrintJob
 from terminald.core.tables import Attention
+from terminald.core.vend_table import Vend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,8 @@ class Book:
     attempts: Mapping[ClientSn, Attempt] = field(default_factory=dict)
     refunds: Mapping[RefundId, Refund] = field(default_factory=dict)
     jobs: Mapping[JobId, PrintJob] = field(default_factory=dict)
+    #: By the sale of each.
+    vends: Mapping[SaleId, Vend] = field(default_factory=dict)
     #: The codes of held attempts. In memory only: no code is ever stored (I7).
     held: Mapping[ClientSn, PaymentCode] = field(default_factory=dict)
 
@@ -34,6 +37,7 @@ class SaleView:
     attempts: tuple[Attempt, ...]
     refunds: tuple[Refund, ...] = ()
     jobs: tuple[PrintJob, ...] = ()
+    vend: Vend | None = None
 
     @property
     def paid_by(self) -> Attempt | None:
@@ -70,13 +74,26 @@ def prune(book: Book, instant: Instant) -> Book:
     kept |= {one.sale_id for one in book.attempts.values() if not one.state.is_final or is_code_alive(one, instant)}
     kept |= {one.sale_id for one in book.refunds.values() if not one.state.is_final}
     kept |= {job.sale_id for job in book.jobs.values() if not job.state.is_final}
+    kept |= _kept_vends(book)
     return Book(
         sales={key: sale for key, sale in book.sales.items() if key in kept},
         attempts={key: one for key, one in book.attempts.items() if one.sale_id in kept},
         refunds={key: one for key, one in book.refunds.items() if one.sale_id in kept},
         jobs={key: job for key, job in book.jobs.items() if job.sale_id in kept},
+        vends={key: vend for key, vend in book.vends.items() if key in kept},
         held={key: code for key, code in book.held.items() if book.attempts[key].state is AttemptState.HELD},
     )
+
+
+def _kept_vends(book: Book) -> set[SaleId]:
+    """Return the open ones, and of each machine the last one: its result may come late."""
+    known = {vend.machine: key for key, vend in sorted(book.vends.items()) if vend.request is not None}
+    return {*known.values(), *(key for key, vend in book.vends.items() if not vend.state.is_final)}
+
+
+def find_vend(book: Book, machine: str, request: int) -> Vend | None:
+    """Return the vend that a machine's driver knows by this number."""
+    return next((one for one in book.vends.values() if (one.machine, one.request) == (machine, request)), None)
 
 
 def with_view(book: Book, found: SaleView) -> Book:
@@ -86,6 +103,7 @@ def with_view(book: Book, found: SaleView) -> Book:
         attempts={**{one.client_sn: one for one in found.attempts}, **book.attempts},
         refunds={**{one.id: one for one in found.refunds}, **book.refunds},
         jobs={**{job.id: job for job in found.jobs}, **book.jobs},
+        vends={**({} if found.vend is None else {found.sale.id: found.vend}), **book.vends},
         held=book.held,
     )
 
@@ -118,6 +136,7 @@ def view(book: Book, sale_id: SaleId) -> SaleView | None:
         attempts=tuple(book.attempts[client_sn] for client_sn in sale.attempts),
         refunds=tuple(one for one in book.refunds.values() if one.sale_id == sale_id),
         jobs=tuple(job for job in book.jobs.values() if job.sale_id == sale_id),
+        vend=book.vends.get(sale_id),
     )
 
 

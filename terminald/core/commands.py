@@ -4,13 +4,19 @@ from dataclasses import dataclass
 
 from terminald.core.events import (
     AttemptEvent,
+    CancelRequested,
 )
 from terminald.core.ids import ClientSn, Instant, JobId, PaymentCode, RefundId, SaleId
 from terminald.core.money import Fen
 from terminald.core.return_events import (
+    Delivered,
+    DeliveryLapsed,
+    DeliveryOverdue,
     DeliveryWaived,
     RefundEvent,
+    Undelivered,
 )
+from terminald.core.vend_events import SaleTold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +117,24 @@ class SendJob(Command):
     token: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApproveVend(Command):
+    """Tell a vending machine to dispense, if it asks for this request still. Performed once for a vend, ever."""
+
+    sale_id: SaleId
+    machine: str
+    request: int
+    price: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DenyVend(Command):
+    """Tell a vending machine that it is not paid, if it asks for this request still."""
+
+    machine: str
+    request: int | None
+
+
 # --- from machine to machine, within one commit ----------------------------------------------------------------------
 
 
@@ -178,3 +202,27 @@ class EnqueuePrint(Command):
     slip: str = "receipt"  # "receipt" | "qr" | "refund"
     #: The attempt's client_sn or the refund's id that the slip is about; empty for a receipt.
     about: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TellVend(Command):
+    """Report to the vend of this sale."""
+
+    sale_id: SaleId
+    event: SaleTold
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelSale(Command):
+    """The vending machine does not want the payment any more."""
+
+    sale_id: SaleId
+    event: CancelRequested
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportGoods(Command):
+    """What the vending machine has said of the goods, or that it says nothing."""
+
+    sale_id: SaleId
+    event: Delivered | Undelivered | DeliveryOverdue | DeliveryLapsed

@@ -243,8 +243,12 @@ class OfferWithdrawn(Event):
     """Nobody wants the sale any more (host, time, shutdown, power), while a QR order is not proven unpaid."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequested(Event):
     """The host does not want the sale any more."""
+
+    #: Why the sale is not paid, in the words of the local API.
+    reason: str = "host"
 
 
 class ShutdownRequested(Event):

@@ -6,34 +6,40 @@ payment and the sale that it pays can not be on disk one without the other.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from enum import Enum
 from typing import assert_never
 
 from terminald.core import attempt as attempts
 from terminald.core import refund as refunds
 from terminald.core import sale as sales
 from terminald.core import siblings, spool
+from terminald.core import vend as vends
 from terminald.core.attempt_table import Attempt
-from terminald.core.book import Book, SaleView, view
+from terminald.core.book import Book, SaleView
 from terminald.core.commands import (
     AbandonAttempt,
+    CancelSale,
     ClearWay,
     Command,
     EnqueuePrint,
     OpenAttempt,
     OpenOffer,
     OpenReturn,
+    ReportGoods,
     SubmitHeld,
     SubmitPayment,
     TellSale,
+    TellVend,
 )
 from terminald.core.events import (
     AbandonRequested,
     Event,
     OfferExpired,
+    PowerReturned,
+    Recovered,
     YieldRequested,
 )
-from terminald.core.ids import ClientSn, JobId, PaymentCode, RefundId, SaleId, WallTime
+from terminald.core.ids import ClientSn, JobId, RefundId, SaleId
+from terminald.core.ledger_sheet import Sheet
 from terminald.core.money import Fen
 from terminald.core.refund import Asked, PaidOrder
 from terminald.core.refund_table import TABLE as REFUND_TABLE
@@ -47,24 +53,25 @@ from terminald.core.return_events import (
     TurnMissed,
 )
 from terminald.core.sale_table import TABLE as SALE_TABLE
-from terminald.core.sale_table import DeliveryState, ExpireOffer, Sale, YieldAttempt
-from terminald.core.schedule import Now, Rules
-from terminald.core.spool import PrintJob
+from terminald.core.sale_table import DeliveryState, ExpireOffer, Sale, SaleOrder, YieldAttempt
+from terminald.core.schedule import Now, Rules, finished_at
 from terminald.core.stimuli import (
     Advance,
     AskRefund,
     CloseAttention,
     OpenSale,
+    OpenVend,
     PrintCopy,
-    Record,
     Stimulus,
     ToAttempt,
     ToJob,
     ToRefund,
     ToSale,
+    ToVend,
     is_stale,
 )
-from terminald.core.tables import Attention
+from terminald.core.vend_events import SaleTold
+from terminald.core.vend_table import Vend
 from terminald.errors import IllegalTransition
 
 #: What an order is told that its sale wants undone.
@@ -89,24 +96,22 @@ def advance(book: Book, stimulus: Stimulus, *, now: Now, rules: Rules, fresh: Cl
     return draft.result()
 
 
-class _Draft:
-    """Collects one advance. Lives for one call."""
+class _Draft(Sheet):
+    """Delivers what the machines ask of each other, until nothing is asked any more."""
 
     def __init__(self, book: Book, now: Now, rules: Rules, fresh: ClientSn) -> None:
-        self._book, self._now, self._rules, self._fresh = book, now, rules, fresh
-        self._sales: dict[SaleId, Sale] = {}
-        self._attempts: dict[ClientSn, Attempt] = {}
-        self._refunds: dict[RefundId, Refund] = {}
-        self._jobs: dict[JobId, PrintJob] = {}
-        self._held: dict[ClientSn, PaymentCode] = {}
-        self._records: list[Record] = []
-        self._commands: list[Command] = []
+        super().__init__(book)
+        self._now, self._rules, self._fresh = now, rules, fresh
         self._pending: list[Command] = []
 
-    def take(self, stimulus: Stimulus) -> None:  # noqa: C901 - one line for each stimulus
+    def take(self, stimulus: Stimulus) -> None:  # noqa: C901, PLR0912 - one line for each stimulus
         match stimulus:
             case OpenSale():
-                self._open_sale(stimulus)
+                self._open_sale(stimulus.sale_id, stimulus.order)
+            case OpenVend():
+                self._open_vend(stimulus)
+            case ToVend():
+                self._take_for_vend(stimulus)
             case ToSale():
                 self._tell_sale(stimulus.sale_id, stimulus.event)
             case ToAttempt():
@@ -128,23 +133,6 @@ class _Draft:
                 assert_never(stimulus)
         self._cascade()
 
-    def result(self) -> Advance:
-        """A sale of which something changed is given as well, as it shows it."""
-        owners = {one.sale_id for one in self._attempts.values()}
-        owners |= {one.sale_id for one in self._refunds.values()}
-        owners |= {job.sale_id for job in self._jobs.values()}
-        for sale_id in owners - self._sales.keys():
-            self._sales[sale_id] = self._book.sales[sale_id]
-        return Advance(
-            sales=tuple(self._sales.values()),
-            attempts=tuple(self._attempts.values()),
-            refunds=tuple(self._refunds.values()),
-            jobs=tuple(self._jobs.values()),
-            records=tuple(self._records),
-            commands=tuple(self._commands),
-            held=self._held,
-        )
-
     def _cascade(self) -> None:
         """Deliver until nothing is asked of a machine any more. The tables do not loop: a test searches them."""
         while self._pending:
@@ -152,13 +140,17 @@ class _Draft:
             for command in pending:
                 self._route(command)
 
-    def _route(self, command: Command) -> None:  # noqa: C901 - one line for each command
+    def _route(self, command: Command) -> None:  # noqa: C901, PLR0912 - one line for each command
         match command:
             case TellSale():
                 if sales.concerns(self._sale(command.sale_id), command.event):
                     self._tell_sale(command.sale_id, command.event)
             case AbandonAttempt():
                 self._tell_attempt(command.client_sn, _UNDOINGS[type(command)]())
+            case TellVend():
+                self._report_to_vend(command.sale_id, command.event)
+            case CancelSale() | ReportGoods():
+                self._hear_vend(command)
             case OpenAttempt():
                 self._open_attempt(command)
             case OpenOffer():
@@ -177,34 +169,10 @@ class _Draft:
             case _:
                 self._commands.append(command)
 
-    def _sale(self, sale_id: SaleId) -> Sale:
-        return self._sales.get(sale_id) or self._book.sales[sale_id]
-
-    def _attempt(self, client_sn: ClientSn) -> Attempt:
-        return self._attempts.get(client_sn) or self._book.attempts[client_sn]
-
-    def _refund(self, refund_id: RefundId) -> Refund:
-        return self._refunds.get(refund_id) or self._book.refunds[refund_id]
-
-    def _seen(self, sale_id: SaleId) -> SaleView:
-        """Return the sale as it is within this advance."""
-        book = Book(
-            sales={**self._book.sales, **self._sales},
-            attempts={**self._book.attempts, **self._attempts},
-            refunds={**self._book.refunds, **self._refunds},
-            jobs={**self._book.jobs, **self._jobs},
-        )
-        found = view(book, sale_id)
-        if found is None:
-            raise KeyError(sale_id)
-        return found
-
     # --- each machine ------------------------------------------------------------------------------------------------
 
-    def _open_sale(self, stimulus: OpenSale) -> None:
-        sale, commands = sales.begin(
-            stimulus.sale_id, stimulus.order, now=self._now, rules=self._rules, fresh=self._fresh
-        )
+    def _open_sale(self, sale_id: SaleId, order: SaleOrder) -> None:
+        sale, commands = sales.begin(sale_id, order, now=self._now, rules=self._rules, fresh=self._fresh)
         self._sales[sale.id] = sale
         self._note("sale", sale.id, sale.id, "SaleOpened", "", sale.state)
         self._pending.extend(commands)
@@ -217,6 +185,8 @@ class _Draft:
         self._sales[sale_id] = after
         self._note("sale", sale_id, sale_id, type(event).__name__, before.state.value, after.state)
         self._pending.extend(commands)
+        if after.order.is_vend and (told := vends.change(before, after)):
+            self._pending.append(TellVend(sale_id=sale_id, event=told))
 
     def _tell_attempt(self, client_sn: ClientSn, event: Event) -> None:
         before = self._attempt(client_sn)
@@ -241,6 +211,40 @@ class _Draft:
         if not after.state.is_asking:
             self._cascade()
             self._give_turn(after.sale_id)
+
+    # --- a vending machine's request and its sale ---------------------------------------------------------------------
+
+    def _open_vend(self, stimulus: OpenVend) -> None:
+        self._open_sale(stimulus.sale_id, stimulus.order)
+        vend = vends.begin(stimulus.asked, stimulus.sale_id, now=self._now)
+        self._vends[vend.sale_id] = vend
+        self._note("vend", vend.sale_id, vend.sale_id, "VendRequested", "", vend.state)
+
+    def _take_for_vend(self, stimulus: ToVend) -> None:
+        vend = self._book.vends.get(stimulus.sale_id)
+        is_recovery = isinstance(stimulus.event, Recovered | PowerReturned)
+        # Its sale's recovery may have closed it.
+        if vend is not None and not (is_recovery and vend.state.is_final):
+            self._tell_vend(vend, stimulus.event)
+
+    def _tell_vend(self, before: Vend, event: Event) -> None:
+        after, commands = vends.step(before, event, now=self._now)
+        self._vends[after.sale_id] = after
+        self._note("vend", after.sale_id, after.sale_id, type(event).__name__, before.state.value, after.state)
+        self._pending.extend(commands)
+
+    def _report_to_vend(self, sale_id: SaleId, event: SaleTold) -> None:
+        vend = self._vend(sale_id)
+        if vend is not None and vends.concerns(vend, event):
+            self._tell_vend(vend, event)
+
+    def _hear_vend(self, command: CancelSale | ReportGoods) -> None:
+        """Tell the sale; where it has been settled otherwise, the vend is told how it stands."""
+        sale = self._sale(command.sale_id)
+        if vends.is_heeded(sale, command.event):
+            self._tell_sale(sale.id, command.event)
+        elif sale.state.is_final or isinstance(command, CancelSale):
+            self._report_to_vend(sale.id, vends.standing(sale))
 
     # --- orders ------------------------------------------------------------------------------------------------------
 
@@ -360,24 +364,6 @@ class _Draft:
         self._jobs[job.id] = job
         self._note("print", job.id, job.sale_id, "JobEnqueued", "", job.state)
 
-    def _note(self, kind: str, subject: str, sale_id: SaleId, cause: str, before: str, after: Enum) -> None:
-        self._records.append(
-            Record(kind=kind, subject=subject, sale_id=sale_id, cause=cause, before=before, after=after.value)
-        )
-
-    def _note_closed(self, kind: str, subject: str, closing: CloseAttention, closed: Attention) -> None:
-        """Keep the person's reason: the one record whose end is not a state."""
-        self._records.append(
-            Record(
-                kind="attention",
-                subject=f"{kind} {subject}",
-                sale_id=closing.sale_id,
-                cause="AttentionClosed",
-                before=closed.code,
-                after=closing.reason,
-            )
-        )
-
 
 def paid_order(seen: SaleView) -> PaidOrder:
     """Return the order that the sale was paid with.
@@ -388,11 +374,10 @@ def paid_order(seen: SaleView) -> PaidOrder:
     paid_by = seen.paid_by
     if paid_by is None:
         raise LookupError(f"sale {seen.sale.id} is not paid")
-    said = paid_by.facts.finish_time
     return PaidOrder(
         sale_id=seen.sale.id,
         client_sn=paid_by.client_sn,
         amount=paid_by.amount,
         operator=paid_by.operator,
-        paid_at=WallTime(int(said)) if said.isascii() and said.isdigit() else None,
+        paid_at=finished_at(paid_by.facts.finish_time, paid_by.started_at),
     )

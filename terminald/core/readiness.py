@@ -20,6 +20,8 @@ class Reason(Enum):
     PAPER_OUT = "paper_out"
     COVER_OPEN = "cover_open"
     PRINTER_FAULTY = "printer_faulty"
+    OUTPUT_ABSENT = "output_absent"
+    INHIBITED = "inhibited"
     JOURNAL_FAILED = "journal_failed"
     DISK_FULL = "disk_full"
     DRAINING = "draining"
@@ -45,17 +47,22 @@ class Condition:
     is_journal_writable: bool
     has_disk_space: bool
     is_draining: bool
+    #: Of a kiosk that tells a machine: whether the line to it is there, and whether the machine says that it can serve.
+    has_output: bool = False
+    is_inhibited: bool = False
 
 
 def reasons(condition: Condition, required: frozenset[str]) -> tuple[Reason, ...]:
     """Return every reason against taking money, the most fundamental first; empty when the terminal is ready.
 
-    Required names the parts that the configuration insists on: ``gateway``, ``scanner``, ``printer``, ``clock``. The
-    journal, the key and the disk are never optional. A gateway that only a wrong clock keeps away is the clock's fault.
+    Required names the parts that the configuration insists on: ``gateway``, ``scanner``, ``printer``, ``clock``; and
+    ``output``, where a kiosk has one. The journal, the key and the disk are never optional. A gateway that only a wrong
+    clock keeps away is the clock's fault.
     """
     has_link = condition.is_gateway_reachable or "gateway" not in required
     # Only a printer that is there has anything to say.
     blocked_by = condition.printer_blocked_by if condition.has_printer and "printer" in required else None
+    is_inhibited = condition.has_output and condition.is_inhibited and "output" in required
     has_clock = condition.is_clock_trusted or "clock" not in required
     judged = (
         (Reason.JOURNAL_FAILED, condition.is_journal_writable),
@@ -71,6 +78,8 @@ def reasons(condition: Condition, required: frozenset[str]) -> tuple[Reason, ...
         (Reason.PAPER_OUT, blocked_by is not Blockage.PAPER),
         (Reason.COVER_OPEN, blocked_by is not Blockage.COVER),
         (Reason.PRINTER_FAULTY, blocked_by not in (Blockage.CUTTER, Blockage.OFFLINE)),
+        (Reason.OUTPUT_ABSENT, condition.has_output or "output" not in required),
+        (Reason.INHIBITED, not is_inhibited),
         (Reason.DRAINING, not condition.is_draining),
     )
     return tuple(reason for reason, is_good in judged if not is_good)

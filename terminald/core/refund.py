@@ -102,7 +102,7 @@ class PaidOrder:
     client_sn: ClientSn
     amount: Fen
     operator: str
-    #: When it was paid, by the gateway's clock; None when the gateway did not say.
+    #: When it was paid, by the gateway's clock; None when the gateway said nothing that can be true.
     paid_at: WallTime | None
 
 

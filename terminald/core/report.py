@@ -14,18 +14,10 @@ from terminald.core.ids import Duration, Reference, SaleId, WallTime
 from terminald.core.money import NO_MONEY, Fen
 from terminald.core.refund_table import Refund, RefundState
 from terminald.core.sale_table import SaleState
-from terminald.core.schedule import DAY, HOUR, day_end, day_of
+from terminald.core.schedule import DAY, day_end, day_of, finished_at
 
-#: 2020-01-01: a clock that says less was never set.
-CLOCK_UNSET_BEFORE = WallTime(1_577_836_800_000)
-#: The gateway's time of a payment is believed from so long before the order began by our clock, …
-FINISH_EARLIEST = HOUR
-#: … to so long after it: no order lives for hours. Else our time counts, lest a garbled one lose a payment.
-FINISH_LATEST = Duration(12 * HOUR)
 #: A sale is opened so long before its payment at most: the payment's own limit, and as much for the customer's window.
 OPENED_BEFORE = DAY
-
-_DIGITS_OF_TIME = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,13 +132,12 @@ def sale_of_day(view: SaleView, day: BusinessDay) -> SaleOfDay | None:
 
 
 def paid_at(attempt: Attempt) -> WallTime:
-    """Return when an order was paid: by the gateway where that can be true, else when it began, by our clock."""
-    said, began = attempt.facts.finish_time, attempt.started_at
-    if not (said.isascii() and said.isdigit() and len(said) <= _DIGITS_OF_TIME):
-        return began
-    is_near = began - FINISH_EARLIEST <= int(said) <= began + FINISH_LATEST
-    was_set = began >= CLOCK_UNSET_BEFORE
-    return WallTime(int(said)) if is_near or (not was_set and int(said) >= CLOCK_UNSET_BEFORE) else began
+    """Return when an order was paid: by the gateway where that can be true, else when it began, by our clock.
+
+    A garbled time loses no payment.
+    """
+    said = finished_at(attempt.facts.finish_time, attempt.started_at)
+    return attempt.started_at if said is None else said
 
 
 def _returns(view: SaleView) -> Iterator[tuple[WallTime, Fen]]:

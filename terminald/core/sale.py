@@ -58,7 +58,6 @@ from terminald.core.tables import Attention, Wakeup, find_row
 
 #: Why a sale ends in ``canceled``, where the event alone says it.
 _REASONS: dict[type[Event], str] = {
-    CancelRequested: "host",
     ShutdownRequested: "shutdown",
     PowerReturned: "power_lost",
 }
@@ -87,7 +86,7 @@ def begin(
     Fresh names the QR order: an identifier that was never used before.
     """
     windows = ((order.takes_codes, rules.payment_window), (order.offers_qr, rules.qr_window))
-    window = max(length for is_offered, length in windows if is_offered)
+    window = order.window or max(length for is_offered, length in windows if is_offered)
     sale = Sale(
         id=sale_id,
         order=order,
@@ -208,7 +207,9 @@ def _waits_unseen(sale: Sale) -> bool:
 
 
 def _is_unreported(sale: Sale) -> bool:
-    return sale.state is SaleState.PAID and sale.delivery is DeliveryState.PENDING
+    """Whether the host has still to report the goods; a vend has times of its own."""
+    is_pending = sale.state is SaleState.PAID and sale.delivery is DeliveryState.PENDING
+    return is_pending and not sale.order.is_vend
 
 
 def _unpaid(sale: Sale, event: AttemptUnpaid) -> Event:
@@ -321,7 +322,7 @@ def _enter(before: Sale, after: Sale, event: Event, now: Now, rules: Rules) -> S
         waits_for = (*([before.offer] if before.offer else []), *with_gateway)
         after = replace(after, waits_for=waits_for)
     if isinstance(event, AttemptPaid) and after.order.reports_delivery:
-        ends = later(now.instant, rules.delivery_window)
+        ends = None if after.order.is_vend else later(now.instant, rules.delivery_window)
         after = replace(after, delivery=DeliveryState.PENDING, delivery_ends=ends)
     if not state.is_with_customer:
         after = replace(after, offer=None)
@@ -351,7 +352,7 @@ def _reason(sale: Sale, event: Event, to: SaleState) -> str:
         return sale.reason
     if isinstance(event, PresentationExpired | OfferRanOut):
         return sale.reason or "expired"
-    if isinstance(event, AttemptEvent):
+    if isinstance(event, AttemptEvent | CancelRequested):
         return event.reason
     return _REASONS.get(type(event), sale.reason)
 

@@ -51,7 +51,7 @@ from terminald.core.events import (
     Recovered,
     ShutdownRequested,
 )
-from terminald.core.ids import ClientSn, Instant, Reference, RefundId, SaleId, WallTime
+from terminald.core.ids import ClientSn, Duration, Instant, Reference, RefundId, SaleId, WallTime
 from terminald.core.money import NO_MONEY, Fen
 from terminald.core.return_events import (
     AllReturned,
@@ -148,6 +148,10 @@ class SaleOrder:
     prints_refunds: bool = True
     #: Whether the host reports delivery.
     reports_delivery: bool = False
+    #: Whether that is a vending machine, of whose request the sale is a part.
+    is_vend: bool = False
+    #: How long the customer has to pay, where that is not what is configured.
+    window: Duration | None = None
 
     @property
     def takes_codes(self) -> bool:

@@ -53,6 +53,14 @@ TIME_MARGIN = MINUTE
 DAY_END_MARGIN = Duration(600_000)
 #: The last look where nobody knows the time of day: late enough for any request that was held up in the network.
 LAST_LOOK_WITHOUT_CLOCK = Duration(6 * HOUR)
+#: 2020-01-01: a clock that says less was never set.
+CLOCK_UNSET_BEFORE = WallTime(1_577_836_800_000)
+#: The gateway's time of a payment is believed from so long before the order began by our clock, …
+FINISH_EARLIEST = HOUR
+#: … to so long after it: no order lives for hours.
+FINISH_LATEST = Duration(12 * HOUR)
+
+_DIGITS_OF_TIME = 15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +139,18 @@ def day_of(wall: WallTime, offset: Duration) -> int:
 def day_end(wall: WallTime, offset: Duration) -> WallTime:
     """Return the end of the business day that contains the wall time."""
     return WallTime((wall + offset) // DAY * DAY + DAY - offset)
+
+
+def finished_at(said: str, began: WallTime) -> WallTime | None:
+    """Return when the gateway finished an order by its own word; None where that can not be true.
+
+    Said is its ``finish_time``, milliseconds in digits; began is when the order began, by our clock.
+    """
+    if not (said.isascii() and said.isdigit() and len(said) <= _DIGITS_OF_TIME):
+        return None
+    is_near = began - FINISH_EARLIEST <= int(said) <= began + FINISH_LATEST
+    was_set = began >= CLOCK_UNSET_BEFORE
+    return WallTime(int(said)) if is_near or (not was_set and int(said) >= CLOCK_UNSET_BEFORE) else None
 
 
 def late_looks(now: Now, rules: Rules) -> tuple[Instant, ...]:

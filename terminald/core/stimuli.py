@@ -7,6 +7,7 @@ from terminald.core import attempt as attempts
 from terminald.core import refund as refunds
 from terminald.core import sale as sales
 from terminald.core import spool
+from terminald.core import vend as vends
 from terminald.core.attempt_table import Attempt
 from terminald.core.book import Book
 from terminald.core.commands import Command
@@ -17,6 +18,8 @@ from terminald.core.refund_table import Refund
 from terminald.core.sale_table import Sale, SaleOrder
 from terminald.core.spool import PrintJob
 from terminald.core.tables import Wakeup
+from terminald.core.vend import VendAsked
+from terminald.core.vend_table import Vend
 
 #: In a record that concerns no sale.
 NO_SALE = SaleId("")
@@ -66,6 +69,23 @@ class ToJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class OpenVend:
+    """A vending machine asks for money: a new sale, and the vend that it pays."""
+
+    sale_id: SaleId
+    order: SaleOrder
+    asked: VendAsked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToVend:
+    """An event for the vend of a sale. One that the book does not hold any more has its result already."""
+
+    sale_id: SaleId
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AskRefund:
     """Money of a paid sale is to go back. The amount is not more than what can be returned."""
 
@@ -88,14 +108,14 @@ class PrintCopy:
     sale_id: SaleId
 
 
-Stimulus = OpenSale | ToSale | ToAttempt | ToRefund | ToJob | AskRefund | CloseAttention | PrintCopy
+Stimulus = OpenSale | OpenVend | ToSale | ToAttempt | ToRefund | ToJob | ToVend | AskRefund | CloseAttention | PrintCopy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One transition, for the event log and the log line."""
 
-    kind: str  # "sale" | "attempt" | "refund" | "print" | "attention"
+    kind: str  # "sale" | "attempt" | "refund" | "print" | "vend" | "attention" | "scan" | "basket" | "action" | …
     subject: str
     sale_id: SaleId
     cause: str
@@ -111,6 +131,7 @@ class Advance:
     attempts: tuple[Attempt, ...] = ()
     refunds: tuple[Refund, ...] = ()
     jobs: tuple[PrintJob, ...] = ()
+    vends: tuple[Vend, ...] = ()
     records: tuple[Record, ...] = ()
     commands: tuple[Command, ...] = ()
     #: Codes to keep in memory; they are in no commit.
@@ -124,6 +145,7 @@ def merge(book: Book, done: Advance) -> Book:
         attempts={**book.attempts, **{attempt.client_sn: attempt for attempt in done.attempts}},
         refunds={**book.refunds, **{refund.id: refund for refund in done.refunds}},
         jobs={**book.jobs, **{job.id: job for job in done.jobs}},
+        vends={**book.vends, **{vend.sale_id: vend for vend in done.vends}},
         held={**book.held, **done.held},
     )
 
@@ -133,7 +155,7 @@ def next_wakeup(book: Book) -> tuple[Wakeup, Stimulus] | None:
     return min(_wakeups(book), key=lambda pair: pair[0].at, default=None)
 
 
-def _wakeups(book: Book) -> Iterator[tuple[Wakeup, Stimulus]]:
+def _wakeups(book: Book) -> Iterator[tuple[Wakeup, Stimulus]]:  # noqa: C901 - three lines for each machine
     for sale in book.sales.values():
         if wakeup := sales.next_wakeup(sale):
             yield wakeup, ToSale(sale_id=sale.id, event=wakeup.event)
@@ -146,6 +168,9 @@ def _wakeups(book: Book) -> Iterator[tuple[Wakeup, Stimulus]]:
     for job in book.jobs.values():
         if wakeup := spool.next_wakeup(job):
             yield wakeup, ToJob(job_id=job.id, event=wakeup.event)
+    for vend in book.vends.values():
+        if wakeup := vends.next_wakeup(vend):
+            yield wakeup, ToVend(sale_id=vend.sale_id, event=wakeup.event)
 
 
 def recovery(book: Book, event: Event) -> tuple[Stimulus, ...]:
@@ -154,6 +179,8 @@ def recovery(book: Book, event: Event) -> tuple[Stimulus, ...]:
         *(ToAttempt(client_sn=one.client_sn, event=event) for one in book.attempts.values() if not one.state.is_final),
         *(ToRefund(refund_id=one.id, event=event) for one in book.refunds.values() if not one.state.is_final),
         *(ToSale(sale_id=sale.id, event=event) for sale in book.sales.values() if not sale.state.is_final),
+        # After its sale, which may have settled it.
+        *(ToVend(sale_id=vend.sale_id, event=event) for vend in book.vends.values() if not vend.state.is_final),
         *(ToJob(job_id=job.id, event=event) for job in book.jobs.values() if not job.state.is_final),
     )
 

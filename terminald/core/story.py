@@ -11,6 +11,7 @@ from terminald.core import attempt as attempts
 from terminald.core import refund as refunds
 from terminald.core import sale as sales
 from terminald.core import spool
+from terminald.core import vend as vends
 from terminald.core.attempt_table import Attempt
 from terminald.core.book import SaleView
 from terminald.core.events import AttentionDue, OfferExpired, PollWindowClosed
@@ -25,7 +26,6 @@ from terminald.core.spool import JobState
 from terminald.core.story_orders import ORDERS, WAKEUPS
 from terminald.core.story_refunds import REFUND_WAKEUPS, refund_words
 from terminald.core.story_sales import (
-    DELIVERIES,
     DELIVERY_ENDS,
     NOTHING_KEPT,
     OTHER_REASON,
@@ -39,6 +39,7 @@ from terminald.core.story_sales import (
 )
 from terminald.core.story_text import Present, Text, Tongue, quoted
 from terminald.core.story_told import LoggedRecord, Names, Told, tell
+from terminald.core.story_vends import VEND_WAKEUPS, goods_words
 from terminald.core.tables import Wakeup
 
 
@@ -110,7 +111,7 @@ def explain(dossier: Dossier, language: Language, advise: Callable[[str], str]) 
     return Explanation(
         certain=_distinct(teller.certain()),
         uncertain=_distinct(teller.uncertain()),
-        customer=_distinct(teller.customer()),
+        customer=tuple(teller.customer()),
         planned=teller.planned(),
         person=_distinct(teller.person(advise)),
         story=tell(dossier.view, dossier.records, teller.tongue),
@@ -136,7 +137,7 @@ class _Teller:
         self._view = dossier.view
         self._names = Names(dossier.view, self.tongue)
         sale = dossier.view.sale
-        self._rows: tuple[SaleWords, SaleWords] = (SALES[sale.state], DELIVERIES[sale.state, sale.delivery])
+        self._rows: tuple[SaleWords, SaleWords] = (SALES[sale.state], goods_words(dossier.view))
 
     # --- each part ---
 
@@ -156,14 +157,22 @@ class _Teller:
         yield from (self._say(row.unknown) for row in self._rows if row.unknown)
 
     def customer(self) -> Iterator[str]:
+        """Two refunds of one amount are two lines: the phone shows both of them."""
+        yield from _distinct(self._of_sale_and_orders())
+        yield from (self._of(present.phone, values) for present, values in self._returns())
+
+    def _of_sale_and_orders(self) -> Iterator[str]:
         yield from (self._say(row.customer) for row in self._rows if row.customer)
-        yield from (self._of(present.phone, values) for present, values in self._money())
+        yield from (self._of(present.phone, values) for present, values in self._orders())
         if not self._view.attempts:
             yield self.tongue.say(_NO_ORDER)
 
     def person(self, advise: Callable[[str], str]) -> list[str]:
         lines = [self._say(row.person) for row in self._rows if row.person]
-        lines += [text for present, values in self._money() if (text := self._of(present.person, values))]
+        # Where all has gone back, no refund that was refused leaves anything to do.
+        is_back = self._view.sale.state is SaleState.RETURNED
+        owners = self._orders() if is_back else self._money()
+        lines += [text for present, values in owners if (text := self._of(present.person, values))]
         raised = [self._view.sale.attention]
         raised += [one.attention for one in self._view.refunds]
         raised += [one.attention for one in self._view.attempts]
@@ -171,7 +180,8 @@ class _Teller:
         return lines or [self.tongue.say(_NOTHING_TO_DO)]
 
     def planned(self) -> tuple[Planned, ...]:
-        found = [*self._plans_of_sale(), *self._plans_of_orders(), *self._plans_of_refunds(), *self._plans_of_slips()]
+        found = [*self._plans_of_sale(), *self._plans_of_vend(), *self._plans_of_orders()]
+        found += [*self._plans_of_refunds(), *self._plans_of_slips()]
         return tuple(sorted(found, key=lambda plan: (plan.at is not None, plan.at or 0)))
 
     def notes(self) -> Iterator[str]:
@@ -194,6 +204,10 @@ class _Teller:
             is_delivery = isinstance(wakeup.event, DeliveryWindowClosed)
             ends = DELIVERY_ENDS[self._dossier.returns_overdue]
             yield self._plan(wakeup, ends if is_delivery else SALE_WAKEUPS[type(wakeup.event)])
+
+    def _plans_of_vend(self) -> Iterator[Planned]:
+        if (vend := self._view.vend) and (wakeup := vends.next_wakeup(vend)):
+            yield self._plan(wakeup, VEND_WAKEUPS[type(wakeup.event), vend.returns_unknown])
 
     def _plans_of_orders(self) -> Iterator[Planned]:
         for one in self._view.attempts:
@@ -239,6 +253,7 @@ class _Teller:
             returned=returned,
             reason=tongue.say(reason, reason=quoted(sale.reason)) if sale.reason else "",
             ends=tongue.moment(sale.window_ends),
+            machine=quoted(self._view.vend.machine) if self._view.vend else "",
         )
 
     def _of(self, text: Text | None, values: dict[str, str]) -> str:
@@ -246,8 +261,14 @@ class _Teller:
 
     def _money(self) -> Iterator[tuple[Present, dict[str, str]]]:
         """Yield how each order and each refund stands, with what its sentences name."""
+        yield from self._orders()
+        yield from self._returns()
+
+    def _orders(self) -> Iterator[tuple[Present, dict[str, str]]]:
         for attempt in self._view.attempts:
             yield ORDERS[attempt.kind][attempt.state], self._order_values(attempt)
+
+    def _returns(self) -> Iterator[tuple[Present, dict[str, str]]]:
         for refund in self._view.refunds:
             yield refund_words(refund, self.tongue.now), self._refund_values(refund)
 

@@ -6,6 +6,7 @@ from typing import Final
 from terminald.core.stimuli import Record
 from terminald.core.story_past_orders import ANY, ATTEMPTS, Past, on
 from terminald.core.story_text import Text
+from terminald.core.story_vends import VENDS
 
 # --- the sale --------------------------------------------------------------------------------------------------------
 
@@ -89,7 +90,7 @@ SALES: Final[Past] = {
         "The host reported after all that the goods came out.", "主机事后报告出货成功。"
     ),
     on("Delivered"): Text(
-        "The host reported that the goods came out, after their money had been sent back.",
+        "The host reported that the goods came out, after the return of their money had begun.",
         "主机报告出货成功，但款项已在退回。",
     ),
     on("Undelivered"): Text(
@@ -112,6 +113,10 @@ SALES: Final[Past] = {
         "没有按时收到出货报告，款项将退回。",
     ),
     on("DeliveryWindowClosed"): Text("Nobody has said in time whether the goods came out.", "没有按时收到出货报告。"),
+    on("DeliveryOverdue"): None,
+    on("DeliveryLapsed"): Text(
+        "As nobody knows whether the goods came out, the money goes back.", "由于不清楚是否已出货，款项将退回。"
+    ),
     on("ReturnBegun"): None,
     on("RefundBegun"): None,
     on("RefundDone", to="returned"): _ALL_BACK,
@@ -335,6 +340,22 @@ SCANS: Final[Mapping[str, Text]] = {
         "a code that was presented while an earlier order of the sale was being undone",
         "本次交易的前一笔订单正在撤销时出示的付款码",
     ),
+    "sale_open": Text("something that was scanned while the payment was under way", "付款进行中扫到的内容"),
+    "still_there": Text("a code that was presented too soon after another one", "与前一次间隔太短的付款码"),
+    "basket_empty": Text("a code that was presented without a product", "未选商品时出示的付款码"),
+    "basket_full": Text("a product for which there was no room", "超出购物限额的商品"),
+    "unknown_product": Text("the barcode of a product that is not sold here", "本机不出售的商品条码"),
+    "not_ready": Text("a code that was presented while no payment was possible", "无法收款时出示的付款码"),
+}
+#: What a kiosk has done for a paid sale.
+_ACTIONS: Final[Past] = {
+    on("ActionBegun"): Text("The action of the kiosk was begun.", "自助终端的动作已开始。"),
+    on("ActionDone"): Text("The action of the kiosk was done.", "自助终端的动作已完成。"),
+    on("ActionFailed"): Text("The action of the kiosk has failed: {evidence}.", "自助终端的动作失败：{evidence}。"),
+    on("ActionUnknown"): Text(
+        "terminald was stopped in the middle of the kiosk's action, and does not do it again: {evidence}.",
+        "自助终端的动作进行中程序中断，不会重做：{evidence}。",
+    ),
 }
 _NOT_TAKEN: Final = Text("A scan was not taken: {scan}.", "扫到的内容未被采用：{scan}。")
 
@@ -343,8 +364,10 @@ _TABLES: Final[Mapping[str, Past]] = {
     "attempt": ATTEMPTS,
     "refund": REFUNDS,
     "print": PRINTS,
+    "vend": VENDS,
     "attention": {on("AttentionClosed"): _CLOSED, on(ANY): _ALARM},
     "scan": {on("CodeRejected"): _NOT_TAKEN},
+    "action": _ACTIONS,
 }
 #: What another release of terminald may have recorded.
 _OTHER: Final = Text("{cause}: {before} → {after}.", "{cause}：{before} → {after}。")

@@ -78,8 +78,8 @@ ATTEMPTS: Final[Past] = {
         "出示了{order}，已作为订单 {name} 发送给网关。",
     ),
     on("WayCleared"): Text(
-        "{order}: the QR code is proven unpaid, so the code was sent to the gateway.",
-        "{order}：已确认收款码未被支付，付款码已发送给网关。",
+        "{order}: no money of the QR code is kept, so the code was sent to the gateway.",
+        "{order}：已确认收款码没有留下款项，付款码已发送给网关。",
     ),
     on("HoldEnded"): Text(
         "{order} was held too long. It was dropped, and never sent.", "{order}：暂存时间过长，已作废，从未发出。"

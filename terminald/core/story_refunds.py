@@ -4,6 +4,7 @@ Filled in: ``{refund}``, ``{amount}``, ``{said}``, ``{until}``.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from terminald.core.events import AttentionDue, Event, RetryDue
@@ -27,7 +28,9 @@ _BACK: Final = Text(
     "The phone shows a return of {amount}. With a bank card that may take the bank some days.",
     "手机上显示已退回 {amount}。银行卡退款可能需要银行几天时间。",
 )
-_STAYS: Final = Text("The phone shows no return of {amount}.", "手机上没有退回 {amount}的记录。")
+#: Named, because another refund of the same amount may have gone back.
+_STAYS: Final = Text("{refund}: the phone shows nothing of it.", "{refund}：手机上没有这一笔的记录。")
+_REFUND_INSTEAD: Final = Text("{refund}: if the money is to go back, refund it.", "{refund}：如需退还，请办理退款。")
 
 _ALL: Final[Mapping[RefundState, Present]] = {
     _S.QUEUED: Present(
@@ -160,13 +163,14 @@ UNSENT: Final[Mapping[str, Present]] = {
             "{refund}：付款当日（网关时间）已过，不能再撤单。钱没有退回。",
         ),
         phone=_STAYS,
-        person=Text("{refund}: if the money is to go back, refund it.", "{refund}：如需退还，请办理退款。"),
+        person=_REFUND_INSTEAD,
     ),
 }
 
 #: By kind and state. What goes back is named by kind; what is happening to it is the same for all of them.
 REFUNDS: Final[Mapping[tuple[RefundKind, RefundState], Present]] = {
-    (kind, state): words for kind in RefundKind for state, words in _ALL.items()
+    **{(kind, state): words for kind in RefundKind for state, words in _ALL.items()},
+    (_K.REVOKE, _S.REFUSED): replace(_ALL[_S.REFUSED], person=_REFUND_INSTEAD),
 }
 
 #: The times that a refund waits for, by event: what happens then.

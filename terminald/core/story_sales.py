@@ -130,8 +130,8 @@ _DELIVERIES: Final[Mapping[DeliveryState, SaleWords]] = {
     _D.UNDELIVERED: SaleWords(known=_NOT_OUT),
 }
 _AFTER_ALL: Final = Text(
-    "The goods came out all the same: the host has reported it after the money had been sent back.",
-    "货物实际已出：主机在款项退回之后才报告出货。",
+    "The goods came out all the same: the host has reported it after the return of the money had begun.",
+    "货物实际已出：主机在开始退款之后才报告出货。",
 )
 #: Where a state of the sale gives a state of the goods another meaning.
 _TOGETHER: Final[Mapping[tuple[SaleState, DeliveryState], SaleWords]] = {
@@ -171,6 +171,7 @@ REASONS: Final[Mapping[str, Text]] = {
     "declined": Text(" because the payment was declined", "，原因：付款被拒绝"),
     "expired": Text(" because it was not paid in time", "，原因：没有按时付款"),
     "host": Text(" on request", "，原因：应要求取消"),
+    "machine": Text(" because the vending machine does not ask for it any more", "，原因：售货机不再请求这笔付款"),
     "gateway_unreachable": Text(" because the payment gateway could not be reached", "，原因：无法连接支付网关"),
     "terminal_refused": Text(" because the gateway refused this terminal", "，原因：网关拒绝了本终端"),
     "shutdown": Text(" because terminald was being stopped", "，原因：terminald 正在停止"),

@@ -122,10 +122,12 @@ def _values(record: Record, view: SaleView, names: Names, tongue: Tongue) -> dic
         "attempt": lambda: {"order": names.order(record.subject), "name": record.subject},
         "refund": lambda: {"refund": names.refund(record.subject), "why": _why(record.subject, names, tongue)},
         "print": lambda: {"slip": names.slip_of(record.subject)},
+        "vend": lambda: {"machine": quoted(view.vend.machine) if view.vend else ""},
         "attention": lambda: {
             "alarm": _alarm(record.before or record.after, tongue),
             "reason": quoted(record.after),
         },
+        "action": lambda: {"evidence": quoted(record.after)},
         "scan": lambda: {"scan": tongue.say(SCANS[record.after]) if record.after in SCANS else quoted(record.after)},
     }
     named = fill[record.kind]() if record.kind in fill else {}

@@ -75,3 +75,61 @@ class ApprovalNotSent(VendEvent):
 
     #: For people.
     reason: str
+
+
+# --- what its sale tells a vend --------------------------------------------------------------------------------------
+
+
+class SaleTold(Event):
+    """Base of what its sale tells a vend, each as it enters a state."""
+
+
+class SaleWaiting(SaleTold):
+    """It waits for the customer (again)."""
+
+
+class SalePaying(SaleTold):
+    """A payment is with the gateway, or may be."""
+
+
+class SalePaid(SaleTold):
+    """The payment is proven (I4)."""
+
+
+class SaleCanceling(SaleTold):
+    """It will not be paid any more; whatever was taken is being undone."""
+
+
+class SaleCanceled(SaleTold):
+    """It is not paid, and no money is kept (I3)."""
+
+
+class SaleReturning(SaleTold):
+    """All that is left of the payment is on its way back."""
+
+
+class SaleReturned(SaleTold):
+    """Nothing of the payment is left."""
+
+
+class SaleCompleted(SaleTold):
+    """It is over, with the payment kept, or as a person has settled it."""
+
+
+# --- time ------------------------------------------------------------------------------------------------------------
+
+
+class AnswerDue(Event):
+    """The machine is to have its answer: there is no time left to take a payment."""
+
+
+class ApprovalDue(Event):
+    """The payment is on disk, and whatever the machine had said until then is known."""
+
+
+class ResultOverdue(Event):
+    """The machine's time to tell what became of an approval is over."""
+
+
+class ApprovalDoubted(Event):
+    """The approval has left, and before that the machine had told something that speaks against it."""

@@ -16,6 +16,11 @@ from terminald.simulator.printer_device import COOLING_S, Model, SimulatedPrinte
 from terminald.simulator.printer_paper import font_note
 from terminald.simulator.printer_status import ANSWERS, Manner
 
+#: Start, eight, stop.
+BITS_PER_BYTE: Final = 10
+#: How a line without its voltage reads.
+BREAK: Final = b"\x00"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
@@ -142,6 +147,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     option("--width", type=int, choices=(384, 512, 576), default=384, help="dots across the paper")
     option("--encoding", choices=("gbk", "gb18030", "utf-8"), default="gbk", help="character set")
     option("--flow", choices=("rtscts", "xonxoff", "none"), default="rtscts", help="flow control")
+    option("--baud", type=_number, default=0, metavar="N", help="the time that a line takes; 0: none")
+    option("--break", dest="break_", action="store_true", help="a NUL on the line when it is switched off")
     option("--speed", type=int, default=0, metavar="N", help="bytes understood per second; 0: at once")
     option("--head", type=_number, default=0, metavar="N", help="millimetres printed per second; 0: at once")
     option("--buffer", type=int, default=BUFFER_BYTES, metavar="N", help="bytes received ahead (default: %(default)s)")
@@ -174,7 +181,14 @@ def main(args: argparse.Namespace) -> int:
         bytes_per_second=args.speed,
         buffer_bytes=args.buffer,
         link=args.link,
-        model=Model(mm_per_second=args.head, paper_mm=args.paper, manner=manner, seed=args.seed),
+        model=Model(
+            mm_per_second=args.head,
+            paper_mm=args.paper,
+            line_bytes_per_second=args.baud / BITS_PER_BYTE,
+            last_word=BREAK if args.break_ else b"",
+            manner=manner,
+            seed=args.seed,
+        ),
     )
     try:
         asyncio.run(_serve(printer, args.link))

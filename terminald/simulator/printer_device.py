@@ -44,6 +44,9 @@ class Model:
         busy_free, ready_free: bytes that are free in the buffer when it says XOFF (or takes nothing), and XON.
         on_the_way: bytes that a host with XON/XOFF is not blamed for, see :class:`ReceiveBuffer`; with 0 each byte
             after an XOFF counts.
+        line_bytes_per_second: how fast what the host sends arrives, a tenth of the baud rate; 0 is at once. A buffer
+            that is full keeps nothing off then but by the flow that it has.
+        last_word: what the line says when a printer loses its power and the line stays: a break reads as a NUL.
         manner: how it answers.
         seed: decides what garbage looks like.
     """
@@ -53,6 +56,8 @@ class Model:
     busy_free: int = BUSY_FREE
     ready_free: int = READY_FREE
     on_the_way: int = PTY_BYTES
+    line_bytes_per_second: float = 0
+    last_word: bytes = b""
     manner: Manner = field(default_factory=Manner)
     seed: int = 0
 
@@ -104,7 +109,8 @@ class SimulatedPrinter:
             ready_free=model.ready_free,
             on_the_way=model.on_the_way,
         )
-        self._line = Line(link=link, on_readable=self._on_readable)
+        self._last_word = model.last_word
+        self._line = Line(link=link, on_readable=self._on_readable, bytes_per_second=model.line_bytes_per_second)
         self._answers = Answers(manner=model.manner, send=self._line.send, seed=model.seed)
         self._bell = Bell()
         self._head = Head(
@@ -219,6 +225,8 @@ class SimulatedPrinter:
             self._end_work()
             self._unknown += self._interpreter.unknown
             self._forget()
+            if not hangs_up:
+                self._line.send(self._last_word)
         if hangs_up:
             self._line.close()
         self._note()

@@ -7,6 +7,10 @@ import tty
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
+
+#: How often bytes arrive on a line that takes its time.
+TICK_S: Final = 0.01
 
 
 class Line:
@@ -15,15 +19,21 @@ class Line:
     Args:
         link: a symbolic link to the device, which goes and comes with it.
         on_readable: called while something can be read and :meth:`listen` says so.
+        bytes_per_second: how fast the host's bytes arrive, as on a real line; 0 is at once. A host that writes more has
+            it waiting in the pseudo terminal, which does not tell how much that is.
     """
 
-    def __init__(self, *, link: Path | None, on_readable: Callable[[], None]) -> None:
+    def __init__(self, *, link: Path | None, on_readable: Callable[[], None], bytes_per_second: float = 0) -> None:
         self.device = ""
         self._link = link
         self._on_readable = on_readable
         self._master = -1
         self._slave = -1
         self._is_listening = False
+        self._bytes_per_second = bytes_per_second
+        self._due: asyncio.TimerHandle | None = None
+        self._since = 0.0  # when the last byte that was read had arrived; 0 while the line is idle
+        self._arrived = 0
 
     @property
     def is_open(self) -> bool:
@@ -69,16 +79,43 @@ class Line:
         self._is_listening = on
         loop = asyncio.get_running_loop()
         if on:
-            loop.add_reader(self._master, self._on_readable)
+            loop.add_reader(self._master, self._on_readable if not self._bytes_per_second else self._begin)
         else:
             loop.remove_reader(self._master)
+            self._since = 0.0
+            if self._due is not None:
+                self._due.cancel()
+                self._due = None
+
+    def _begin(self) -> None:
+        """Let bytes arrive; the first of them need their time too."""
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._master)
+        self._since = self._since or loop.time()
+        self._due = loop.call_later(TICK_S, self._deliver)
+
+    def _deliver(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._due = None
+        self._arrived = int((loop.time() - self._since) * self._bytes_per_second)
+        if self._arrived:
+            self._on_readable()
+        if self._is_listening and self._due is None:
+            loop.add_reader(self._master, self._begin)
 
     def read(self, size: int) -> bytes:
-        """Return what the host has sent; empty when that is nothing."""
+        """Return what the host has sent and has arrived; empty when that is nothing."""
+        if self._bytes_per_second:
+            size = min(size, self._arrived)
         try:
-            return os.read(self._master, size)
+            data = os.read(self._master, size) if size else b""
         except BlockingIOError:
-            return b""
+            data = b""
+        if self._bytes_per_second:
+            is_idle = len(data) < size
+            self._arrived -= len(data)
+            self._since = 0.0 if is_idle else self._since + len(data) / self._bytes_per_second
+        return data
 
     def send(self, data: bytes) -> None:
         """Send to the host; what it does not read is lost."""

@@ -36,7 +36,7 @@ class Misdeed(StrEnum):
     NOT_ENDED = "line not ended"
     TOO_LONG = "line too long"
     WHILE_OFF = "command while the slave is off"
-    WHILE_ON = "configured or switched on while the slave is on"
+    WHILE_ON = "configured while the slave is on"
     START_OUT_OF_STATE = "session begun in the wrong state"
     REVALUE_ACCEPTED = "revalue accepted"
     APPROVED_NOTHING = "approval without a request"

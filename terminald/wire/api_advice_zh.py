@@ -17,7 +17,10 @@ ADVICE_ZH: Final[Mapping[str, str]] = {
         "以其他方式处理后请登记：terminald attention SALE --reason TEXT。"
     ),
     "refund_open": ("退款用时过长。请检查终端网络；terminald 会以同一编号自动继续，不会重复退款。"),
-    "merchant_balance": ("商户在网关的余额不足，无法退款。请充值；terminald 每小时重试一次。请告诉顾客款项会退回。"),
+    "merchant_balance": (
+        "商户在网关的余额不足，无法退款。请充值；terminald 每小时重试一次，退回后本提示自动结束。请告诉顾客款项会退回。"
+        "人工关闭本提示即放弃这笔退款：仅在已用其他方式退还顾客后才关闭。"
+    ),
     "not_refundable": (
         "这笔付款参加了优惠活动，网关不支持退款。请以其他方式退还，或用交易单号（sn）咨询网关客服；"
         "处理后请登记：terminald attention SALE --reason TEXT。"
@@ -31,7 +34,7 @@ ADVICE_ZH: Final[Mapping[str, str]] = {
         "terminald attention SALE --reason TEXT。"
     ),
     "delivered_and_returned": (
-        "款项退回之后才报告出货。请查明报告为何这么晚（sale.delivery_window 可能太短），"
+        "开始退款之后才报告出货。请查明报告为何这么晚（sale.delivery_window 可能太短），"
         "然后登记：terminald attention SALE --reason TEXT。"
     ),
     "reversal_open": ("撤销用时过长。请检查终端网络；terminald 会自动继续。请告诉顾客：如已扣款，会退回。"),

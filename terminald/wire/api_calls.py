@@ -165,6 +165,7 @@ CALLS: Final = (
             "forbidden",
             "not_found",
             "not_paid",
+            "nothing_left",
             "revoke_impossible",
             "illegal_transition",
             "journal_failed",

@@ -80,7 +80,8 @@ ATTENTION_ADVICE: Mapping[str, str] = {
     ),
     "merchant_balance": (
         "The merchant's balance at the gateway is not enough to give the money back. Top it up; terminald tries again "
-        "every hour. Tell the customer that the money will come."
+        "every hour, and this call ends by itself. Tell the customer that the money will come. Closing the call gives "
+        "the refund up: do that only when the customer has the money by other means."
     ),
     "not_refundable": (
         "The gateway does not give this payment back, as it took part in a promotion. Return the money by other means, "
@@ -96,8 +97,8 @@ ATTENTION_ADVICE: Mapping[str, str] = {
         "yourself, and the sale is complete: terminald attention SALE --reason TEXT."
     ),
     "delivered_and_returned": (
-        "The goods were reported as delivered after their money had been sent back. Find out why the report came so "
-        "late (sale.delivery_window may be too short); then say so: terminald attention SALE --reason TEXT."
+        "The goods were reported as delivered after the return of their money had begun. Find out why the report came "
+        "so late (sale.delivery_window may be too short); then say so: terminald attention SALE --reason TEXT."
     ),
     "reversal_open": (
         "Giving the money back takes unusually long. Check the network of the terminal; terminald goes on by itself. "
@@ -126,6 +127,14 @@ READINESS_ADVICE: Mapping[str, str] = {
         "The printer is off-line: by its button, by a stuck cutter or another error, or it does not answer any more. "
         "terminald status says what it reports; clear it, or switch the printer off and on."
     ),
+    "output_absent": (
+        "The GPIO line to the machine could not be taken (kiosk.gpio). terminald status says why; gpioinfo lists the "
+        "lines and who uses them."
+    ),
+    "inhibited": (
+        "The machine says that it can not serve, by the line kiosk.gpio.inhibit. See to the machine; terminald notices "
+        "by itself when it can."
+    ),
     "journal_failed": "The journal can not be written: check the disk and its mount, then restart terminald.",
     "disk_full": "Free space on the disk that holds the state directory.",
     "draining": "New sales are refused on purpose, because terminald is being stopped.",
@@ -148,17 +157,23 @@ PROBLEMS: Mapping[str, ProblemKind] = {
         409, "The reference names another sale", "Use a new reference for a new sale, or repeat the very same request."
     ),
     "busy": _kind(409, "Another sale is open", "Wait for the open sale to end, or cancel it."),
-    "illegal_transition": _kind(409, "Not possible in this state", "GET the sale: its state has moved on."),
-    "not_paid": _kind(409, "The sale is not paid", "Only what was paid can go back; GET the sale for its state."),
-    "nothing_left": _kind(409, "Nothing is left of the payment", "GET the sale: its refunds say where the money is."),
-    "refund_too_much": _kind(422, "More than what is left", "GET the sale: paid, less what went or goes back."),
+    "illegal_transition": _kind(
+        409, "Not possible in this state", "Its state has moved on: terminald show SALE, or GET it."
+    ),
+    "not_paid": _kind(409, "The sale is not paid", "Only what was paid can go back: terminald show SALE, or GET it."),
+    "nothing_left": _kind(
+        409, "Nothing is left of the payment", "terminald show SALE, or GET it: its refunds say where the money is."
+    ),
+    "refund_too_much": _kind(422, "More than what is left", "Ask for less; without an amount it is all that is left."),
     "refund_conflict": _kind(
         409, "The reference names another refund", "Use a new reference, or repeat the very same request."
     ),
     "revoke_impossible": _kind(
         409, "The payment can not be revoked any more", "Refund it: terminald refund, or POST …/refunds."
     ),
-    "no_attention": _kind(409, "Nothing waits for a person", "GET the sale: its attention is null."),
+    "no_attention": _kind(
+        409, "Nothing waits for a person", "Nothing has to be done: it was closed, or has ended by itself."
+    ),
     "method_not_offered": _kind(
         409, "This sale takes no payment codes", 'Show its QR, or open sales with "scan" among their methods.'
     ),

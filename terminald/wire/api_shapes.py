@@ -12,6 +12,7 @@ from terminald.core.attempt_table import AttemptState
 from terminald.core.money import MAX_AMOUNT
 from terminald.core.refund_table import RefundKind, RefundState
 from terminald.core.sale_table import DeliveryState
+from terminald.wire.api_vend import Vend
 
 #: As many lines of goods as a receipt shows.
 MAX_GOODS = 50
@@ -224,6 +225,7 @@ class Sale(Struct, frozen=True, kw_only=True):
     returned: Amount
     refunds: tuple[Refund, ...]
     delivery: Delivery
+    vend: Vend | None
     receipt: ReceiptState
     reason: str | None
     attention: Attention | None

@@ -16,6 +16,7 @@ from terminald.core.spool import PrintJob
 from terminald.core.tables import Attention
 from terminald.wire import api_shapes as shapes
 from terminald.wire.api_problems import advice
+from terminald.wire.api_vend import vend_shape
 
 _EPOCH: Final = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 #: 9999-12-31, the last day that RFC 3339 can name: a board whose clock is wrong still shows its sales.
@@ -63,6 +64,7 @@ def sale_shape(view: SaleView, now: Now) -> shapes.Sale:
         returned=sale.returned,
         refunds=tuple(refund_shape(refund) for refund in view.refunds),
         delivery=_delivery(sale, now),
+        vend=vend_shape(view.vend),
         receipt=_receipt(view.jobs),
         reason=(sale.reason or None) if sale.state in _WITH_REASON else None,
         attention=_attention(view, now),

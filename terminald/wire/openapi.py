@@ -7,6 +7,7 @@ import msgspec
 
 from terminald.wire import api_shapes as shapes
 from terminald.wire.api_calls import CALLS, COMMON_PROBLEMS, ApiCall, Parameter
+from terminald.wire.api_kiosk import BasketEvent
 from terminald.wire.api_problems import PROBLEMS
 from terminald.wire.metrics import MEDIA_TYPE
 
@@ -18,6 +19,7 @@ EVENTS: Final[Mapping[str, type[msgspec.Struct]]] = {
     "refund": shapes.RefundEvent,
     "print": shapes.PrintEvent,
     "scan": shapes.ScanEvent,
+    "basket": BasketEvent,
     "device": shapes.Device,
     "readiness": shapes.ReadinessEvent,
     "key": shapes.KeyEvent,

@@ -1,6 +1,6 @@
 """Write what the present release puts into a journal as SQL, to be kept as test data when the schema changes.
 
-``python -m tests.adapters.journal_dump > tests/data/journal-v2.sql``
+``python -m tests.adapters.journal_dump > tests/data/journal-v3.sql``
 """
 
 import sqlite3
@@ -15,9 +15,21 @@ from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch
 from terminald.core.commands import Goods
 from terminald.core.custody import begin, step
-from terminald.core.events import AnswerMismatched, Fault, JobSent, OrderFacts, PayConfirmed, PayDeclined, Recovered
+from terminald.core.events import (
+    AnswerMismatched,
+    Fault,
+    JobSent,
+    OrderFacts,
+    PayConfirmed,
+    PayDeclined,
+    Recovered,
+    RefundConfirmed,
+)
 from terminald.core.ids import Instant, Secret, WallTime
 from terminald.core.money import Fen
+from terminald.core.refund import Asked
+from terminald.core.refund_table import RefundKind
+from terminald.core.stimuli import AskRefund, ToRefund
 from terminald.core.terminal import Terminal
 from tests.adapters.journal_samples import Shop
 from tests.core.machine_builders import NOON, ORDER, RULES
@@ -33,7 +45,7 @@ TERMINAL = Terminal(
 
 
 def fill(journal: SqliteJournal) -> None:
-    """Activate, sell once with a declined code and a receipt, and leave a sale open that needs a person."""
+    """Activate, sell once with a declined code, a receipt and a refund, and leave a sale open that needs a person."""
     wall = TERMINAL.activated_at
     journal.fix_device_id("board-1")
     offset = journal.open_boot("boot-1", NOON.instant - 1_000).offset
@@ -47,6 +59,9 @@ def fill(journal: SqliteJournal) -> None:
     shop.answer(shop.scan(sale_id), PayConfirmed(facts=facts))
     shop.wake()
     shop.finish_print(JobSent(evidence="every byte was taken"))
+    shop.apply(AskRefund(sale_id=sale_id, asked=Asked(kind=RefundKind.REFUND, amount=Fen(100), reference="back")))
+    (refund,) = shop.book.refunds.values()
+    shop.apply(ToRefund(refund_id=refund.id, event=RefundConfirmed(), token=refund.token))
     shop.answer(shop.scan(shop.open_sale()), AnswerMismatched())
     custody = begin(TERMINAL, now=NOON, rules=RULES)
     journal.commit(Batch(now=shop.now, custody=step(custody, Recovered(), now=NOON, rules=RULES)[0]))

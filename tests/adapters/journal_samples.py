@@ -47,6 +47,7 @@ class Shop:
                 attempts=done.attempts,
                 refunds=done.refunds,
                 jobs=done.jobs,
+                vends=done.vends,
                 entries=entries,
             )
             self.seq = self._commit(batch)

@@ -9,7 +9,7 @@ from typing import Self
 
 from terminald.adapters.ports_devices import DeviceReport
 from terminald.adapters.printer_dialog import PrinterDialog
-from terminald.adapters.printer_job import Confirm
+from terminald.adapters.printer_markers import Confirm
 from terminald.adapters.printer_questions import Timing
 from terminald.adapters.supervisor import Backoff, supervise
 from terminald.core.events import PrintAnswer
@@ -30,6 +30,7 @@ QUICK = Timing(
     grace_s=0.3,
     doubt_s=0.1,
     second_s=0.1,
+    blink_s=3.0,
 )
 OK: dict[int, int] = {}
 PAPER_OUT, COVER_OPEN = {1: 0x08, 2: 0x20, 4: 0x60}, {1: 0x08, 2: 0x04}
@@ -41,6 +42,7 @@ class ScriptedPrinter:
 
     name = kind = "printer"
     watched: tuple[Path, ...] = ()
+    line_rate: float | None = None
 
     def __init__(self, *, room: int = 1 << 20, can_answer: bool = True, notices_power_off: bool = False) -> None:
         self.can_answer = can_answer

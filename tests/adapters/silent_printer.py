@@ -13,6 +13,7 @@ class Paper:
     name = kind = "printer"
     watched: tuple[Path, ...] = ()
     notices_power_off = True
+    line_rate: float | None = None
     can_answer = False
 
     def __init__(self) -> None:

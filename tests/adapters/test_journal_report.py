@@ -17,9 +17,9 @@ from terminald.core.book import SaleView
 from terminald.core.ids import ClientSn, Reference, RefundId, SaleId, WallTime
 from terminald.core.money import Fen
 from terminald.core.refund_table import Refund, RefundState
-from terminald.core.report import CLOCK_UNSET_BEFORE, FINISH_EARLIEST, OPENED_BEFORE
+from terminald.core.report import OPENED_BEFORE
+from terminald.core.schedule import CLOCK_UNSET_BEFORE, FINISH_EARLIEST, HOUR
 from terminald.core.schedule import DAY as DAY_MS
-from terminald.core.schedule import HOUR
 from terminald.errors import JournalCorrupt
 from tests.wire.api_samples import NOW, paid_view, refund
 from tests.wire.report_samples import DAY

@@ -17,6 +17,8 @@ DATA = Path(__file__).parent.parent / "data"
 FIRST = DATA / "journal-v1.sql"
 #: The second: with the custody of the key.
 SECOND = DATA / "journal-v2.sql"
+#: The third: with refunds.
+THIRD = DATA / "journal-v3.sql"
 
 STEPS = (
     ("CREATE TABLE a (x INTEGER) STRICT", "INSERT INTO a VALUES (1)"),
@@ -151,3 +153,15 @@ def test_the_second_schema_is_kept_with_the_custody_of_the_key(tmp_path: Path) -
 def test_a_journal_of_the_first_schema_has_no_custody_yet(first: Path) -> None:
     with closing(SqliteJournal(first)) as journal:
         assert journal.load_custody() is None
+
+
+def test_the_third_schema_is_kept_with_its_refunds(tmp_path: Path) -> None:
+    file = tmp_path / "journal.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript(THIRD.read_text("utf-8"))
+        assert journal_schema.version_of(connection) == 3
+    with closing(SqliteJournal(file)) as journal:
+        sale = next(view for view in journal.list_sales(SaleFilter()) if view.sale.paid)
+        assert [(one.reference, one.amount, one.state.value) for one in sale.refunds] == [("back", 100, "done")]
+        assert (sale.sale.returned, sale.vend) == (100, None)
+        assert not sale.sale.order.is_vend

@@ -1,15 +1,20 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from terminald.adapters.printer_file import FilePrinter
 from terminald.adapters.printer_network import NetworkPrinter
+from terminald.adapters.printer_questions import TIMING
 from terminald.adapters.printer_serial import SerialPrinter
 from terminald.adapters.printer_usb import NodePrinter
 from terminald.adapters.printer_usb_choice import UsbPrinter
+from terminald.adapters.printer_witness import piece_bytes
 from terminald.adapters.printers import make_printer, make_profile
 from terminald.config import PrinterConfig
-from terminald.wire.escpos import Profile
+from terminald.core.receipt import Line, QrMark
+from terminald.wire.escpos import Profile, encode
+from terminald.wire.escpos_walk import pieces
 
 
 @pytest.mark.parametrize(
@@ -55,6 +60,21 @@ def test_the_profile_is_the_configured_one() -> None:
     assert make_profile(PrinterConfig(columns=48, width_dots=576, encoding="utf-8", cut="partial")) == Profile(
         columns=48, width_dots=576, encoding="utf-8", cut="partial"
     )
+
+
+@pytest.mark.parametrize("baudrate", [4800, 9600, 19_200, 115_200])
+@pytest.mark.parametrize("width_dots", [384, 576])
+def test_on_a_slow_line_the_printer_can_be_asked_between_two_pictures(baudrate: int, width_dots: int) -> None:
+    """A receipt of pictures, with a code, is in pieces none of which takes longer on the line than a blink."""
+    settings = PrinterConfig(
+        driver="serial", device="/dev/ttyS0", baudrate=baudrate, encoding="raster", qr="raster", width_dots=width_dots
+    )
+    profile = make_profile(settings)
+    data = encode((Line(text="W" * 32), QrMark(content="x" * 100), Line(text="合计", double=True)), profile)
+    longest = max(piece.end - piece.start for piece in pieces(data))
+    assert longest <= piece_bytes(baudrate / 10)
+    assert longest * 10 / baudrate < TIMING.blink_s / 2
+    assert make_profile(replace(settings, driver="usb")).longest_command > 1000
 
 
 def test_a_font_is_looked_for_only_where_text_is_drawn(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from terminald.adapters.printer_job import Confirm
+from terminald.adapters.printer_markers import Confirm
 from terminald.adapters.printer_serial import SerialPrinter
 from terminald.core.events import Blockage, JobInterrupted, JobLost, JobPrinted, JobSent
 from terminald.simulator.printer import ANSWERS, Manner, Model, SimulatedPrinter

@@ -36,6 +36,10 @@ async def turn() -> None:
         await asyncio.sleep(0)
 
 
+async def never() -> bool:
+    return False
+
+
 def received(printers: socket.socket) -> bytes:
     data = b""
     try:
@@ -82,7 +86,7 @@ def test_a_hold_in_the_middle_stops_at_a_chunk_and_the_count_is_exact(
     chunks = 0
 
     async def scene() -> None:
-        def stop_after_three() -> bool:
+        async def stop_after_three() -> bool:
             nonlocal chunks
             chunks += 1
             if chunks == 4:
@@ -110,7 +114,7 @@ def test_a_full_line_ends_at_the_deadline_with_the_exact_count(line: tuple[socke
 
 def test_not_one_byte_sent_is_absent_and_may_be_sent_again(line: tuple[socket.socket, socket.socket]) -> None:
     async def scene() -> None:
-        writer = FdWriter("printer", line[0].fileno(), may_send=lambda: False)
+        writer = FdWriter("printer", line[0].fileno(), may_send=never)
         with pytest.raises(DeviceAbsent, match="0 of 5 bytes sent"):
             await writer.write(b"12345", deadline_s=SOON)
         assert received(line[1]) == b""
@@ -259,7 +263,7 @@ def test_a_held_job_can_be_interrupted_by_a_question_and_goes_on(line: tuple[soc
     async def scene() -> None:
         holds = iter([True, True, True])
 
-        def hold_after_two() -> bool:
+        async def hold_after_two() -> bool:
             if next(holds, None) is None:
                 writer.hold()
             return True
@@ -285,7 +289,7 @@ def test_a_job_in_the_middle_of_a_picture_is_not_interrupted(line: tuple[socket.
     async def scene() -> None:
         chunks = itertools.count()
 
-        def hold_after_two() -> bool:
+        async def hold_after_two() -> bool:
             if next(chunks) == 2:
                 writer.hold()
             return True
@@ -369,7 +373,7 @@ def test_a_long_hold_costs_next_to_nothing(line: tuple[socket.socket, socket.soc
     looks = 0
 
     async def scene() -> None:
-        def is_busy() -> bool:
+        async def is_busy() -> bool:
             nonlocal looks
             looks += 1
             return False

@@ -12,7 +12,7 @@ import pytest
 
 from terminald.adapters.ports_devices import DeviceReport, DeviceState, Printer
 from terminald.adapters.printer_dialog import PrinterDialog
-from terminald.adapters.printer_job import Confirm
+from terminald.adapters.printer_markers import Confirm
 from terminald.adapters.printer_network import NetworkPrinter
 from terminald.adapters.printer_questions import Timing
 from terminald.adapters.printer_serial import Flow, SerialPrinter
@@ -39,11 +39,11 @@ def _is_blocked_by(report: DeviceReport, by: Blockage | None) -> bool:
 class Station:
     """A supervised printer, and what it reports and tells."""
 
-    def __init__(self, printer: Printer, confirm: Confirm, timing: Timing, flush: int) -> None:
+    def __init__(self, printer: Printer, confirm: Confirm, timing: Timing, flush: int, *, asks: bool) -> None:
         self.reports: list[DeviceReport] = []
         self.told: list[PrintAnswer] = []
         self.dialog = PrinterDialog(
-            printer, asks=True, confirm=confirm, report=self.reports.append, timing=timing, flush=flush
+            printer, asks=asks, confirm=confirm, report=self.reports.append, timing=timing, flush=flush
         )
 
     def print(self, data: bytes) -> "asyncio.Task[PrintAnswer]":
@@ -71,9 +71,9 @@ class Station:
 
 @asynccontextmanager
 async def station(
-    printer: Printer, confirm: Confirm = "gs_r", *, timing: Timing = QUICK, flush: int = 0
+    printer: Printer, confirm: Confirm = "gs_r", *, asks: bool = True, timing: Timing = QUICK, flush: int = 0
 ) -> AsyncIterator[Station]:
-    made = Station(printer, confirm, timing, flush)
+    made = Station(printer, confirm, timing, flush, asks=asks)
     backoff = Backoff(first_s=0.02, longest_s=0.02, longest_absent_s=0.02)
     serving = asyncio.create_task(supervise(made.dialog, made.reports.append, jitter=lambda: 0.5, backoff=backoff))
     try:

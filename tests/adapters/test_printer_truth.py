@@ -1,17 +1,34 @@
 """When in doubt: neither printed, nor lost, so that nothing is claimed that is not on paper, or printed twice."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from terminald.adapters.printer_condition import HELD
-from terminald.adapters.printer_job import Confirm
-from terminald.core.events import Blockage, JobBlocked, JobInterrupted, JobPrinted, JobSent, PrinterAbsent
+from terminald.adapters.printer_markers import Confirm
+from terminald.core import spool
+from terminald.core.commands import SendJob
+from terminald.core.events import (
+    Blockage,
+    JobBlocked,
+    JobInterrupted,
+    JobLost,
+    JobPrinted,
+    JobSent,
+    PrinterAbsent,
+    PrinterReady,
+    SendDue,
+)
+from terminald.core.ids import JobId
+from terminald.core.spool import JobState
 from terminald.wire.printer_status import GS_R
-from tests.adapters.scripted_printer import OK, PAPER_OUT, Desk, ScriptedPrinter
+from tests.adapters.scripted_printer import OK, PAPER_OUT, QUICK, Desk, ScriptedPrinter
 from tests.adapters.test_printer_dialog import JOB, play
+from tests.core.machine_builders import NOON, RULES, SALE_ID
 
 NUL = b"\x00"
+JOB_ID = JobId(f"{SALE_ID}-1")
 
 
 async def until_paper_ends(desk: Desk, printer: ScriptedPrinter) -> None:
@@ -174,6 +191,26 @@ def test_the_first_job_of_a_printer_that_has_nothing_to_do_is_believed() -> None
     play(scene, ScriptedPrinter(), is_settled=False)
 
 
+def test_after_a_job_that_was_not_proven_none_is_until_nothing_is_owed() -> None:
+    """A stray byte in between, such as the break of a line, is not taken for what was owed."""
+
+    async def scene(desk: Desk, printer: ScriptedPrinter) -> None:
+        printer.answers_markers = False
+        assert isinstance(await desk.print(JOB), JobSent)
+        printer.say(NUL)
+        await asyncio.sleep(0.02)
+        before = printer.written.count(GS_R)
+        assert isinstance(await desk.print(JOB), JobSent)
+        assert printer.written.count(GS_R) == before + 2
+        printer.answers_markers = True
+        printer.say(NUL)
+        await asyncio.sleep(0.02)
+        assert isinstance(await desk.print(JOB), JobPrinted)
+        assert printer.written.count(GS_R) == before + 5
+
+    play(scene, ScriptedPrinter())
+
+
 def test_a_printer_that_was_off_when_it_was_opened_is_asked_once_it_is_on() -> None:
     async def scene(desk: Desk, printer: ScriptedPrinter) -> None:
         assert isinstance(await desk.print(JOB), JobSent)
@@ -242,6 +279,43 @@ def test_no_job_waits_behind_one_that_waits_for_the_printer_to_come_back() -> No
         assert isinstance(await job, JobSent)
 
     play(scene, ScriptedPrinter())
+
+
+@pytest.mark.parametrize("is_lost_before", [False, True])
+def test_a_job_behind_one_that_waits_for_the_printer_is_queued_again_and_printed_when_it_is_back(
+    *, is_lost_before: bool
+) -> None:
+    """I5: a copy that was due stays due as well."""
+
+    async def scene(desk: Desk, printer: ScriptedPrinter) -> None:
+        waiting = spool.begin(JOB_ID, SALE_ID, is_copy=False, slip="receipt", about="", now=NOON, rules=RULES)
+        for event in (SendDue(), JobLost(), SendDue()) if is_lost_before else (SendDue(),):
+            waiting, _ = spool.step(waiting, event, now=NOON)
+        printer.is_stopped = True
+        first = desk.print(JOB)
+        await desk.until(lambda: JOB + b"\x1d(H" in printer.written)
+        printer.lose()
+        await desk.interrupted()
+        answer = await desk.print(b"other\n")
+        assert isinstance(answer, PrinterAbsent)
+        waiting, commands = spool.step(waiting, answer, now=NOON)
+        assert waiting.state is (JobState.LOST if is_lost_before else JobState.QUEUED)
+        assert commands == ()
+        wakeup = spool.next_wakeup(waiting)
+        assert wakeup is not None
+        assert isinstance(wakeup.event, SendDue)
+        assert b"other" not in printer.written
+
+        printer.is_stopped = False
+        printer.switch_on()
+        await desk.until(lambda: desk.states()[-1] == "ready")
+        waiting, commands = spool.step(waiting, PrinterReady(), now=NOON)
+        assert [type(command) for command in commands] == [SendJob]
+        assert isinstance(await desk.print(b"other\n"), JobPrinted)
+        assert first.done()
+        assert printer.printed == b"other\n"
+
+    play(scene, ScriptedPrinter(), confirm="process_id", timing=replace(QUICK, return_longest_s=20.0))
 
 
 def test_a_stray_xoff_does_not_end_printing() -> None:

@@ -4,9 +4,11 @@ import asyncio
 from dataclasses import replace
 from datetime import timedelta, timezone
 from pathlib import Path
+from typing import Literal
 
 import pytest
 import zxingcpp
+from PIL import Image
 
 from terminald.adapters.receipt_sender import ReceiptSender, Stationery
 from terminald.core.attempt import begin, begin_offer
@@ -123,6 +125,39 @@ def test_the_slip_of_a_refund_names_what_went_back_and_the_payment() -> None:
     (sheet,) = print_job(data, width_dots=384, encoding="gbk")
     for part in ("Refund receipt", "￥1.00", "WeChat Pay", "7894259244067218", "r1", "2024-05-01 12:01:00"):
         assert part in sheet.text
+
+
+def paper_of(data: bytes, png: Path) -> list[bytes]:
+    """Return the rows of dots of a receipt's picture, read back from its file."""
+    (sheet,) = print_job(data, width_dots=384, encoding="gbk")
+    sheet.draw().save(png)
+    with Image.open(png) as picture:
+        dots = picture.convert("L").tobytes()
+    return [dots[start : start + 384] for start in range(0, len(dots), 384)]
+
+
+def without_mark(rows: list[bytes], beside: list[bytes], height: int) -> tuple[list[bytes], int]:
+    """Cut out as many rows where they begin to differ from others; return the rest, and how many dark dots were cut."""
+    start = next(place for place, (row, other) in enumerate(zip(rows, beside, strict=False)) if row != other)
+    mark = rows[start : start + height]
+    return rows[:start] + rows[start + height :], sum(row.count(0) for row in mark)
+
+
+@pytest.mark.parametrize("stationery", [ENGLISH, CHINESE])
+@pytest.mark.parametrize("encoding", ["gbk", "raster"])
+def test_a_copy_is_the_receipt_with_a_mark_above_and_below_that_is_seen_on_paper(
+    tmp_path: Path, stationery: Stationery, encoding: Literal["gbk", "raster"]
+) -> None:
+    profile = replace(NARROW, encoding=encoding)
+    first = job("receipt", "")
+    receipt = paper_of(print_slip(refunded(), first, stationery, profile), tmp_path / "receipt.png")
+    copy = paper_of(print_slip(refunded(), replace(first, is_copy=True), stationery, profile), tmp_path / "copy.png")
+    height, odd = divmod(len(copy) - len(receipt), 2)
+    assert (height > 0, odd) == (True, 0)
+    rest, above = without_mark(copy, receipt, height)
+    rest, below = without_mark(rest, receipt, height)
+    assert rest == receipt
+    assert above == below > 100
 
 
 def gone() -> SaleView:

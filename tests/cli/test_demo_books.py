@@ -37,6 +37,7 @@ def sale(reference: str, *client_sns: str, paid: int) -> shapes.Sale:
         returned=0,
         refunds=(),
         delivery=shapes.Delivery(required=False, state=DeliveryState.NONE, deadline=None),
+        vend=None,
         receipt="off",
         reason=None,
         attention=None,

@@ -10,8 +10,11 @@ from terminald.adapters.api_views import device_event, key_event
 from terminald.adapters.ports import KeyStatus
 from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.core.ids import SaleId
+from terminald.core.kiosk_events import BasketLine, Product, TellBasket
+from terminald.core.money import Fen
 from terminald.core.refund_table import RefundState
 from terminald.core.tables import Attention
+from terminald.wire.api_kiosk import basket_event
 from terminald.wire.api_views import (
     attention_event,
     print_event,
@@ -27,11 +30,15 @@ from tests.wire.api_samples import MORNING, NOW, job, paid_view, refund
 Capture = pytest.CaptureFixture[str]
 ALARM = Attention(code="merchant_balance", since=NOW.instant)
 KEY = KeyStatus(state="doubtful", age_s=60, rotated_at=MORNING, next_checkin=None, attention=None)
+COLA = Product(barcode="6901234567892", name="Cola", price=Fen(350))
+CRISPS = Product(barcode="6901234567908", name="Crisps", price=Fen(600))
+BASKET = TellBasket(lines=(BasketLine(product=COLA, quantity=2), BasketLine(product=CRISPS)), cause="added")
 TOLD = {
     "sale": (sale_event(paid_view(), NOW), "01JDSALE (order-8841) 3.50 yuan: paid 3.50 yuan with WeChat Pay"),
     "refund": (refund_event(refund(state=RefundState.REFUNDING)), "1.00 yuan of sale 01JDSALE: being refunded"),
     "print": (print_event(job(slip="qr", is_copy=True)), "QR (copy) of 01JDSALE: sent to the printer"),
     "scan": (scan_event(None, "front", "too_long", "too long\x1b"), "scan on front not taken: too long\\x1b"),
+    "basket": (basket_event(BASKET), "added: 3 in the basket, 13.00 yuan"),
     "device": (
         device_event(DeviceReport(name="front", kind="scanner", state=DeviceState.ABSENT, detail="plug it in")),
         "front: absent plug it in",

@@ -53,7 +53,8 @@ def path_of(fake: FakeDaemon, request: int = -1) -> str:
 def test_a_refund_is_followed_until_it_has_gone_back(tmp_path: Path, capsys: Capture) -> None:
     other = refund(2, state=RefundState.REFUSED, reference="other")
     proving = refund(state=RefundState.PROVING)
-    with fake_daemon(tmp_path, told(other, UNDER_WAY, proving, DONE), begun(UNDER_WAY)) as fake:
+    recorded = refund(state=RefundState.QUEUED)
+    with fake_daemon(tmp_path, told(other, recorded, UNDER_WAY, proving, DONE), begun(UNDER_WAY)) as fake:
         assert run(tmp_path, "refund", "01JDSALE", "1.00", "--reference", "back-1") == 0
     assert (path_of(fake), body_of(fake)) == (
         "POST /v1/sales/01JDSALE/refunds",
@@ -185,7 +186,17 @@ def test_attention_says_since_when_and_what_to_do(tmp_path: Path, capsys: Captur
     assert lines[0].startswith("sale 01JDSALE (order-8841): paid 3.50 yuan")
     assert lines[1].startswith("  merchant_balance since 2025-01-31 ")
     assert lines[2] == f"  {advice('merchant_balance')}"
+    assert lines[3].startswith("Closing it gives the refund up.")
     assert "--reason" in lines[3]
+
+
+def test_what_waits_after_the_call_that_was_closed_is_told_as_another_one(tmp_path: Path, capsys: Capture) -> None:
+    overdue = replace(alarmed().refunds[0], attention=Attention(code="refund_open", since=NOW.instant))
+    with fake_daemon(tmp_path, answer(200, sale_json(replace(alarmed(), refunds=(overdue,)), NOW))):
+        assert run(tmp_path, "attention", "01JDSALE", "--reason", "looked") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "Noted. Something else about this sale waits for a person still:"
+    assert lines[-1].startswith("Once it is settled: ")
 
 
 def test_a_person_closes_an_attention_with_a_reason(tmp_path: Path, capsys: Capture) -> None:

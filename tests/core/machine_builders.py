@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from terminald.core import attempt as attempts
-from terminald.core import events, return_events
+from terminald.core import events, return_events, vend_events
 from terminald.core.attempt_table import Attempt, AttemptState
 from terminald.core.commands import (
     Command,
@@ -27,6 +27,7 @@ from terminald.core.return_events import PartUndelivered, RefundEvent, Turn, Tur
 from terminald.core.sale_table import SaleOrder
 from terminald.core.schedule import HOUR, MINUTE, SECOND, Now, Rules
 from terminald.core.tables import Wakeup
+from terminald.core.vend_events import ApprovalNotSent, SaleTold, VendEvent, VendRequested
 
 RULES = Rules(
     payment_window=Duration(90 * SECOND),
@@ -71,12 +72,12 @@ def until(now: Now, instant: Instant) -> Now:
 
 # --- events ----------------------------------------------------------------------------------------------------------
 
-_BASES = (Event, Answer, AttemptEvent, PrintAnswer, RefundEvent, Turn)
+_BASES = (Event, Answer, AttemptEvent, PrintAnswer, RefundEvent, Turn, VendEvent, SaleTold)
 #: Every event that can happen.
 EVENT_TYPES: tuple[type[Event], ...] = tuple(
     dict.fromkeys(
         kind
-        for kind in (*vars(events).values(), *vars(return_events).values())
+        for kind in (*vars(events).values(), *vars(return_events).values(), *vars(vend_events).values())
         if isinstance(kind, type) and issubclass(kind, Event) and kind not in _BASES
     )
 )
@@ -102,7 +103,15 @@ def _make_return_event(kind: type[Event]) -> Event:
         return kind(left=AMOUNT)
     if issubclass(kind, PartUndelivered):
         return kind(amount=Fen(100))
-    return kind()
+    return _make_vend_event(kind) if issubclass(kind, VendEvent) else kind()
+
+
+def _make_vend_event(kind: type[VendEvent]) -> VendEvent:
+    if issubclass(kind, VendRequested):
+        return kind(request=1, price="3.50", amount=AMOUNT, item="5")
+    if issubclass(kind, ApprovalNotSent):
+        return kind(request=1, reason="the machine does not ask for it any more")
+    return kind(request=1)
 
 
 _SUBMITS: tuple[type[Answer], ...] = (

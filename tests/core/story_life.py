@@ -36,8 +36,8 @@ PAID_FACTS = OrderFacts(sn="7894259244067344", trade_no="42000000002024050112345
 class SaleStory:
     """A sale and its clock: everything goes through the ledger, and every record is kept."""
 
-    def __init__(self, order: SaleOrder = ORDER, rules: Rules = RULES) -> None:
-        """Open the sale at noon."""
+    def __init__(self, order: SaleOrder = ORDER, rules: Rules = RULES, *, opening: Stimulus | None = None) -> None:
+        """Open the sale at noon; opening: otherwise than as a host's."""
         self.now, self.rules = NOON, rules
         self.book = Book()
         self.records: list[LoggedRecord] = []
@@ -45,7 +45,7 @@ class SaleStory:
         self.asked: list[GatewayCommand] = []
         self.prints: list[SendJob] = []
         self._named = 0
-        self.apply(OpenSale(sale_id=SALE_ID, order=order), later=0)
+        self.apply(opening or OpenSale(sale_id=SALE_ID, order=order), later=0)
 
     def apply(self, stimulus: Stimulus, *, later: int = SECOND) -> None:
         """Take one step, that many milliseconds later."""

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from terminald.core.events import (
     CancelRequested,
+    Event,
     Fault,
     JobSent,
     OrderErrored,
@@ -27,8 +28,20 @@ from terminald.core.events import (
 from terminald.core.money import Fen
 from terminald.core.return_events import Delivered, Undelivered
 from terminald.core.schedule import MINUTE, SECOND
-from tests.core.machine_builders import BOTH_ORDER, QR_ORDER
+from terminald.core.stimuli import OpenVend, ToVend
+from terminald.core.vend_events import (
+    AdapterLost,
+    ApprovalDue,
+    ApprovalSent,
+    MachineReset,
+    ResultOverdue,
+    VendCanceled,
+    VendFailed,
+    VendSucceeded,
+)
+from tests.core.machine_builders import BOTH_ORDER, QR_ORDER, SALE_ID
 from tests.core.story_life import PAID_FACTS, SaleStory, confirming
+from tests.core.vend_world import asked, vend_order
 
 _LATE = Fault(code="gateway_no_answer", message="no whole answer within 15 s")
 _SENT = JobSent(evidence="sent")
@@ -222,6 +235,56 @@ def closed_by_hand() -> SaleStory:
 
 
 #: By name; each is kept in both languages under tests/data/stories.
+def _vending(*events: Event, returns_unknown: bool = False) -> SaleStory:
+    """A vending machine's request that is paid, and what became of it."""
+    request = asked(returns_unknown=returns_unknown)
+    story = SaleStory(opening=OpenVend(sale_id=SALE_ID, order=vend_order(), asked=request))
+    story.scan(later=5 * SECOND)
+    story.answer(PayConfirmed, PAID_FACTS)
+    for event in (ApprovalDue(), ApprovalSent(request=1), *events):
+        story.apply(ToVend(sale_id=SALE_ID, event=event))
+    return story
+
+
+def vend_dispensed() -> SaleStory:
+    return _vending(VendSucceeded(request=1))
+
+
+def vend_approved() -> SaleStory:
+    return _vending()
+
+
+def vend_failed() -> SaleStory:
+    return _vending(VendFailed(request=1))
+
+
+def vend_silent() -> SaleStory:
+    return _vending(ResultOverdue())
+
+
+def vend_silent_and_returned() -> SaleStory:
+    story = _vending(MachineReset(request=1), returns_unknown=True)
+    story.answer(ReversalConfirmed)
+    story.apply(ToVend(sale_id=SALE_ID, event=VendSucceeded(request=1)))
+    return story
+
+
+def vend_taken_back() -> SaleStory:
+    story = SaleStory(opening=OpenVend(sale_id=SALE_ID, order=vend_order(), asked=asked()))
+    story.apply(ToVend(sale_id=SALE_ID, event=VendCanceled(request=1)))
+    return story
+
+
+def vend_settled_by_hand() -> SaleStory:
+    story = _vending(AdapterLost(request=1))
+    story.tell(Delivered(), later=MINUTE)
+    return story
+
+
+def vend_waiting() -> SaleStory:
+    return SaleStory(opening=OpenVend(sale_id=SALE_ID, order=vend_order(), asked=asked()))
+
+
 STORIES: Mapping[str, Callable[[], SaleStory]] = {
     one.__name__: one
     for one in (
@@ -243,5 +306,13 @@ STORIES: Mapping[str, Callable[[], SaleStory]] = {
         undelivered,
         blocked_return,
         closed_by_hand,
+        vend_dispensed,
+        vend_approved,
+        vend_failed,
+        vend_silent,
+        vend_silent_and_returned,
+        vend_taken_back,
+        vend_settled_by_hand,
+        vend_waiting,
     )
 }

@@ -1,7 +1,7 @@
 """The engine's part played: stimuli in, commits kept as the journal keeps them, every commit judged."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from terminald.core import attempt as attempts
 from terminald.core import book as books
@@ -11,6 +11,7 @@ from terminald.core.attempt_table import Attempt, AttemptState
 from terminald.core.book import Book
 from terminald.core.commands import (
     ArmScanners,
+    Command,
     DisarmScanners,
     GatewayCommand,
     OfferOrder,
@@ -116,8 +117,12 @@ class Terminal:
                 case DisarmScanners():
                     self.is_armed = False
                 case _:
-                    raise AssertionError(f"{command} left the ledger")
+                    self.perform(command)
         return done
+
+    def perform(self, command: Command) -> None:
+        """Begin to perform what only a vending machine is asked."""
+        raise AssertionError(f"{command} left the ledger")
 
     def complete(self, command: GatewayCommand, answer: Answer) -> Advance:
         """Bring an answer to whoever asked; only the completion of the last command counts."""
@@ -136,7 +141,11 @@ class Terminal:
         """Begin again from what was committed: codes that were held are gone."""
         self.in_flight, self.printing, self.is_armed = [], [], False
         self.book = Book(
-            sales=self.book.sales, attempts=self.book.attempts, refunds=self.book.refunds, jobs=self.book.jobs
+            sales=self.book.sales,
+            attempts=self.book.attempts,
+            refunds=self.book.refunds,
+            jobs=self.book.jobs,
+            vends={key: replace(vend, request=None) for key, vend in self.book.vends.items()},
         )
         for stimulus in stimuli.recovery(self.book, event):
             self.step(stimulus)
@@ -313,7 +322,7 @@ class Terminal:
         elif self.printing:
             sent = self.printing.pop()
             self.apply(ToJob(job_id=sent.job_id, event=events.JobSent(), token=sent.token))
-        elif overdue := [one for one in self.sales.values() if one.state is SaleState.PAID and not one.delivery_ends]:
+        elif overdue := [one for one in self.sales.values() if _is_overdue(one)]:
             self.apply(ToSale(sale_id=overdue[0].id, event=Delivered()))
         else:
             return self.wake()
@@ -326,9 +335,14 @@ class Terminal:
         return KIND_ANSWERS[type(command)]
 
     def check_end(self) -> None:
-        """I5: nothing is open, and the book keeps only what a person has still to look at."""
+        """I5: nothing is open; the book keeps what a person has still to look at, and each machine's last request."""
         assert all(one.state.is_final for one in self.sales.values())
         assert all(one.state.is_final for one in self.attempts.values())
         assert all(one.state.is_final for one in self.refunds.values())
         left = books.prune(self.book, Instant(self.now.instant + CODE_LIFE))
-        assert all(sale.attention is not None for sale in left.sales.values())
+        lasts = {vend.machine: vend.sale_id for vend in left.vends.values()}
+        assert all(sale.attention is not None or sale.id in lasts.values() for sale in left.sales.values())
+
+
+def _is_overdue(sale: Sale) -> bool:
+    return sale.state is SaleState.PAID and sale.delivery is DeliveryState.OVERDUE

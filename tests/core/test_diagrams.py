@@ -5,10 +5,12 @@ import pytest
 from terminald.core.attempt_table import AttemptState
 from terminald.core.custody_table import CustodyState
 from terminald.core.events import LastLookDue, LookDue, PollDue, RetryDue, SendDue
+from terminald.core.kiosk_table import KioskState
 from terminald.core.refund_table import RefundState
 from terminald.core.sale_table import SaleState
 from terminald.core.spool import JobState
 from terminald.core.tables import Row, Table
+from terminald.core.vend_table import VendState
 from tests.core.diagram import mermaid
 from tests.core.write_diagrams import DOCUMENT, drawn, marked, with_diagrams
 
@@ -20,7 +22,9 @@ def test_the_document_shows_every_machine_as_its_table_is() -> None:
     assert with_diagrams(TEXT, drawn()) == TEXT, "run: python -m tests.core.write_diagrams"
 
 
-@pytest.mark.parametrize("states", [AttemptState, SaleState, RefundState, JobState, CustodyState])
+@pytest.mark.parametrize(
+    "states", [AttemptState, SaleState, RefundState, JobState, CustodyState, KioskState, VendState]
+)
 def test_the_document_says_what_every_state_means(states: type[Enum]) -> None:
     for state in states:
         assert f"| `{state.value}` |" in TEXT

@@ -20,12 +20,15 @@ READY = Condition(
     is_journal_writable=True,
     has_disk_space=True,
     is_draining=False,
+    has_output=True,
+    is_inhibited=False,
 )
-EVERYTHING = frozenset({"gateway", "scanner", "printer", "clock"})
+EVERYTHING = frozenset({"gateway", "scanner", "printer", "clock", "output"})
 OPTIONAL = {
     "gateway": {Reason.GATEWAY_UNREACHABLE},
     "clock": {Reason.CLOCK_UNSET},
     "scanner": {Reason.SCANNER_ABSENT},
+    "output": {Reason.OUTPUT_ABSENT, Reason.INHIBITED},
     "printer": {Reason.PRINTER_ABSENT, Reason.PAPER_OUT, Reason.COVER_OPEN, Reason.PRINTER_FAULTY},
 }
 CONDITIONS = [field.name for field in fields(Condition)]
@@ -59,6 +62,7 @@ def test_a_terminal_of_which_nothing_works_says_everything_and_the_most_fundamen
         Reason.GATEWAY_UNREACHABLE,
         Reason.SCANNER_ABSENT,
         Reason.PRINTER_ABSENT,
+        Reason.OUTPUT_ABSENT,
         Reason.DRAINING,
     )
 
@@ -115,3 +119,10 @@ def test_without_a_known_time_of_day_no_sale_is_begun_only_where_that_is_wanted(
     dark = replace(READY, is_clock_trusted=False)
     assert reasons(dark, EVERYTHING) == (Reason.CLOCK_UNSET,)
     assert reasons(dark, EVERYTHING - {"clock"}) == ()
+
+
+def test_a_machine_that_can_not_serve_is_a_reason_while_its_line_is_there() -> None:
+    inhibited = replace(READY, is_inhibited=True)
+    assert reasons(inhibited, EVERYTHING) == (Reason.INHIBITED,)
+    assert reasons(replace(inhibited, has_output=False), EVERYTHING) == (Reason.OUTPUT_ABSENT,)
+    assert reasons(inhibited, EVERYTHING - {"output"}) == ()

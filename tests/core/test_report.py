@@ -13,9 +13,6 @@ from terminald.core.ids import Duration, SaleId, WallTime
 from terminald.core.money import Fen
 from terminald.core.refund_table import Refund, RefundKind, RefundState
 from terminald.core.report import (
-    CLOCK_UNSET_BEFORE,
-    FINISH_EARLIEST,
-    FINISH_LATEST,
     BusinessDay,
     SaleOfDay,
     Sums,
@@ -24,7 +21,7 @@ from terminald.core.report import (
     sale_of_day,
 )
 from terminald.core.sale_table import SaleState
-from terminald.core.schedule import DAY, HOUR, day_of
+from terminald.core.schedule import CLOCK_UNSET_BEFORE, DAY, FINISH_EARLIEST, FINISH_LATEST, HOUR, day_of
 from tests.wire.api_samples import attempt, paid_view, refund, sale
 
 BEIJING = Duration(8 * HOUR)

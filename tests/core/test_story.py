@@ -22,11 +22,11 @@ from terminald.core import (
 from terminald.core.attempt_table import UNPAID, AttemptState
 from terminald.core.book import SaleView
 from terminald.core.events import Blockage, Fault, OrderFacts, OrderPaid
-from terminald.core.ids import ClientSn, Instant, WallTime
+from terminald.core.ids import ClientSn, Instant, RefundId, WallTime
 from terminald.core.money import Fen
 from terminald.core.receipt import Language
 from terminald.core.refund_answers import doubt_ends
-from terminald.core.refund_table import RefundKind, RefundState
+from terminald.core.refund_table import Refund, RefundKind, RefundState
 from terminald.core.sale_table import DeliveryState, SaleState
 from terminald.core.schedule import DAY, HOUR, LATE_REQUEST, SECOND
 from terminald.core.spool import JobState
@@ -376,6 +376,37 @@ def test_an_unreachable_gateway_matters_only_while_something_depends_on_it() -> 
     assert told(replace(paid().dossier(), is_gateway_reachable=False)).notes == ()
     open_refund = with_refund(RefundKind.REFUND, RefundState.PROVING)
     assert len(told(replace(open_refund, is_gateway_reachable=False)).notes) == 1
+
+
+def test_the_phone_shows_each_refund_also_one_of_the_same_amount() -> None:
+    dossier = refunded().dossier()
+    (first,) = dossier.view.refunds
+    second = replace(first, id=RefundId(f"{SALE_ID}-r2"))
+    back = [line for line in told(with_refunds(dossier, first, second)).customer if "a return of 1.00 yuan" in line]
+    assert len(back) == 2
+
+
+def test_a_refund_that_was_refused_is_told_from_the_one_that_followed_it() -> None:
+    dossier = refunded().dossier()
+    (second,) = dossier.view.refunds
+    first = replace(second, id=RefundId(f"{SALE_ID}-r0"), state=RefundState.REFUSED)
+    lines = told(with_refunds(dossier, first, second)).customer
+    assert lines[-2].endswith("of 1.00 yuan: the phone shows nothing of it.")
+    assert lines[-1].startswith("The phone shows a return of 1.00 yuan.")
+
+
+def test_a_refused_revoke_is_to_be_refunded_until_all_has_gone_back() -> None:
+    dossier = refunded().dossier()
+    (done,) = dossier.view.refunds
+    revoke = replace(done, kind=RefundKind.REVOKE, amount=Fen(350), state=RefundState.REFUSED)
+    asked = with_refunds(dossier, revoke)
+    assert told(asked).person == ("Revoke r1 of 3.50 yuan: if the money is to go back, refund it.",)
+    view = replace(asked.view, sale=replace(asked.view.sale, state=SaleState.RETURNED))
+    assert told(replace(asked, view=view)).person == ("Nothing has to be done.",)
+
+
+def with_refunds(dossier: Dossier, *refunds: Refund) -> Dossier:
+    return replace(dossier, view=replace(dossier.view, refunds=refunds))
 
 
 # --- the story -------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from terminald.core import attempt as attempts
 from terminald.core import refund as refunds
 from terminald.core import sale as sales
 from terminald.core import spool
+from terminald.core import vend as vends
 from terminald.core.attempt_table import AttemptState
 from terminald.core.events import Answer, Event, Fault, OrderFacts, PrintAnswer
 from terminald.core.ids import ClientSn, Instant
@@ -23,6 +24,9 @@ from terminald.core.spool import JobState
 from terminald.core.stimuli import Record
 from terminald.core.story_past import ALARMS, PRINTS, REFUNDS, SALES, past_words
 from terminald.core.story_past_orders import ANY, ATTEMPTS, Key, Past
+from terminald.core.story_vends import VENDS
+from terminald.core.vend_events import SaleTold
+from terminald.core.vend_table import VendState
 from terminald.errors import IllegalTransition
 from tests.core.machine_builders import (
     BOTH_ORDER,
@@ -41,6 +45,7 @@ from tests.core.machine_builders import (
 )
 from tests.core.story_life import SaleStory, confirming
 from tests.core.story_samples import STORIES
+from tests.core.vend_world import asked
 
 Seen = set[Key]
 OTHER = past_words(Record(kind="?", subject="", sale_id=SALE_ID, cause="", before="", after=""))
@@ -66,7 +71,7 @@ DERIVED = {
         "LastOfferEnded",
         "ChargeEnded",
     ),
-    *("OfferClosing", "DeliveryOverdue", "DeliveryLapsed", "ReturnFailed", "ReturnDropped", "ReturnStillOwed"),
+    *("OfferClosing", "ReturnFailed", "ReturnDropped", "ReturnStillOwed", "ApprovalDoubted"),
     *("PartStillOwed", "LateDelivered", "LateUndelivered", "LatePartUndelivered"),
     *("RefundOvertaken", "RefundNeedless"),
 }
@@ -191,6 +196,20 @@ def job_steps() -> Iterator[tuple[Key, str | None]]:
                 yield made(type(event).__name__, state, after.state), None
 
 
+def vend_steps() -> Iterator[tuple[Key, str | None]]:
+    begun = vends.begin(asked(), SALE_ID, now=NOON)
+    yield made("VendRequested", "", begun.state), None
+    for state in VendState:
+        for one in (replace(begun, state=state), replace(begun, state=state, answer_by=NOON.instant, is_doubted=True)):
+            for event in EVENTS:
+                try:
+                    after, commands = vends.step(one, event, now=NOON)
+                except IllegalTransition:
+                    continue
+                if not isinstance(event, SaleTold) or after.state is not state or commands:
+                    yield made(type(event).__name__, state, after.state), None
+
+
 @cache
 def steps_of(kind: str) -> frozenset[tuple[Key, str | None]]:
     """Return every transition that a kind of machine can make, with the alarm that it raises."""
@@ -202,6 +221,7 @@ STEPS = {
     "refund": (REFUNDS, refund_steps),
     "sale": (SALES, sale_steps),
     "print": (PRINTS, job_steps),
+    "vend": (VENDS, vend_steps),
 }
 
 

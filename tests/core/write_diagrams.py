@@ -5,12 +5,23 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import terminald
-from terminald.core import attempt_table, custody_table, refund_table, sale_table, spool
+from terminald.core import (
+    attempt_table,
+    custody_table,
+    kiosk_table,
+    refund_table,
+    sale_table,
+    spool,
+    vend_table,
+)
 from terminald.core.attempt_table import AttemptState
 from terminald.core.custody_table import CustodyState
+from terminald.core.kiosk_table import KioskState
 from terminald.core.refund_table import RefundState
 from terminald.core.sale_table import SaleState
 from terminald.core.spool import JobState
+from terminald.core.tables import M, S, Table
+from terminald.core.vend_table import VendState
 from tests.core.diagram import mermaid
 
 DOCUMENT = Path(terminald.__file__).parent / "ARCHITECTURE.md"
@@ -25,7 +36,17 @@ def drawn() -> Mapping[str, str]:
         "sale": mermaid(sale_table.TABLE, SaleState.AWAITING_PAYMENT),
         "refund": mermaid(refund_table.TABLE, RefundState.QUEUED),
         "custody": mermaid(custody_table.TABLE, CustodyState.UNPROVEN),
+        "kiosk": mermaid(kiosk_table.TABLE, KioskState.IDLE),
         "print": mermaid(spool.TABLE, JobState.QUEUED),
+        "vend": mermaid(_moving(vend_table.TABLE), VendState.REQUESTED),
+    }
+
+
+def _moving(table: Table[S, M]) -> Table[S, M]:
+    """Leave out what changes nothing: a vending machine may say anything at any time."""
+    return {
+        state: {event: row for event, row in rows.items() if row.to is not state or row.ask}
+        for state, rows in table.items()
     }
 
 

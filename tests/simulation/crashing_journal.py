@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from terminald.adapters.ports import Batch
+from terminald.core.kiosk_action import ActionMark
 from terminald.errors import JournalUnavailable
 from tests.simulation.inline_journal import InlineJournal
 
@@ -21,6 +22,18 @@ class CrashingJournal(InlineJournal):
     crash_in: int | None = None
     crash_after = False
     commits = 0
+
+    async def put_mark(self, mark: ActionMark) -> None:
+        self.commits += 1
+        await asyncio.sleep(0.03)
+        if self.is_full():
+            raise JournalUnavailable("the disk is full")
+        dies = self.crash_in is not None and self.commits >= self.crash_in
+        if dies and not self.crash_after:
+            raise Crash
+        await super().put_mark(mark)
+        if dies:
+            raise Crash
 
     async def commit(self, batch: Batch) -> int:
         self.commits += 1

@@ -6,6 +6,7 @@ from terminald.adapters.ports_report import CreatedAfter, CreatedPage, RefundPag
 from terminald.adapters.ports_story import RecordPage
 from terminald.core.book import Book, SaleView
 from terminald.core.ids import Instant, SaleId
+from terminald.core.kiosk_action import ActionMark
 from terminald.core.report import BusinessDay
 
 
@@ -20,6 +21,9 @@ class InlineJournal:
 
     async def commit(self, batch: Batch) -> int:
         return self.store.commit(batch)
+
+    async def put_mark(self, mark: ActionMark) -> None:
+        self.store.put_mark(mark)
 
     async def find_sale(self, name: str) -> SaleView | None:
         return self.store.find_sale(name)

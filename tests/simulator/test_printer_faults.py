@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from terminald.simulator.printer import ANSWERS, BUFFER_BYTES, BUSY_FREE, Manner, Model, SimulatedPrinter
+from terminald.simulator.printer_line import TICK_S
 from tests.simulator.printer_host import CUT, DONE, FINE, PAPER, PROCESS_ID, STATUS, Host, send_slowly
 
 XON, XOFF = b"\x11", b"\x13"
@@ -287,6 +288,42 @@ def test_switching_off_loses_the_buffer_and_the_settings_and_the_line_may_stay()
                 assert text == " " * 26 + "line 1\n" + " " * 26 + "line 2\nafter\n"
 
     play(scene)
+
+
+@pytest.mark.parametrize("word", [b"", b"\x00", b"\xf0"])
+def test_a_line_that_stays_breaks_when_the_printer_is_switched_off(word: bytes) -> None:
+    async def scene() -> None:
+        async with SimulatedPrinter(model=Model(last_word=word)) as simulated:
+            with Host(simulated.device) as host:
+                simulated.power_off()
+                simulated.power_off()
+                assert host.heard() == word
+                simulated.power_on()
+                assert await host.ask(STATUS, 4) == FINE
+
+    asyncio.run(scene())
+
+
+@pytest.mark.parametrize("is_on", [True, False])
+def test_a_line_takes_the_time_of_its_bytes(*, is_on: bool) -> None:
+    """A question behind a text waits for it to arrive, and what is sent to a printer that is off is lost as slowly."""
+
+    async def scene() -> None:
+        loop = asyncio.get_running_loop()
+        async with SimulatedPrinter(flow="none", model=Model(line_bytes_per_second=960)) as simulated:
+            with Host(simulated.device) as host:
+                for _ in range(2):
+                    await asyncio.sleep(0.1)  # an idle line saves nothing up
+                    begun = loop.time()
+                    if is_on:
+                        assert await host.ask(b"x" * 285 + STATUS[:3], 1) == FINE[:1]
+                    else:
+                        simulated.power_off()
+                        host.send(b"x" * 288)
+                        await simulated.wait_lost(simulated.lost + 288)
+                    assert loop.time() - begun > 0.3 - 2 * TICK_S
+
+    asyncio.run(scene())
 
 
 def test_a_printer_says_that_it_is_ready_when_it_is_switched_on_again() -> None:

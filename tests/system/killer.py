@@ -1,6 +1,7 @@
 """The real daemon, made to die by SIGKILL at the n-th commit of one sale: just before it, or just after it.
 
-``python -m tests.system.killer CONFIG REFERENCE N before|after``. Nothing else differs from ``terminald run``.
+``python -m tests.system.killer CONFIG REFERENCE N before|after``. The reference "vend" stands for the sale of the first
+vending machine's request that this process sees. Nothing else differs from ``terminald run``.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from terminald import app, config, logs
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch
 from terminald.adapters.state_directory import lock
+from terminald.core.sale_table import Sale, SaleState
 
 
 class KillingJournal(SqliteJournal):
@@ -24,8 +26,14 @@ class KillingJournal(SqliteJournal):
     is_fatal_after = False
     number = 0
 
+    def _is_meant(self, sale: Sale) -> bool:
+        is_new_vend = self.reference == "vend" and sale.order.is_vend and sale.state is SaleState.AWAITING_PAYMENT
+        if is_new_vend and not sale.attempts:
+            self.reference = sale.order.reference
+        return sale.order.reference == self.reference
+
     def commit(self, batch: Batch) -> int:
-        self.number += any(sale.order.reference == self.reference for sale in batch.sales)
+        self.number += any(self._is_meant(sale) for sale in batch.sales)
         is_fatal = self.number == self.fatal
         if is_fatal and not self.is_fatal_after:
             os.kill(os.getpid(), signal.SIGKILL)

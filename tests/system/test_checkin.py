@@ -21,7 +21,7 @@ def test_a_person_has_the_key_renewed(tmp_path: Path) -> None:
         assert (done.returncode, done.stdout) == (0, "The terminal's key is renewed.\n")
         again = shop.terminald("checkin")
         assert again.returncode == 3
-        assert re.match(r"The terminal's key is NOT renewed: .* The next try is at ", again.stdout)
+        assert re.match(r"The terminal's key is NOT renewed: .* The next try is at .*ten minutes between", again.stdout)
         assert shop.open_sale("after").status_code == 201
         shop.scanner.scan("130000000000001001")
         shop.wait_state("after", "completed")
@@ -42,6 +42,8 @@ def test_a_lost_answer_leaves_the_old_key_and_the_sales(tmp_path: Path) -> None:
         done = shop.terminald("checkin")
         assert done.returncode == 3
         assert "renewal had no clear answer" in done.stdout
+        assert "The log says why" in done.stdout
+        assert re.search(r"doubtful on CheckinUnanswered: gateway_no_answer: .+", shop.log.read_text())
         assert shop.open_sale("doubtful").status_code == 201
         assert shop.terminald("checkin").returncode == 3
         shop.scanner.scan("130000000000001001")

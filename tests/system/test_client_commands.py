@@ -238,7 +238,7 @@ def test_money_goes_back_in_parts_once_for_each_reference(shop: Bench) -> None:
         assert done.stdout.endswith("Gone back.\n")
     assert kept(shop, "back-1") == 100
     too_much = run(shop, "refund", "back-1", "1.01")
-    assert (too_much.returncode, "at most 100 fen" in too_much.stderr) == (1, True)
+    assert (too_much.returncode, "at most 1.00 yuan (100 fen)" in too_much.stderr) == (1, True)
     other = run(shop, "refund", "back-1", "0.26", "--reference", "part")
     assert (other.returncode, "another amount" in other.stderr) == (3, True)
     assert run(shop, "revoke", "back-1").returncode == 3

@@ -143,6 +143,23 @@ def test_what_was_returned_or_revoked_by_hand_is_a_difference(shop: Bench) -> No
     assert done.stderr.startswith("terminald: 3 differences on 20")
 
 
+def test_a_refund_after_all_was_returned_by_hand_is_refused_and_the_sale_is_a_difference(shop: Bench) -> None:
+    """The host is told that its refund moved nothing (I9), and the day that the payment is gone."""
+    by_hand = sell(shop, "by-hand", f"{WECHAT}1500")
+    at_the_gateway(shop, "refund", by_hand, refund_request_no="console-1", refund_amount="350")
+    refused = shop.terminald("refund", "by-hand", "1", "--reference", "host-1")
+    assert refused.returncode == 1
+    assert "nothing is left to give back" in refused.stderr
+    shown = json.loads(shop.terminald("show", "by-hand", "--json").stdout)
+    assert [(one["reference"], one["state"]) for one in shown["refunds"]] == [("host-1", "refused")]
+    assert (shown["state"], shown["paid"], shown["returned"], shop.books().kept) == ("completed", 350, 0, 0)
+    found = verify(shop, code=1)
+    assert [(one.kind, one.reference, one.here, one.there) for one in found.differences or ()] == [
+        ("returned_there", "by-hand", 350, 0)
+    ]
+    assert found.report.total.returned == 0
+
+
 def test_what_was_canceled_here_and_paid_there_is_found_and_undone(shop: Bench) -> None:
     """I3: a request that was held up in the network for long arrives after all."""
     shop.fault(kind="close_request", path="pay")

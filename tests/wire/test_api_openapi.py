@@ -109,7 +109,7 @@ def test_the_stream_names_every_kind_of_event_with_its_shape() -> None:
     answer = json.loads(openapi_json("1.2.3"))["paths"]["/v1/events"]["get"]["responses"]["200"]
     told = answer["content"]["text/event-stream"]["x-events"]
     assert told == {kind: {"$ref": REF + shape.__name__} for kind, shape in EVENTS.items()}
-    assert set(told) == {"sale", "refund", "print", "scan", "device", "readiness", "key", "attention"}
+    assert set(told) == {"sale", "refund", "print", "scan", "basket", "device", "readiness", "key", "attention"}
 
 
 def test_the_check_of_schemas_finds_faults() -> None:

@@ -77,6 +77,7 @@ def test_a_sale_has_the_published_shape() -> None:
         "returned": 0,
         "refunds": [],
         "delivery": {"required": False, "state": "none", "deadline": None},
+        "vend": None,
         "receipt": "unverified",
         "reason": None,
         "attention": None,

@@ -1,0 +1,127 @@
+"""A kiosk without a host: crashes at every commit, and random customers; money and what was done for it agree."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from terminald.core.ids import Duration
+from tests.simulation.history import RULES
+from tests.simulation.kiosk_history import COLA, CRISPS, FIXED, KioskHistory, World, live
+from tests.simulation.virtual_time import run_virtually
+
+#: More commits than one sale has; reaching it is a failure.
+MAX_COMMITS = 60
+GOOD = "1300000000000000{number:02d}99"
+
+KINDS = {
+    "a command": World(),
+    "a command that fails": World(fails_at=1),
+    "pulses": World(steps=3, has_parts=True),
+    "pulses that fail": World(steps=3, has_parts=True, fails_at=3),
+    "a signal that fails": World(steps=3, fails_at=2),
+}
+
+
+async def _one_customer(path: Path, world: World, number: int, *, is_after: bool, returns: bool) -> KioskHistory:
+    rules = replace(RULES, poll_interval=Duration(10_000), delivery_window=Duration(10_000), returns_overdue=returns)
+    history = KioskHistory(number, path, world=world, rules=rules)
+    history.crash_plan = [(number, is_after)]
+
+    async def come() -> None:
+        await asyncio.sleep(5)
+        history.show(GOOD.format(number=1))
+        await asyncio.sleep(60)
+
+    await live(history, asyncio.create_task(come()))
+    return history
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("policy", ["attention", "return"])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_crash_at_any_commit_ends_by_the_restart_rules(kind: str, when: str, policy: str, tmp_path: Path) -> None:
+    """I2, I3, I5: nothing is done twice, and nothing is kept for what provably was not done."""
+    for number in range(1, MAX_COMMITS):
+        world = replace(KINDS[kind], taken=[], asked=set(), ended={}, found=[])
+        history = run_virtually(
+            _one_customer(
+                tmp_path / f"{number}.db", world, number, is_after=when == "after", returns=policy == "return"
+            )
+        )
+        assert history.judge() == [], number
+        if history.lives == 1:
+            assert number > 8, "opening, scanning, paying, marking, reporting have commits of their own"
+            return
+    raise AssertionError("the sale has no end")
+
+
+def _drawn(path: Path, seed: int) -> KioskHistory:
+    """A kiosk of some kind, and how often it dies."""
+    history = KioskHistory(seed, path, world=None)
+    rng = history.rng
+    history.world = World(
+        steps=rng.choice((1, 1, 3)),
+        has_parts=rng.random() < 0.5,
+        fails_at=rng.choice((0, 0, 1, 2)),
+        takes_s=rng.choice((0.05, 2.0, 20.0)),
+    )
+    if rng.random() < 0.3:
+        products = {one.barcode: one for one in (COLA, CRISPS)}
+        history.terms = replace(FIXED, products=products, rules=replace(FIXED.rules, price=None), clear="CLEAR")
+    history.rules = replace(RULES, returns_overdue=rng.random() < 0.5)
+    history.crashes_left = rng.randint(0, 4)
+    return history
+
+
+async def _customer(history: KioskHistory, number: int) -> None:
+    """Somebody who fills a basket where there is one, and shows a phone once or for a while."""
+    rng = history.rng
+    if history.terms.products:
+        for _ in range(rng.randint(0, 3)):
+            history.show(rng.choice((COLA.barcode, CRISPS.barcode, "CLEAR", "6900000000000")))
+            await asyncio.sleep(rng.choice((0.0, 1.0)))
+    ending = rng.choice(("99", "99", "99", "20", "10", "40", "46", "51"))
+    for _ in range(rng.choice((1, 1, 3))):
+        history.show(f"13{rng.randrange(10):010d}{number:02d}{rng.choice(('00', '00', '01'))}{ending}")
+        await asyncio.sleep(rng.choice((0.0, 1.0, 5.0)))
+
+
+async def _trouble(history: KioskHistory) -> None:
+    rng = history.rng
+    match rng.choice(("", "", "", "kill", "disk", "link", "stop")):
+        case "kill":
+            history.kill()
+        case "disk":
+            await history.fill_disk(rng.choice((0.5, 5.0)))
+        case "link":
+            await history.cut_link(rng.choice((5.0, 70.0)))
+        case "stop":
+            await history.shut_down()
+
+
+async def _random(path: Path, seed: int) -> KioskHistory:
+    """Customers of all kinds, power cuts, full disks, a machine that jams."""
+    history = _drawn(path, seed)
+    rng = history.rng
+
+    async def come() -> None:
+        for number in range(rng.randint(1, 6)):
+            await asyncio.sleep(rng.choice((0.5, 4.0, 30.0, 200.0)))
+            await _customer(history, number)
+            await _trouble(history)
+        await asyncio.sleep(120)
+
+    await live(history, asyncio.create_task(come()))
+    return history
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("block", range(4))
+def test_whatever_customers_and_power_do_money_and_service_agree(block: int, tmp_path: Path) -> None:
+    """I1 to I5: money is kept for what was done; each step is taken once, with payment and mark on disk."""
+    for seed in range(block * 50, block * 50 + 50):
+        history = run_virtually(_random(tmp_path / f"{seed}.db", seed))
+        assert history.judge() == [], seed
