@@ -92,6 +92,9 @@ class ApiConfig(Section):
     socket: Path = option(rules.socket_path, "/run/terminald/api.sock")
     socket_mode: int = option(rules.mode, "0660")
     socket_group: str = option(rules.group, "")
+    admin_group: str = option(
+        rules.pattern("(?:[a-z_][a-z0-9_-]{0,31})?", "the name of a group, or nothing"), "terminald-admin"
+    )
     listen: rules.Address | None = option(rules.optional(rules.loopback_address), "")
     token_file: Path | None = option(rules.optional(rules.secret_file), "")
     allowed_origins: tuple[str, ...] = option(rules.listing(rules.origin, most=16, is_set=True), [])

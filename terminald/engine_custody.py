@@ -96,7 +96,7 @@ class CustodyKeeper:
         self.custody = custody
         self._gateway = gateway
         self._clock = clock
-        self._rules = rules
+        self.rules = rules
         self._hands = hands
         self._knows_time = False
         #: Since when the link has not been proven, nor the gateway heard; None while it is proven.
@@ -173,7 +173,7 @@ class CustodyKeeper:
         if isinstance(event, KeyAccepted):
             event = replace(event, is_quiet=self._hands.is_quiet())
         now = self._clock.now()
-        after, commands = keys.step(before, event, now=now, rules=self._rules)
+        after, commands = keys.step(before, event, now=now, rules=self.rules)
         record = Record(
             kind="key",
             subject=f"key {after.rotation.version}",

@@ -60,9 +60,11 @@ class ListeningScanner:
 
     def __init__(self) -> None:
         self.armed = 0
+        self.is_armed = False
 
     def arm(self) -> None:
         self.armed += 1
+        self.is_armed = True
 
     def disarm(self) -> None:
         raise AssertionError("a kiosk listens all the time")

@@ -24,7 +24,7 @@ from terminald.cli.doctor_kiosk import check_kiosk
 from terminald.cli.doctor_machine import check_journal, check_state
 from terminald.cli.doctor_print import check_print
 from terminald.cli.doctor_scan import check_scans
-from terminald.cli.doctor_unit import check_access, check_unit
+from terminald.cli.doctor_unit import check_access, check_socket, check_unit
 from terminald.cli.outcome import CONFIG_WRONG, DONE, FAILED
 from terminald.config import Config, load
 from terminald.config_advice import warnings
@@ -91,6 +91,7 @@ def examine(path: Path, *, scans: bool = False, prints: bool = False) -> Iterato
             gateway += [config.gateway.url, finding.what.removeprefix(config.gateway.url).strip(" :")]
         yield finding
     yield from check_unit()
+    yield from check_socket()
     yield from check_access(config)
     yield from check_scanners(config)
     yield from check_printer(config)

@@ -114,7 +114,7 @@ def test_a_scanner_that_the_daemon_has_is_well_and_can_not_be_scanned_with(tmp_p
         assert (found.verdict, f"in use by terminald (process {pid})" in found.what) == (Verdict.OK, True)
         [found] = check_scans(config, 1.0)
         assert (found.verdict, found.what) == (Verdict.FAIL, f"front: held by terminald (process {pid})")
-        assert "systemctl stop terminald" in found.advice
+        assert "systemctl stop terminald.socket terminald" in found.advice
         assert "terminald events" in found.advice
 
 
