@@ -1,6 +1,7 @@
 """The composition root: configuration → adapters → one task group → ordered shutdown."""
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import random
@@ -9,9 +10,11 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 
 import terminald
 from terminald.adapters import clock as clocks
+from terminald.adapters.api_peer import gate_of
 from terminald.adapters.api_server import ApiServer
 from terminald.adapters.api_socket import listening
 from terminald.adapters.device_watch import DeviceWatch
@@ -26,16 +29,18 @@ from terminald.adapters.printers import make_dialog, make_profile
 from terminald.adapters.receipt_sender import ReceiptSender, Stationery
 from terminald.adapters.scanners import make_scanner
 from terminald.adapters.state_directory import lock
-from terminald.adapters.supervisor import supervise
-from terminald.adapters.systemd import notify
+from terminald.adapters.systemd import extending
 from terminald.adapters.vmcs import make_vmc
 from terminald.app_board import settle_device_id
 from terminald.app_kiosk import Parts, is_on, make_kiosk, make_output, required_parts
+from terminald.app_reload import PRINTER, Reloader, Supervised, changed_devices
+from terminald.app_vitals import Vitals
 from terminald.config import Config
 from terminald.core.custody import begin
 from terminald.core.events import Event
 from terminald.core.ids import Duration
 from terminald.core.schedule import MINUTE, Rules
+from terminald.core.terminal import Terminal
 from terminald.engine import Engine
 from terminald.engine_clock import ClockWatch
 from terminald.engine_commands import World
@@ -50,6 +55,8 @@ log = logging.getLogger(__name__)
 
 #: How long a payment in progress is followed after SIGTERM; below systemd's usual 45 s for stopping a service.
 STOP_GRACE_S = 30.0
+#: How long a reload waits for slips before it exchanges the printer: a long receipt at 9600 baud.
+PRINT_PATIENCE_S = 10.0
 
 
 def open_journal(config: Config, stack: ExitStack) -> SqliteJournal:
@@ -91,25 +98,21 @@ def rules_of(config: Config, terminal_sn: str) -> Rules:
 class App:
     """The daemon, put together. One instance for the life of the process."""
 
-    def __init__(self, config: Config, journal: SqliteJournal) -> None:
-        """The journal is open and locked; everything else is made here and opened by :meth:`run`."""
+    def __init__(self, config: Config, journal: SqliteJournal, file: Path | None = None) -> None:
+        """The journal is open and locked; everything else is made here and opened by :meth:`run`.
+
+        File is what the configuration was read from, and is read again from; None: it is not read again.
+        """
         self._config = config
         jitter = random.SystemRandom().random
         device_id = settle_device_id(config, journal)
         custody, terminal = journal.load_custody(), journal.load_terminal()
-        for key in (terminal.current_key, terminal.previous_key) if terminal else ():
-            if key is not None:
-                protect(key)
+        _protect_keys(terminal)
         boot = journal.open_boot(clocks.boot_id(), clocks.boottime_ms())
         self._is_new_boot = boot.is_new
         clock = clocks.SystemClock(boot.offset, floor=journal.time_floor(), jitter=jitter)
         self._journal = JournalThread(journal)
-        self._gateway = HttpGateway(
-            gateway_settings(config),
-            credentials=self._credentials,
-            on_time=clock.note_gateway_time,
-            is_clock_right=clock.is_system_right,
-        )
+        self._gateway = _make_gateway(config, self._credentials, clock)
         self._scanners = [make_scanner(one, self._take_frame) for one in config.scanners]
         self._vmcs = {one.name: make_vmc(one, self._take_vend) for one in config.vending}
         self._device_watch = DeviceWatch()
@@ -148,9 +151,12 @@ class App:
         )
         self._kiosk = self._make_kiosk(config, journal)
         self._vending = VendingHost(self._engine, vend_terms(config))
-        self._api = ApiServer(self._desk, sale_defaults(config), clock.now, terminald.__version__)
+        gate = gate_of(config.api.admin_group)
+        self._api = ApiServer(self._desk, sale_defaults(config), clock.now, terminald.__version__, gate=gate)
+        self._vitals = Vitals(self._engine, self._desk.status, answers=self._api.answers)
         self._clock_watch = ClockWatch(self._engine, take_step=clock.take_step)
-        self._jitter = jitter
+        self._reloader = Reloader(file, config, self._take_config, self._vitals)
+        self._supervised = Supervised(note=self._note_device, jitter=jitter, watch=self._device_watch)
 
     def _make_kiosk(self, config: Config, journal: SqliteJournal) -> KioskHost | None:
         parts = Parts(
@@ -181,9 +187,7 @@ class App:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        loop.add_signal_handler(
-            signal.SIGHUP, log.warning, "the configuration is read at a start only: restart terminald"
-        )
+        loop.add_signal_handler(signal.SIGHUP, self._reloader.request)
         try:
             with listening(self._config.api) as sock:
                 async with asyncio.TaskGroup() as tasks:
@@ -197,16 +201,16 @@ class App:
         """Start every part, and stop them in the order in which they can be missed."""
         api = tasks.create_task(self._api.serve(sock))
         running = [tasks.create_task(self._engine.run(is_new_boot=self._is_new_boot))]
-        running += [tasks.create_task(self._supervise(device)) for device in self._devices()]
+        self._supervised.start(tasks, self._devices())
+        running.append(tasks.create_task(self._reloader.run()))
         if self._config.checkin.upload_log:
             running.append(tasks.create_task(self._log_uploads().run()))
         running.append(tasks.create_task(self._clock_watch.run()))
+        running.append(tasks.create_task(self._vitals.run()))
         if self._kiosk is not None:
             running.append(tasks.create_task(self._kiosk.run()))
-        ready = tasks.create_task(self._tell_ready())
         await stop.wait()
-        ready.cancel()
-        notify("STOPPING=1", "STATUS=finishing what is open")
+        self._vitals.stop()
         log.info("stopping")
         grace_ends = asyncio.get_running_loop().time() + STOP_GRACE_S
         await self._engine.drain(STOP_GRACE_S)
@@ -216,12 +220,7 @@ class App:
         await api
         for task in running:
             task.cancel()
-
-    async def _tell_ready(self) -> None:
-        """Tell once everything that was open is taken up again; that may take as long as the journal fails."""
-        await self._engine.recovered.wait()
-        notify("READY=1", "STATUS=serving")
-        log.info("serving on %s", self._config.api.socket)
+        self._supervised.cancel()
 
     def _log_uploads(self) -> LogUploads:
         store = LogStore(self._config.state.directory)
@@ -231,19 +230,73 @@ class App:
         optional = (self._printer, self._output)
         return [*self._scanners, *(one for one in optional if one is not None), *self._vmcs.values()]
 
-    async def _supervise(self, device: Device) -> None:
-        await supervise(device, self._engine.note_device, jitter=self._jitter, watch=self._device_watch)
+    async def _take_config(self, config: Config) -> None:
+        """Go on with another configuration. What is open keeps its deadlines; what did not change is not touched."""
+        before, self._config = self._config, config
+        gone = changed_devices(before, config)
+        if PRINTER in gone:
+            await self._let_print()
+        was_armed = any(one.is_armed for one in self._scanners)
+        await self._supervised.end(gone)
+        kept = {one.name: one for one in self._scanners if one.name not in gone}
+        self._scanners[:] = [kept.get(one.name) or make_scanner(one, self._take_frame) for one in config.scanners]
+        for scanner in self._scanners if was_armed else ():
+            if scanner.name not in kept:
+                scanner.arm()
+        if PRINTER in gone:
+            self._printer = make_dialog(config.printer, self._note_device, self._device_watch)
+        for name in gone:
+            self._engine.devices.pop(name, None)
+        self._exchange(config)
+        self._supervised.start_more(self._devices())
+
+    async def _let_print(self) -> None:
+        """Give what is being printed time to come out of the printer that is about to be exchanged."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PRINT_PATIENCE_S):
+                while self._desk.status().print_queue:
+                    await self._engine.wait_for_event(self._engine.last_seq)
+
+    def _exchange(self, config: Config) -> None:
+        """Give every part what it goes by from now on; no part waits in between."""
+        engine, world, keeper = self._engine, self._engine.world, self._engine.keeper
+        world.receipts = None if self._printer is None else _receipt_sender(config, self._printer)
+        world.has_disk_space = _disk_watch(config)
+        custody = keeper.custody
+        engine.rules = keeper.rules = rules_of(config, custody.terminal.terminal_sn if custody else "")
+        engine.required = required_parts(config)
+        self._desk.code_pattern = config.sale.payment_code
+        self._desk.stationery, self._desk.columns = stationery_of(config), config.printer.columns
+        self._api.take_defaults(sale_defaults(config))
 
 
-def run(config: Config) -> None:
-    """Run the daemon in the foreground until it is told to stop.
+def run(config: Config, file: Path | None = None) -> None:
+    """Run the daemon in the foreground until it is told to stop. At a SIGHUP the file is read again.
 
     Raises:
         TerminaldError: it can not start; the message says why and what to do.
     """
     with ExitStack() as stack:
-        journal = open_journal(config, stack)
-        asyncio.run(App(config, journal).run())
+        with extending("starting: checking the journal, and bringing it to this version"):
+            daemon = App(config, open_journal(config, stack), file)
+        asyncio.run(daemon.run())
+
+
+def _protect_keys(terminal: Terminal | None) -> None:
+    for key in (terminal.current_key, terminal.previous_key) if terminal else ():
+        if key is not None:
+            protect(key)
+
+
+def _make_gateway(
+    config: Config, credentials: Callable[[], Credentials | None], clock: clocks.SystemClock
+) -> HttpGateway:
+    return HttpGateway(
+        gateway_settings(config),
+        credentials=credentials,
+        on_time=clock.note_gateway_time,
+        is_clock_right=clock.is_system_right,
+    )
 
 
 def gateway_settings(config: Config) -> GatewaySettings:

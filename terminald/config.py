@@ -92,6 +92,9 @@ class ApiConfig(Section):
     socket: Path = option(rules.socket_path, "/run/terminald/api.sock")
     socket_mode: int = option(rules.mode, "0660")
     socket_group: str = option(rules.group, "")
+    admin_group: str = option(
+        rules.pattern("(?:[a-z_][a-z0-9_-]{0,31})?", "the name of a group, or nothing"), "terminald-admin"
+    )
     listen: rules.Address | None = option(rules.optional(rules.loopback_address), "")
     token_file: Path | None = option(rules.optional(rules.secret_file), "")
     allowed_origins: tuple[str, ...] = option(rules.listing(rules.origin, most=16, is_set=True), [])
@@ -276,6 +279,11 @@ class Config(Section):
     places: Places = field(default_factory=Places, compare=False, repr=False)
 
     def conflicts(self) -> Iterable[Conflict]:
+        """What fits each by itself and not together."""
+        yield from self._kiosk_conflicts()
+        yield from self._vending_conflicts()
+
+    def _kiosk_conflicts(self) -> Iterable[Conflict]:
         """What a kiosk sells has to be within what a sale may be, and its action within the time for a report."""
         kiosk, sale = self.kiosk, self.sale
         if kiosk.mode == "fixed" and kiosk.amount > sale.max_amount:
@@ -283,6 +291,18 @@ class Config(Section):
         if kiosk.mode != "off" and kiosk.longest_action >= sale.delivery_window:
             longest = rules.format_duration(kiosk.longest_action)
             yield ("kiosk", "sale"), f"the action may take {longest}; allowed: less than sale.delivery_window"
+        if kiosk.mode != "off" and self.vending:
+            yield ("kiosk", "vending"), "a code would be for the kiosk or for the machine; allowed: one of the two"
+
+    def _vending_conflicts(self) -> Iterable[Conflict]:
+        """Devices of different kinds share one list, and one line has one device."""
+        names, lines = {one.name for one in self.scanners}, {one.device for one in self.scanners}
+        for machine in self.vending:
+            if machine.name in names:
+                what = f"{rules.show(machine.name)} is the name of a scanner; allowed: any other name"
+                yield ("vending", "scanner"), what
+            if machine.device in lines:
+                yield ("vending", "scanner"), f"{rules.show(machine.device)} is the device of a scanner"
 
 
 def load(path: Path) -> Config:

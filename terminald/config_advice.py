@@ -1,10 +1,11 @@
 """What is allowed in a configuration, and yet worth a second look before a terminal goes into service."""
 
+import grp
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from terminald.config import Config
+from terminald.config import ApiConfig, Config
 from terminald.config_fonts import PACKAGE, find_font, has_chinese
 from terminald.config_rules import format_duration, parse_duration
 from terminald.config_text import Place
@@ -22,7 +23,14 @@ _DRAWN_BAUDRATE = 38_400
 
 def warnings(config: Config) -> tuple[str, ...]:
     """Return each doubt as ``file:line: key: what, and what to do``."""
-    doubts = (*_too_short(config), *_without_effect(config), *_of_kiosk(config), *_drawn(config), *_too_open(config))
+    doubts = (
+        *_too_short(config),
+        *_without_effect(config),
+        *_of_kiosk(config),
+        *_drawn(config),
+        *_too_open(config),
+        *_too_closed(config),
+    )
     places = config.places
     return tuple(places.fault(place, what) for place, what in sorted(doubts, key=lambda doubt: places.line(doubt[0])))
 
@@ -55,6 +63,17 @@ def _without_effect(config: Config) -> Iterator[tuple[Place, str]]:
             yield ("readiness", "require"), what
         if config.printer.device:
             yield ("printer", "device"), 'has no effect while printer.driver is "none": nothing is printed'
+
+
+def _too_closed(config: Config) -> Iterator[tuple[Place, str]]:
+    place: Place = ("api", "admin_group")
+    group = config.api.admin_group
+    if group in ("", ApiConfig().admin_group):
+        return
+    try:
+        grp.getgrnam(group)
+    except KeyError:
+        yield place, f"{group} is not a group of this machine: only root can give money back; run: addgroup {group}"
 
 
 def _of_kiosk(config: Config) -> Iterator[tuple[Place, str]]:

@@ -15,7 +15,6 @@ from terminald.adapters.ports import Batch, Entry
 from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.core import book as books
 from terminald.core import ledger, stimuli
-from terminald.core.attempt_table import AttemptState
 from terminald.core.book import Book
 from terminald.core.commands import GatewayCommand
 from terminald.core.custody_table import Custody
@@ -29,6 +28,8 @@ from terminald.engine_commands import Performer, World
 from terminald.engine_custody import CustodyKeeper, Hands
 from terminald.engine_entries import entries_of, reason_words
 from terminald.engine_link import LinkMonitor
+from terminald.engine_pulse import Pulse
+from terminald.engine_stop import is_in_flight
 from terminald.errors import ApiError, JournalError, JournalUnavailable, TerminaldError
 from terminald.wire.api_views import readiness_event
 
@@ -72,7 +73,8 @@ class Engine:
         self.lookers: list[Callable[[], None]] = []
         #: Set when everything that was open at the start has been taken up again.
         self.recovered = asyncio.Event()
-        self._required = required
+        self._pulse = Pulse(lambda: world.journal.events_after(self.last_seq, 1))
+        self.required = required
         self._inbox: asyncio.Queue[Work] = asyncio.Queue()
         self._tasks = asyncio.TaskGroup()
         self._alarm: asyncio.TimerHandle | None = None
@@ -129,31 +131,24 @@ class Engine:
         self._inbox.put_nowait(self._close_waiting_sale)
         try:
             async with asyncio.timeout(grace_s):
-                while self._is_serving() or self._is_printing() or self.keeper.is_asking:
+                while self.is_in_flight():
                     await self._news.wait()
         except TimeoutError:
             log.warning("stopping with a payment or a receipt still open; it goes on at the next start")
+
+    def is_in_flight(self) -> bool:
+        """Whether something is under way that a stop waits for."""
+        return is_in_flight(self.book) or self.keeper.is_asking
+
+    async def beat(self) -> None:
+        """Return after a round trip through this loop and the journal's thread; never, when one of them hangs."""
+        await self._pulse.wait(self._inbox.put_nowait)
 
     async def _close_waiting_sale(self) -> None:
         """Cancel the sale that waits for a code: the first one, or one whose attempt was declined meanwhile."""
         sale = books.sale_with_customer(self.book)
         if sale and sale.state is SaleState.AWAITING_PAYMENT:
             await self.apply_surely(ToSale(sale_id=sale.id, event=ShutdownRequested()))
-
-    def _is_serving(self) -> bool:
-        """Whether a customer is being served, or what is open can be put right at once: a QR must not outlive us."""
-        unwanted = (one for one in self.book.attempts.values() if one.state is AttemptState.ABANDONING)
-        undoing = (one for one in self.book.attempts.values() if one.undoing_since is not None)
-        returning = (one for one in self.book.refunds.values() if one.state.is_asking)
-        vending = (vend for vend in self.book.vends.values() if vend.state.is_on_sale)
-        can_end = any(vending) or (
-            any(unwanted) or any(not one.is_unanswered for one in undoing) or any(not one.tries for one in returning)
-        )
-        return can_end or books.sale_with_customer(self.book) is not None
-
-    def _is_printing(self) -> bool:
-        """Whether a receipt is on its way; one that waits for an absent printer is not waited for."""
-        return any(not job.state.is_final and not job.evidence for job in self.book.jobs.values())
 
     async def _watch(self) -> None:
         while True:
@@ -248,6 +243,7 @@ class Engine:
             try:
                 await step()
             except JournalUnavailable:
+                self._pulse.note()
                 await asyncio.sleep(COMMIT_RETRY_S)
             else:
                 return
@@ -261,6 +257,7 @@ class Engine:
             self.is_journal_writable = False
             raise
         self.is_journal_writable = True
+        self._pulse.note()
         self._announce()
 
     def _announce(self) -> None:
@@ -362,12 +359,11 @@ class Engine:
             has_output=output is not None,
             is_inhibited=output is not None and output.state is DeviceState.FAULTY,
         )
-        return reasons(condition, self._required)
+        return reasons(condition, self.required)
 
     def _look_at_readiness(self) -> None:
         """Publish a change. While the journal fails this is also what finds out that it works again."""
-        for look in self.lookers:
-            look()
+        self._tell_lookers()
         if not self.is_journal_writable or self.reasons() != self._told_reasons:
             self.tell(self._tell_readiness)
 
@@ -389,3 +385,8 @@ class Engine:
         # Before the commit: a change while it is under way is compared with what is being told.
         self._told_reasons = now
         await self.publish(record, "readiness", readiness_event(tuple(one.value for one in now)))
+        self._tell_lookers()
+
+    def _tell_lookers(self) -> None:
+        for look in self.lookers:
+            look()

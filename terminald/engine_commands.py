@@ -25,9 +25,9 @@ from terminald.core.stimuli import Stimulus, ToAttempt, ToJob, ToRefund, ToVend
 from terminald.engine_link import LinkMonitor
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class World:
-    """Everything outside that the engine uses."""
+    """Everything outside that the engine uses. A reload exchanges the receipts and the look at the disk."""
 
     journal: Journal
     gateway: KeyGateway

@@ -96,7 +96,7 @@ class CustodyKeeper:
         self.custody = custody
         self._gateway = gateway
         self._clock = clock
-        self._rules = rules
+        self.rules = rules
         self._hands = hands
         self._knows_time = False
         #: Since when the link has not been proven, nor the gateway heard; None while it is proven.
@@ -173,7 +173,7 @@ class CustodyKeeper:
         if isinstance(event, KeyAccepted):
             event = replace(event, is_quiet=self._hands.is_quiet())
         now = self._clock.now()
-        after, commands = keys.step(before, event, now=now, rules=self._rules)
+        after, commands = keys.step(before, event, now=now, rules=self.rules)
         record = Record(
             kind="key",
             subject=f"key {after.rotation.version}",
@@ -221,8 +221,13 @@ class CustodyKeeper:
             self._hands.take(ClockTrusted(), None)
 
     def note_link(self, *, is_proven: bool, is_key_refused: bool) -> None:
-        """Prove the key where what the link was told gives reason to, and note since when it has been away."""
+        """Prove the key where what the link was told gives reason to, and note since when it has been away.
+
+        A renewal that waits is tried after each further probe that was accepted as well, where nobody is served: proofs
+        may be lost one by one, and half an hour with a link may be all there is.
+        """
         self.note_time()
+        is_time = self._down_since is not None or self._hands.is_quiet()
         if is_proven:
             self._down_since = None
         elif self._down_since is None:
@@ -233,7 +238,8 @@ class CustodyKeeper:
         is_lost = state in (CustodyState.LOCKED_OUT, CustodyState.EXPIRED)
         waits = self.custody.rotation.retry is not None and keys.may_ask(self.custody, now)
         is_back = self.custody.rotation.out_since is not None
-        if (is_key_refused and state is not CustodyState.LOCKED_OUT) or (is_proven and (is_lost or waits or is_back)):
+        is_wanted = is_proven and is_time and (is_lost or waits or is_back)
+        if is_wanted or (is_key_refused and state is not CustodyState.LOCKED_OUT):
             self._hands.take(ProofDue(), None)
         if is_proven and not self._knows_time and self.custody.rotation.power_back is not None:
             # The gateway answers, and says no time: how old the key is nobody will know.

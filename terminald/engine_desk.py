@@ -92,13 +92,13 @@ class EngineDesk:
 
         Request_s is how long a request to the gateway may take. Columns and stationery are of receipts as text.
         """
-        self._stationery = stationery
-        self._columns = columns
+        self.stationery = stationery
+        self.columns = columns
         self._patience_s = min(MOST_PATIENCE_S, CHECKIN_REQUESTS * request_s)
         self._engine = engine
         self._world = engine.world
         self._device_id = device_id
-        self._code_pattern = code_pattern
+        self.code_pattern = code_pattern
         self._returns = Returns(engine)
         self._reports = DayReports(engine.world, engine.rules.day_offset)
         self._started = engine.world.clock.now().instant
@@ -185,7 +185,7 @@ class EngineDesk:
         sale = (await self.get_sale(name)).sale
         if not sale.order.takes_codes:
             raise ApiError("method_not_offered", f"sale {sale.id} is paid by QR only", field="code")
-        judged = classify(text, self._code_pattern)
+        judged = classify(text, self.code_pattern)
         if isinstance(judged, NotPaymentCode):
             raise ApiError("not_a_payment_code", judged.detail, field="code")
         if sale.state is not SaleState.AWAITING_PAYMENT:
@@ -203,7 +203,7 @@ class EngineDesk:
         sale = self._engine.book.sales.get(shown_for)
         if sale is None or sale.state is not SaleState.AWAITING_PAYMENT or not sale.order.takes_codes:
             return
-        judged = classify(text, self._code_pattern)
+        judged = classify(text, self.code_pattern)
         try:
             if isinstance(judged, NotPaymentCode):
                 await self._reject(sale, scanner, judged.reason, judged.detail)
@@ -316,8 +316,8 @@ class EngineDesk:
     async def receipt_text(self, name: str) -> WrittenReceipt:
         """Write the receipt of a paid sale as text, whether or not there is a printer."""
         found = await self.get_sale(name)
-        text = text_of(found, self._stationery, self._columns)
-        return WrittenReceipt(sale_id=found.sale.id, columns=self._columns, text=text)
+        text = text_of(found, self.stationery, self.columns)
+        return WrittenReceipt(sale_id=found.sale.id, columns=self.columns, text=text)
 
     async def report(self, day: int | None) -> DayReport:
         """Return the report of a day, by its number since 1970; None: today."""

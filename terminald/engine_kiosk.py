@@ -102,6 +102,7 @@ class KioskHost:
         """Serve customers until cancelled."""
         await self._engine.recovered.wait()
         self._service.take_up()
+        self._kiosk = kiosks.begin(self._clock.now().instant, self._terms.rules)
         for scanner in self._scanners:
             scanner.arm()
         async with asyncio.TaskGroup() as self._tasks:
@@ -250,7 +251,7 @@ class KioskHost:
         self._seen = None
         if await self._present(wanted.code, view.sale.id):
             return SaleBegun(sale_id=view.sale.id)
-        await self._cancel(view.sale.id)
+        self._service.give_up(view.sale.id)
         return SaleNotBegun()
 
     def _order(self, wanted: BeginSale) -> SaleOrder:

@@ -63,7 +63,7 @@ class KioskService:
         self._means = means
         self._mark = mark
         self._started = engine.world.clock.now().instant
-        #: Open sales from before the start.
+        #: Open sales from before the start, and others that nobody stands before.
         self._leftovers: set[SaleId] = set()
 
     @property
@@ -110,6 +110,10 @@ class KioskService:
         """Find what is open from before the start."""
         own = (sale for sale in self._engine.book.sales.values() if is_own(sale) and not sale.state.is_final)
         self._leftovers = {sale.id for sale in own}
+
+    def give_up(self, sale_id: SaleId) -> None:
+        """Have a sale canceled that was opened for a code which it did not get."""
+        self._leftovers.add(sale_id)
 
     async def look_after_leftovers(self) -> None:
         """Bring those of which more is known now nearer to their end."""

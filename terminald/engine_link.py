@@ -33,7 +33,7 @@ class LinkMonitor:
     def __init__(
         self, gateway: Gateway, clock: Clock, *, jitter: Callable[[], float], on_change: Callable[[], None]
     ) -> None:
-        """On_change is called after each change of what the properties say, and after each refusal of the key."""
+        """On_change is called when what the properties say changes, the key is refused, or a probe is accepted."""
         self._gateway = gateway
         self._clock = clock
         self._jitter = jitter
@@ -89,7 +89,7 @@ class LinkMonitor:
         tries = 0
         while True:
             self._wanted.clear()
-            self._take(await self._gateway.probe())
+            self._take(await self._gateway.probe(), is_probe=True)
             is_good = self._report.state is LinkState.PROVEN
             tries = 0 if is_good else tries + 1
             wait = IDLE_S if is_good else min(RETRY_LONGEST_S, RETRY_FIRST_S * 2 ** min(tries - 1, 8))
@@ -99,7 +99,7 @@ class LinkMonitor:
             except TimeoutError:
                 continue
 
-    def _take(self, report: LinkReport) -> None:
+    def _take(self, report: LinkReport, *, is_probe: bool = False) -> None:
         if report.state is not LinkState.DOWN:
             self.last_answer_at = self._clock.now().wall
         before, self._report = self._report, report
@@ -108,7 +108,7 @@ class LinkMonitor:
             level = logging.INFO if report.state is LinkState.PROVEN else logging.WARNING
             log.log(level, "gateway link: %s → %s %s", before.state.value, report.state.value, said)
             self._on_change()
-        elif self.is_key_refused:
+        elif self.is_key_refused or (is_probe and self.is_proven):
             self._on_change()
 
 

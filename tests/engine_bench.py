@@ -3,13 +3,14 @@
 import asyncio
 import random
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch, LinkReport, LinkState
 from terminald.adapters.ports_receipts import ReceiptSender
+from terminald.adapters.ports_vending import Vmc
 from terminald.core import custody
 from terminald.core.commands import GatewayCommand, OrderText
 from terminald.core.custody_events import CustodyAnswer, KeyAccepted, KeyRenewed
@@ -127,7 +128,13 @@ async def settle() -> None:
 
 
 class Bench:
-    def __init__(self, path: Path, receipts: ReceiptSender | None = None, required: frozenset[str] = GATEWAY) -> None:
+    def __init__(
+        self,
+        path: Path,
+        receipts: ReceiptSender | None = None,
+        required: frozenset[str] = GATEWAY,
+        vmcs: Mapping[str, Vmc] | None = None,
+    ) -> None:
         store = SqliteJournal(path)
         store.close_activation(store.record_activation_intent("…", WallTime(0)), "activated", TERMINAL)
         self.journal = FlakyJournal(store)
@@ -143,6 +150,7 @@ class Bench:
             new_id=lambda wall: f"{wall:013d}{rng.getrandbits(50):013X}",
             jitter=lambda: 0.0,
             has_disk_space=lambda: True,
+            vmcs=vmcs or {},
         )
         self.engine = Engine(
             world,

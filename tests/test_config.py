@@ -319,7 +319,6 @@ def test_a_sale_can_offer_both_ways_and_ask_for_a_report(load_text: Loader) -> N
 
 REFUSED = {
     "api.listen": 'api.listen = "127.0.0.1:8765"\napi.token_file = "/nonexistent"',
-    "vending": '[[vending]]\ndevice = "/dev/a"',
 }
 
 
@@ -378,6 +377,12 @@ def test_the_commands_of_a_triggered_scanner_are_bytes(load_text: Loader) -> Non
 
 def test_a_kiosk_is_off_by_default() -> None:
     assert KioskConfig().mode == "off"
+
+
+def test_a_kiosk_beside_a_vending_machine_is_a_fault(faults_of: Faults) -> None:
+    """Both would take the one code that is presented."""
+    (fault,) = faults_of('kiosk.mode = "fixed"\nkiosk.amount = 100\n[[vending]]\nname = "a"\ndevice = "/dev/a"')
+    assert "allowed: one of the two" in fault
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o602, 0o644])
@@ -709,3 +714,18 @@ def test_a_ca_file_must_be_there(load_text: Loader, tmp_path: Path) -> None:
     path = tmp_path / "ca.pem"
     path.touch()
     assert load_text(f'gateway.ca_file = "{path}"').gateway.ca_file == path
+
+
+def test_a_vending_machine_has_a_name_and_a_line_of_its_own(faults_of: Faults, load_text: Loader) -> None:
+    scanner = '[[scanner]]\nname = "front"\ndevice = "/dev/a"\n'
+    (fault,) = faults_of(scanner + '[[vending]]\nname = "front"\ndevice = "/dev/b"')
+    assert fault == 't.toml:4: vending: "front" is the name of a scanner; allowed: any other name'
+    (fault,) = faults_of(scanner + '[[vending]]\ndevice = "/dev/a"')
+    assert fault == 't.toml:4: vending: "/dev/a" is the device of a scanner'
+    assert load_text(scanner + '[[vending]]\ndevice = "/dev/b"').vending[0].name == "vending"
+
+
+def test_the_configuration_of_a_vending_machine_has_nothing_to_doubt() -> None:
+    config = load(CONFIG / "vending.toml")
+    assert [one.name for one in config.vending] == ["snacks"]
+    assert warnings(config) == ()

@@ -8,7 +8,7 @@ import pytest
 
 from terminald.adapters.ports import LinkReport, LinkState
 from terminald.core.custody import LEAST_WAIT, OUTAGE_AFTER
-from terminald.core.custody_events import RenewalDue
+from terminald.core.custody_events import KeyUnanswered, RenewalDue
 from terminald.core.custody_table import Rotation
 from terminald.engine_link import IDLE_S, RETRY_LONGEST_S
 from tests.engine_bench import Bench, engine_bench, settle
@@ -185,5 +185,36 @@ def test_a_link_that_is_lost_again_before_the_monitor_looks_is_another_outage(tm
         assert link.out_since_s() is None
         await asyncio.sleep(2)
         assert link.out_since_s() == pytest.approx(heard, abs=1)
+
+    play(tmp_path, scene)
+
+
+def test_half_an_hour_is_enough_even_if_every_proof_of_some_minutes_is_lost(tmp_path: Path) -> None:
+    """The monitor goes on proving the link, and each of its proofs has the key proven at once."""
+
+    async def scene(link: Link) -> None:
+        await asyncio.sleep(7 * HOUR_S)
+        await link.be_away(HOUR_S)
+        link.bench.gateway.proofs = [KeyUnanswered() for _ in range(8)]
+        await asyncio.sleep(HOUR_S / 2)
+        assert link.checkins == 1
+
+    play(tmp_path, scene)
+
+
+def test_a_link_that_is_proven_has_no_key_proven_while_somebody_is_served(tmp_path: Path) -> None:
+    async def scene(link: Link) -> None:
+        bench = link.bench
+        await bench.open("first")
+        await bench.desk.cancel("first")
+        bench.gateway.proofs = [KeyUnanswered()]
+        await bench.engine.request(lambda: bench.engine.keeper.apply(RenewalDue()))
+        await settle()
+        assert link.rotation.retry is not None
+        asked, probes = list(bench.gateway.asked_for_key), bench.gateway.probes
+        await bench.open("second")
+        await settle()
+        assert (bench.gateway.asked_for_key, bench.gateway.probes) == (asked, probes + 1)
+        await bench.desk.cancel("second")
 
     play(tmp_path, scene)

@@ -1,7 +1,8 @@
-"""The unit of the activation: the only one with the vendor key, and never beside the daemon."""
+"""The units: the daemon, its socket, and the activation, the only one with the vendor key."""
 
 import argparse
 import re
+import shlex
 import shutil
 import subprocess
 from collections import defaultdict
@@ -9,18 +10,21 @@ from pathlib import Path
 
 import pytest
 
+from terminald.adapters.api_socket import BACKLOG
 from terminald.adapters.gateway_line import CONNECT_PHASES
 from terminald.cli.arguments import parse
+from terminald.cli.outcome import CONFIG_WRONG
 from terminald.config import Config
 from terminald.config_rules import parse_duration
 
 SYSTEMD = Path(__file__).parent.parent / "systemd"
-DAEMON, ACTIVATION = "terminald.service", "terminald-activate.service"
+DAEMON, SOCKET, ACTIVATION = "terminald.service", "terminald.socket", "terminald-activate.service"
+UNITS = (DAEMON, SOCKET, ACTIVATION)
 
 #: Tenths of a point on systemd's scale, on which 100 is bare.
-MAX_EXPOSURE = 20
-#: What the daemon needs for its socket and its endless life.
-OF_THE_DAEMON = {"RuntimeDirectory", "RuntimeDirectoryMode", "RuntimeDirectoryPreserve", "InaccessiblePaths"}
+MAX_EXPOSURE = 15
+#: systemd's version that brought RestartSteps=.
+HAS_BACKOFF = 254
 
 Unit = dict[str, list[str]]
 
@@ -64,8 +68,9 @@ def test_the_code_is_not_on_the_command_line_and_goes_away_after_a_success(activ
 
 
 def test_it_never_runs_beside_the_daemon_which_runs_again_when_it_is_done(activation: Unit) -> None:
-    assert activation["Conflicts"] == [DAEMON]
-    assert activation["Before"] == [DAEMON]
+    """Nor does a caller of the socket start the daemon meanwhile, which would end the activation half-way."""
+    assert activation["Conflicts"] == [f"{DAEMON} {SOCKET}"]
+    assert activation["Before"] == [f"{DAEMON} {SOCKET}"]
     assert (activation["OnSuccess"], activation["OnFailure"]) == ([DAEMON], [DAEMON])
     assert activation["Type"] == ["oneshot"]
     assert "[Install]" not in (SYSTEMD / ACTIVATION).read_text()
@@ -88,33 +93,156 @@ def test_both_units_are_of_one_user_and_one_state_directory(daemon: Unit, activa
 
 def test_it_is_closed_at_least_as_far_as_the_daemon(daemon: Unit, activation: Unit) -> None:
     closing = re.compile("Protect|Private|Restrict|No|Lock|Capability|SystemCallArch|Limit|Inaccessible")
-    wanted = {key for key in daemon if closing.match(key)} - OF_THE_DAEMON - {"RestartPreventExitStatus"}
+    wanted = {key for key in daemon if closing.match(key)} - {"RestartPreventExitStatus", "InaccessiblePaths"}
     assert wanted
     assert not wanted - activation.keys()
 
 
+# --- the daemon ------------------------------------------------------------------------------------------------------
+
+
+def test_it_runs_on_every_systemd_from_252_on(daemon: Unit) -> None:
+    """A type that is not known there would silently be "simple": no readiness, no watchdog."""
+    assert daemon["Type"] == ["notify"]
+    assert not {"RestartSteps", "RestartMaxDelaySec", "ReloadSignal"} & daemon.keys()
+
+
+def test_it_is_never_given_up_but_for_a_wrong_configuration(daemon: Unit) -> None:
+    assert daemon["StartLimitIntervalSec"] == ["0"]
+    assert daemon["Restart"] == ["always"]
+    assert daemon["RestartPreventExitStatus"] == [str(CONFIG_WRONG)]
+
+
+@pytest.mark.parametrize(("status", "said"), [(str(CONFIG_WRONG), "waits\n"), ("1", ""), ("KILL", "")])
+def test_a_caller_does_not_have_a_wrong_configuration_tried_at_once_and_for_ever(
+    daemon: Unit, status: str, said: str
+) -> None:
+    (line,) = daemon["ExecStopPost"]
+    words = shlex.split(line.replace("sleep 10", "echo waits"))
+    done = subprocess.run(words, env={"EXIT_STATUS": status}, capture_output=True, text=True, check=True)
+    assert done.stdout == said
+
+
+def test_a_reload_looks_at_the_configuration_before_the_daemon_does(daemon: Unit) -> None:
+    look, reload = daemon["ExecReload"]
+    assert look.split()[0] == daemon["ExecStart"][0].split()[0]
+    args = parse(look.split()[1:])
+    assert isinstance(args, argparse.Namespace)
+    assert args.command == "check"
+    assert reload == "/bin/kill -HUP $MAINPID"
+
+
+def test_devices_that_are_plugged_in_later_are_allowed(daemon: Unit) -> None:
+    """A group whose driver is not loaded when the unit starts is silently left out: the drivers come first."""
+    assert daemon["DevicePolicy"] == ["closed"]
+    allowed = {row.split()[0] for row in daemon["DeviceAllow"]}
+    #: Who makes the group known: the module, or what is there from the boot on.
+    makers = {
+        "char-ttyUSB": "usbserial",
+        "char-ttyACM": "cdc_acm",
+        "char-input": "evdev",
+        "char-usb": "usblp",
+        "char-usb_device": "",
+        "char-ttyS": "",
+        "char-ttyAMA": "",
+    }
+    assert allowed == makers.keys()
+    wanted = {f"modprobe@{module}.service" for module in makers.values() if module}
+    assert set(daemon["Wants"][0].split()) == wanted
+    assert wanted <= {unit for row in daemon["After"] for unit in row.split()}
+    assert all(row.endswith(" rw") for row in daemon["DeviceAllow"])
+    assert not {"PrivateDevices", "BindsTo"} & daemon.keys()
+
+
+def test_it_waits_for_neither_network_nor_time_nor_devices(daemon: Unit) -> None:
+    waits = {unit for key in ("After", "Requires", "Wants") for row in daemon[key] for unit in row.split()}
+    assert not {"network-online.target", "time-sync.target"} & waits
+    assert not [unit for unit in waits if unit.endswith(".device")]
+
+
+def test_it_can_tell_who_calls_and_which_boot_it_is(daemon: Unit) -> None:
+    """In a user namespace every caller is nobody; without /proc/sys there is no boot id (I10)."""
+    assert not {"PrivateUsers", "ProcSubset", "DynamicUser"} & daemon.keys()
+
+
+# --- the socket ------------------------------------------------------------------------------------------------------
+
+
+def test_the_socket_is_where_everybody_looks_for_it_and_not_in_a_directory_of_the_service(daemon: Unit) -> None:
+    socket = read(SOCKET)
+    assert socket["ListenStream"] == [str(Config().api.socket)]
+    assert "RuntimeDirectory" not in daemon
+    assert daemon["Requires"] == [SOCKET]
+    assert SOCKET in daemon["After"][0].split()
+    assert int(socket["DirectoryMode"][0], 8) & 0o001
+    assert int(socket["SocketMode"][0], 8) == 0o660
+    assert socket["Backlog"] == [str(BACKLOG)]
+    assert "Accept" not in socket
+
+
+def test_the_user_and_the_groups_of_the_units_are_made(daemon: Unit) -> None:
+    lines = (SYSTEMD / "terminald.sysusers").read_text().splitlines()
+    rows = [shlex.split(line)[:2] for line in lines if not line.startswith("#")]
+    assert rows.count(["u", daemon["User"][0]]) == 1
+    assert ["g", read(SOCKET)["SocketGroup"][0]] in rows
+
+
+# --- drop-ins --------------------------------------------------------------------------------------------------------
+
+
+def test_the_drop_ins_say_where_they_belong_and_are_not_installed_by_themselves() -> None:
+    found = {path.name: path.read_text() for path in (SYSTEMD / "drop-in").iterdir()}
+    places = {
+        "journald-persistent.conf": "/etc/systemd/journald.conf.d/60-terminald.conf",
+        "hardware-watchdog.conf": "/etc/systemd/system.conf.d/60-terminald.conf",
+        "restart-backoff.conf": "/etc/systemd/system/terminald.service.d/backoff.conf",
+    }
+    assert found.keys() == places.keys()
+    for name, text in found.items():
+        assert f"Install as {places[name]}" in text
+    assert "\nStorage=persistent\n" in found["journald-persistent.conf"]
+    assert "\nRuntimeWatchdogSec=15s\n" in found["hardware-watchdog.conf"]
+
+
+# --- what systemd says -----------------------------------------------------------------------------------------------
+
+
 @pytest.fixture
-def analyze(tmp_path: Path) -> tuple[str, Path]:
-    """Return the program, and a copy of the units with a program that is installed here."""
-    program = shutil.which("systemd-analyze")
-    if program is None:
-        pytest.skip("no systemd-analyze here")
-    for name in (DAEMON, ACTIVATION):
+def units(tmp_path: Path) -> Path:
+    """Return a directory with copies of the units, with programs that are installed here."""
+    if shutil.which("systemd-analyze") is None:
+        pytest.skip("systemd-analyze is not installed")
+    for name in UNITS:
         text = (SYSTEMD / name).read_text()
-        (tmp_path / name).write_text(re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", text))
-    return program, tmp_path / ACTIVATION
+        (tmp_path / name).write_text(re.sub(r"(?m)^(Exec\w+)=.*", r"\1=/bin/true", text))
+    return tmp_path
 
 
-def test_systemd_finds_no_fault(analyze: tuple[str, Path]) -> None:
-    program, unit = analyze
-    done = subprocess.run([program, "verify", str(unit)], capture_output=True, text=True, check=False)
+def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
+    program = shutil.which("systemd-analyze")
+    assert program is not None
+    return subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_finds_no_fault(units: Path, name: str) -> None:
+    done = analyze("verify", str(units / name))
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_systemd_finds_little_exposed(analyze: tuple[str, Path]) -> None:
-    program, unit = analyze
-    command = [program, "security", "--offline=true", f"--threshold={MAX_EXPOSURE}", "--no-pager", str(unit)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def test_systemd_finds_no_fault_in_the_backoff(units: Path) -> None:
+    version = int(analyze("--version").stdout.split()[1].split(".")[0].split("~")[0])
+    if version < HAS_BACKOFF:
+        pytest.skip(f"systemd {version} does not know RestartSteps=; {HAS_BACKOFF} does")
+    (units / f"{DAEMON}.d").mkdir()
+    shutil.copy(SYSTEMD / "drop-in" / "restart-backoff.conf", units / f"{DAEMON}.d")
+    done = analyze("verify", str(units / DAEMON))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", [DAEMON, ACTIVATION])
+def test_systemd_finds_little_exposed(units: Path, name: str) -> None:
+    done = analyze("security", "--offline=true", f"--threshold={MAX_EXPOSURE}", "--no-pager", str(units / name))
     if "offline" in done.stderr:
         pytest.skip("this systemd-analyze can not look at a unit that is not loaded")
     assert done.returncode == 0, done.stdout

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from terminald.adapters.api_limits import ApiLimits
+from terminald.adapters.api_peer import Gate, Peer
 from terminald.adapters.api_routes import Handler, Request
 from terminald.adapters.api_views import MAX_NAME
 from terminald.errors import ApiError, IllegalTransition, JournalError
@@ -28,7 +29,7 @@ _log = logging.getLogger(__name__)
 #: More query parameters than any call has.
 _MAX_PARAMETERS: Final = 16
 #: Problems after which the rest of a body may still come: nobody waits for it.
-_BODY_UNREAD: Final = frozenset({"body_timeout", "body_too_large"})
+_BODY_UNREAD: Final = frozenset({"body_timeout", "body_too_large", "forbidden"})
 _CLOSE: Final = {"Connection": "close"}
 
 
@@ -69,7 +70,7 @@ class Shutdown:
             self._limits.discard(limit)
 
 
-def build_app(handlers: Mapping[str, Handler], shutdown: Shutdown, limits: ApiLimits) -> ASGIApp:
+def build_app(handlers: Mapping[str, Handler], shutdown: Shutdown, limits: ApiLimits, gate: Gate) -> ASGIApp:
     """Return the application, with a route for every call of the table.
 
     Any exception beside those of a call is answered as internal_error, and then raised for the server to log.
@@ -78,7 +79,7 @@ def build_app(handlers: Mapping[str, Handler], shutdown: Shutdown, limits: ApiLi
     for call in CALLS:
         paths.setdefault(call.path, {})[call.method] = call
     app = Starlette(
-        routes=[Route(path, _Path(calls, handlers, shutdown, limits)) for path, calls in paths.items()],
+        routes=[Route(path, _Path(calls, handlers, shutdown, limits, gate)) for path, calls in paths.items()],
         exception_handlers={HTTPException: _no_route, Exception: _fault},
     )
     app.router.redirect_slashes = False
@@ -104,11 +105,13 @@ class _Path:
         handlers: Mapping[str, Handler],
         shutdown: Shutdown,
         limits: ApiLimits,
+        gate: Gate,
     ) -> None:
         self._calls = calls
         self._handlers = {call.id: handlers[call.id] for call in calls.values()}
         self._shutdown = shutdown
         self._limits = limits
+        self._gate = gate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = HttpRequest(scope, receive)
@@ -122,6 +125,7 @@ class _Path:
             problem = ApiError("method_not_allowed", f"{request.method} is not possible here; allowed: {allowed}.")
             return problem_answer(problem, {"Allow": allowed})
         try:
+            self._gate.check(_peer(request), call)
             async with self._shutdown.guard():
                 return await self._handlers[call.id](await _read(request, call, self._limits.receive_s))
         except (ApiError, IllegalTransition, JournalError) as exc:
@@ -130,6 +134,12 @@ class _Path:
         except ClientDisconnect:
             # Nobody is there to read it.
             return problem_answer(ApiError("body_timeout", "The connection was closed before the body was complete."))
+
+
+def _peer(request: HttpRequest) -> Peer | None:
+    """Return what the connection knows of its other end."""
+    found = request.scope.get("state", {}).get("peer")
+    return found if isinstance(found, Peer) else None
 
 
 def _refusal(exc: ApiError | IllegalTransition | JournalError, call: ApiCall) -> ApiError:

@@ -8,6 +8,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from terminald.adapters.api_limits import ApiLimits
+from terminald.adapters.api_peer import peer_of
 from terminald.errors import ApiError
 from terminald.wire.api_problems import problem_json
 
@@ -48,6 +49,8 @@ class BoundedProtocol(H11Protocol):
             return
         # Any unsent byte counts as stalled: nothing gathers beyond what the peer is being sent.
         transport.set_write_buffer_limits(high=0)
+        # Into the scope of each call; asked once, as nobody else can take the connection over.
+        self.app_state = {**self.app_state, "peer": peer_of(transport.get_extra_info("socket"))}
         super().connection_made(transport)
         self._head_timer = self.loop.call_later(self.limits.receive_s, transport.abort)
 

@@ -65,7 +65,8 @@ class Routes:
     ) -> None:
         """Version is terminald's."""
         self._desk = desk
-        self._defaults = defaults
+        #: A reload exchanges them.
+        self.defaults = defaults
         self._clock = clock
         self._version = version
         self._streams = streams
@@ -99,7 +100,7 @@ class Routes:
         }
 
     async def _open_sale(self, request: Request) -> Response:
-        view, is_new = await self._desk.open_sale(decode_sale_request(request.body, self._defaults))
+        view, is_new = await self._desk.open_sale(decode_sale_request(request.body, self.defaults))
         place = {"Location": f"/v1/sales/{quote(view.sale.id, safe='')}"}
         return json_answer(sale_json(view, self._clock()), 201 if is_new else 200, place)
 

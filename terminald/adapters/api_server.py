@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from terminald.adapters.api_app import Shutdown, build_app
 from terminald.adapters.api_events import EventStreams
 from terminald.adapters.api_limits import ApiLimits
+from terminald.adapters.api_peer import Gate, gate_of
 from terminald.adapters.api_protocol import protocol_with
 from terminald.adapters.api_routes import Routes
 from terminald.adapters.api_socket import BACKLOG
@@ -38,13 +39,20 @@ class ApiServer:
         clock: Callable[[], Now],
         version: str,
         limits: ApiLimits | None = None,
+        gate: Gate | None = None,
     ) -> None:
-        """Clock places instants on the calendar; version is terminald's."""
+        """Clock places instants on the calendar; version is terminald's. Without a gate no group administers."""
         self._limits = limits or ApiLimits()
+        #: Set when calls are answered.
+        self.answers = asyncio.Event()
         self._shutdown = Shutdown()
         streams = EventStreams(desk, self._shutdown.begun, self._limits)
-        routes = Routes(desk, defaults, clock, version, streams)
-        self._app = build_app(routes.handlers(), self._shutdown, self._limits)
+        self._routes = Routes(desk, defaults, clock, version, streams)
+        self._app = build_app(self._routes.handlers(), self._shutdown, self._limits, gate or gate_of(""))
+
+    def take_defaults(self, defaults: SaleDefaults) -> None:
+        """Take what sales are from now on when the host does not say."""
+        self._routes.defaults = defaults
 
     def stop(self) -> None:
         """Make :meth:`serve` return, after the calls under way or the grace; repeatable, and harmless before it."""
@@ -73,7 +81,7 @@ class ApiServer:
             # Never reached: every connection is cut before.
             timeout_graceful_shutdown=int(self._limits.grace_s + 2 * _LAST_S) + 1,
         )
-        server = _Server(config, self._shutdown.begun, self._limits.grace_s + _LAST_S)
+        server = _Server(config, self.answers, self._shutdown.begun, self._limits.grace_s + _LAST_S)
         try:
             await server.serve(list(sockets))
         finally:
@@ -97,11 +105,17 @@ def _connection_loop(app: ASGIApp) -> ASGIApp:
 class _Server(uvicorn.Server):
     """uvicorn's server without its signal handlers and its polling."""
 
-    def __init__(self, config: uvicorn.Config, stopping: asyncio.Event, patience_s: float) -> None:
-        """Patience is how long peers may take to receive what is left for them, once it is stopping."""
+    def __init__(
+        self, config: uvicorn.Config, answers: asyncio.Event, stopping: asyncio.Event, patience_s: float
+    ) -> None:
+        """Answers is set once it has started.
+
+        Patience is how long peers may take to receive what is left for them, once it is stopping.
+        """
         super().__init__(config)
         self._patience_s = patience_s
         self.servers = []  # uvicorn sets it later, and a cancelled start needs it
+        self._answers = answers
         self._stopping = stopping
 
     @contextlib.contextmanager
@@ -109,6 +123,7 @@ class _Server(uvicorn.Server):
         yield
 
     async def main_loop(self) -> None:
+        self._answers.set()
         await self._stopping.wait()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -4,6 +4,7 @@ What the pulses need of a line is a protocol, so that a test can stand where the
 """
 
 import errno
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -93,7 +94,8 @@ def open_lines(name: str, choice: LineChoice) -> Lines:
     try:
         import gpiod  # noqa: F401, PLC0415 - an optional package, for those terminals that have such lines
     except ImportError as exc:
-        raise DeviceAbsent(name, "the package gpiod is missing; run: pip install 'terminald[gpio]'") from exc
+        detail = f"the package gpiod is missing; run: {sys.executable} -m pip install 'gpiod>=2.1'"
+        raise DeviceAbsent(name, detail) from exc
     from terminald.adapters.gpio_libgpiod import find_chip, open_input, open_output  # noqa: PLC0415 - it needs gpiod
 
     path = choice.chip if choice.chip.startswith("/") else find_chip(choice.chip, chip_paths())

@@ -68,6 +68,8 @@ class Device(Protocol):
 class Scanner(Device, Protocol):
     """A source of scanned frames, listened to only while armed."""
 
+    is_armed: bool
+
     def arm(self) -> None:
         """Begin to deliver frames. What was received before is discarded."""
 

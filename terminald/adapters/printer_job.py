@@ -142,8 +142,13 @@ class JobRun:
         condition, timing, begun = self._condition, self._timing, self._loop.time()
         patience_s = self._patience_s()
         limit = begun + patience_s
-        while not (is_so() and await self._is_believable()):
-            now = self._loop.time()
+        heard = 0
+        while True:
+            if self._markers.heard != heard:
+                await self._check_presence()
+            if is_so() and await self._is_believable():
+                return True
+            heard, now = self._markers.heard, self._loop.time()
             if self._sending.was_away():
                 raise Away("the printer was away before it had proven the job")
             if condition.trouble is not None and now < begun + timing.wait_longest_s:
@@ -154,7 +159,11 @@ class JobRun:
             await condition.wait_news(min(timing.look_s, max(limit - now, 0.0)))
             if not is_so() and condition.trouble is None:
                 await condition.look(may_be_busy=self._loop.time() < limit)
-        return True
+
+    async def _check_presence(self) -> None:
+        """Ask whether the printer is there when an answer came that any noise can be: a moment later it is again."""
+        if self._condition.answers and await self._condition.questions.is_there() is False:
+            self._sending.doubt = "the printer said something, and then nothing for a moment: it may have been off"
 
     async def _is_believable(self) -> bool:
         """Look at the printer after an answer that any noise can be, such as the break of a line; drop a false one.

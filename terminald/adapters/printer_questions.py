@@ -139,14 +139,14 @@ class Questions:
             return await self._ask(PRINTER) not in (Silence.SILENT, Silence.NOT_NOW)
 
     async def is_there(self) -> bool | None:
-        """Ask one question in the middle of a job, and tell whether it was answered.
+        """Ask one question in the middle of a job, and tell whether it was answered; None: it could not be asked.
 
-        None: it could not be asked, or something else came.
+        Whatever else came is no answer: the line of a printer that is switched off breaks.
         """
         async with self._one_look:
             wanted = self._wanted or _READINGS
             answer = await self._ask(PRINTER if PRINTER in wanted else wanted[0])
-        return True if isinstance(answer, int) else False if answer is Silence.SILENT else None
+        return None if answer is Silence.NOT_NOW else isinstance(answer, int)
 
     async def look(self) -> Look:
         """Ask how the printer is. What is wrong, and silence, is believed the second time."""

@@ -13,8 +13,6 @@ from terminald.core.events import JobInterrupted, PrintAnswer
 from terminald.errors import DeviceAbsent, DeviceLost, DeviceTimeout
 from terminald.wire.printer_status import PrinterState
 
-#: So often a printer says that it is well until its XOFF is not believed.
-_TIMES_WELL: Final = 2
 _REST: Final = "; what it has not printed yet, it is to print then"
 
 
@@ -36,6 +34,11 @@ class _Part(Enum):
     BEGINNING = auto()  # of a job: nothing is tried again here, and trouble before the first byte ends it
     MIDDLE = auto()
     MARKER = auto()
+
+
+#: So often, a second apart, a printer says that it is well until its XOFF is not believed. In the middle of a job it
+#: has a buffer to empty: up to 2 kB, of which a slow head makes three seconds.
+_TIMES_WELL: Final = {_Part.BEGINNING: 2, _Part.MIDDLE: 6, _Part.MARKER: 2}
 
 
 class Sending:
@@ -84,7 +87,7 @@ class Sending:
         sent, total = 0, len(data)
         with self._condition.writing():
             for piece in self._witness.pieces(data):
-                begun = self._loop.time()
+                begun, self._times_well = self._loop.time(), 0
                 try:
                     await (self._push_on(piece) if sent else self._push(piece, _Part.BEGINNING))
                 except (DeviceAbsent, DeviceLost) as error:
@@ -109,7 +112,7 @@ class Sending:
         """
         with self._condition.writing():
             await self._push_on(data, _Part.MARKER)
-        self._witness.end()
+        await self._witness.end()
 
     async def _push(self, data: bytes, part: _Part) -> None:
         """Send bytes at once; what they are decides what is done while not the first of them can leave."""
@@ -140,7 +143,8 @@ class Sending:
             self._witness.begin()
         elif not stalled_s or stalled_s >= PIECE_S:
             await self._witness.see_held()
-            if self.was_away():
+            # Of a line that hung up, the write itself knows how much of it left.
+            if self.was_away() and self._condition.is_open:
                 raise Away("the printer fell silent in the middle of the job")
 
     async def _push_on(self, data: bytes, part: _Part = _Part.MIDDLE) -> None:
@@ -175,8 +179,7 @@ class Sending:
             raise Blocked(condition.trouble)
         is_well = isinstance(look, PrinterState) and look.blocked_by is None
         self._times_well = self._times_well + 1 if is_well else 0
-        # In the middle of a job, it has a buffer to empty.
-        if part is not _Part.MIDDLE and self._times_well >= _TIMES_WELL and self._printer.go_on():
+        if self._times_well >= _TIMES_WELL[part] and self._printer.go_on():
             self.doubt = "the printer said that it takes nothing, and was sent the job all the same"
 
     async def _see_to_stall(self) -> None:

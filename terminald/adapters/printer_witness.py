@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Final
 
+from terminald.adapters.fd_writer import job_deadline_s
 from terminald.adapters.ports_devices import Printer
 from terminald.adapters.printer_condition import HELD, PrinterCondition
 from terminald.adapters.printer_markers import Markers
@@ -24,6 +25,7 @@ from terminald.wire.printer_status import PrinterState
 
 #: The time of one piece on the line. The supply of a printer, its start and its cutter's way home take longer.
 PIECE_S: Final = 0.2
+_MISSED: Final = "the printer did not answer in the middle of the job, and may have been off"
 
 
 def piece_bytes(bytes_per_second: float) -> int:
@@ -45,6 +47,8 @@ class Witness:
         self._is_pledged = False
         self._doubt = ""
         self._answers = 0
+        #: So long a slow head prints what was sent.
+        self._printing_s = 0.0
 
     @property
     def doubt(self) -> str:
@@ -86,6 +90,7 @@ class Witness:
         """
         if not self.is_watching or self._rate is None or self._markers is None:
             return True
+        self._printing_s += job_deadline_s(piece, bytes_per_second=self._rate, grace_s=0)
         await asyncio.sleep(since + len(piece) / self._rate - self._loop.time())
         if self._is_pledged:
             await self._see_pledge(self._markers)
@@ -103,9 +108,11 @@ class Witness:
         elif condition.trouble is None:
             await self._ask()
 
-    def end(self) -> None:
+    async def end(self) -> None:
         """The job and its marker have left."""
-        if self._rate is not None and not self._is_pledged:
+        if self._is_pledged and self._markers is not None:
+            await self._see_pledge(self._markers)
+        elif self._rate is not None:
             self._check(self._loop.time())
         self._condition.answers_busy |= bool(self._answers and not self._doubt)
 
@@ -122,7 +129,7 @@ class Witness:
             self._answers += 1
             self._seen_at = asked_at
         elif there is False:
-            self._doubt = "the printer did not answer in the middle of the job, and may have been off"
+            self._doubt = _MISSED
         return there is not False
 
     async def _wait_awake(self) -> bool:
@@ -130,7 +137,7 @@ class Witness:
         condition, timing = self._condition, self._condition.timing
         if self._answers or condition.answers_busy:
             return await condition.look() is not Silence.SILENT
-        limit = self._loop.time() + timing.grace_s
+        limit = self._loop.time() + timing.grace_s + self._printing_s
         while await condition.look(may_be_busy=self._loop.time() < limit) is Silence.SILENT:
             if self._loop.time() >= limit:
                 return False
@@ -152,6 +159,8 @@ class Witness:
         """Go on asking when the pledge was answered, and by the printer: any noise can be an answer to GS r."""
         if not markers.is_pledge_answered:
             return
+        if await self._condition.questions.is_there() is False:
+            self._doubt = _MISSED
         look = await self._condition.look()
         if isinstance(look, PrinterState) and look.blocked_by is None:
             self._is_pledged = False

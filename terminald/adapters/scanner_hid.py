@@ -79,7 +79,7 @@ class HidScanner:
         self._framer = KeyFramer(suffix)
         self._node: InputNode | None = None
         self._wake = asyncio.Event()
-        self._is_armed = False
+        self.is_armed = False
         self._armings = 0
         self._delivered = 0
         self._unarmed = 0
@@ -150,11 +150,11 @@ class HidScanner:
         if self._node is not None:
             self._drain(self._node)
         self._armings += 1
-        self._is_armed = True
+        self.is_armed = True
 
     def disarm(self) -> None:
         """Stop to deliver frames; those that are typed are counted and dropped. The grab stays."""
-        self._is_armed = False
+        self.is_armed = False
 
     async def _wait(self) -> None:
         """Return when there may be something to read, or a frame's deadline is reached."""
@@ -209,7 +209,7 @@ class HidScanner:
         """Hand out frames until the sink disarms or arms anew: both concern what was typed before."""
         armings = self._armings
         for frame in frames:
-            if self._is_armed and self._armings == armings:
+            if self.is_armed and self._armings == armings:
                 self._delivered += 1
                 self._on_frame(self.name, frame)
             else:

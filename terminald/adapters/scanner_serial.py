@@ -91,7 +91,7 @@ class SerialScanner:
         self._line: serial.Serial | None = None
         self._is_settled = False
         self._wake = asyncio.Event()
-        self._is_armed = False
+        self.is_armed = False
         self._armings = 0
         self._delivered = 0
         self._unarmed = 0
@@ -126,7 +126,7 @@ class SerialScanner:
         await self._settle()
         self._drain(line.fileno())
         self._is_settled = True
-        if self._is_armed:
+        if self.is_armed:
             self._trigger.switch(is_on=True)
 
     async def run(self) -> None:
@@ -160,13 +160,13 @@ class SerialScanner:
         if self._line is not None:
             self._drain(self._line.fileno())
         self._armings += 1
-        self._is_armed = True
+        self.is_armed = True
         if self._is_settled:
             self._trigger.switch(is_on=True)
 
     def disarm(self) -> None:
         """Stop to deliver frames; those that arrive are counted and dropped."""
-        self._is_armed = False
+        self.is_armed = False
         if self._is_settled:
             self._trigger.switch(is_on=False)
 
@@ -203,14 +203,14 @@ class SerialScanner:
                 raise self._lost()
             self._deliver(self._framer.feed(data, int(loop.time() * 1000)))
         # It has read something, whatever that was, and is off now unless it latches.
-        if self._is_armed and self._armings == armings and self.counters != before:
+        if self.is_armed and self._armings == armings and self.counters != before:
             self._trigger.repeat()
 
     def _deliver(self, frames: list[str]) -> None:
         """Hand out frames until the sink disarms or arms anew: both concern what was received before."""
         armings = self._armings
         for frame in frames:
-            if self._is_armed and self._armings == armings:
+            if self.is_armed and self._armings == armings:
                 self._delivered += 1
                 self._on_frame(self.name, frame)
             else:

@@ -314,6 +314,7 @@ def _trial_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     demo.add_argument(
         "--out", type=Path, metavar="DIR", help="where the pictures of the receipts go (default: a new directory)"
     )
+    demo.add_argument("--vending", action="store_true", help="a vending machine instead")
     demo.add_argument("--keep", type=Path, metavar="DIR", help="work here, and leave journal and logs to be looked at")
     simulate = command("simulate", "One simulated part, to develop a host application against.", has_json=False)
     simulate.add_argument("part", choices=_PARTS)

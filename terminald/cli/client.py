@@ -38,7 +38,7 @@ RECONNECT_S = 0.5
 
 _BASE = "http://terminald"
 _JSON = {"Content-Type": "application/json"}
-_REFUSALS = frozenset({409, 503})
+_REFUSALS = frozenset({403, 409, 503})
 
 S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T")
@@ -139,7 +139,7 @@ class Daemon:
         cause: BaseException | None = exc
         while cause is not None:
             if isinstance(cause, OSError) and cause.errno in (errno.EACCES, errno.EPERM):
-                advice = "run the command as a member of the socket's group (api.socket_group)"
+                advice = "run the command as a member of the socket's group: terminald-client, or api.socket_group"
                 return CommandFailed(f"this user may not open {socket}", advice=advice)
             cause = cause.__cause__ or cause.__context__
         advice = (

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from terminald.cli import demo_books
+from terminald.cli import demo_books, demo_vending
 from terminald.cli.demo_money import Till
 from terminald.cli.demo_processes import CALL_LIMIT_S, Gateway, Service, process, run_once
 from terminald.cli.outcome import DONE, FAILED, CommandFailed
@@ -22,6 +22,7 @@ from terminald.cli.words import error_words, money, state_words, table
 from terminald.simulator.printer import SimulatedPrinter
 from terminald.simulator.printer_paper import font_note
 from terminald.simulator.scanner import SimulatedScanner
+from terminald.simulator.vmc import SimulatedVmc
 from terminald.wire import api_shapes as shapes
 
 #: Of the gateway's durations: a customer who takes 6 s for a password takes 2 s here, which is time enough to kill a
@@ -82,7 +83,7 @@ def demo(args: argparse.Namespace) -> int:
         raise CommandFailed(f"{exc.filename} can not be made: {exc.strerror}", advice="name another one") from exc
     is_clean = False
     try:
-        agreed = is_clean = asyncio.run(_until_signalled(_Demo(root, out.resolve())))
+        agreed = is_clean = asyncio.run(_until_signalled(_Demo(root, out.resolve(), is_vending=args.vending)))
     except (httpx.HTTPError, TimeoutError) as exc:
         raise CommandFailed(
             f"the demo came to a stop ({type(exc).__name__})", advice=f"see the logs in {root}"
@@ -111,7 +112,8 @@ async def _until_signalled(story: "_Demo") -> bool:
 class _Demo:
     """The story. Steps are numbered as they are told."""
 
-    def __init__(self, root: Path, out: Path) -> None:
+    def __init__(self, root: Path, out: Path, *, is_vending: bool) -> None:
+        self._is_vending = is_vending
         self._root = root
         self._out = out
         self._config = root / "terminald.toml"
@@ -126,14 +128,20 @@ class _Demo:
 
     async def tell(self) -> bool:
         """Tell everything; True when the books agree in the end."""
-        print("terminald demo: a payment terminal from end to end.")
-        print("terminald is real; gateway, scanner, printer and customers are simulated. No money moves.")
+        if self._is_vending:
+            print("terminald demo: a vending machine from end to end.")
+            print("terminald is real; gateway, scanner, machine and customers are simulated. No money moves.")
+        else:
+            print("terminald demo: a payment terminal from end to end.")
+            print("terminald is real; gateway, scanner, printer and customers are simulated. No money moves.")
         if note := font_note():
             print(f"(note: {note})")
         async with self._stack:
             self._stack.push_async_callback(self._service.aclose)
             await self._begin_world()
             await self._activate()
+            if self._is_vending:
+                return await self._vending_day()
             await self._first_day()
             await self._second_day()
             return await self._compare()
@@ -160,7 +168,8 @@ class _Demo:
         listening = asyncio.create_task(self._gateway.listen())
         self._stack.callback(listening.cancel)
         text = _CONFIG.format(url=self._gateway.url, vendor_sn=_VENDOR_SN, app_id=_APP_ID, root=self._root)
-        self._config.write_text(text)
+        more = demo_vending.CONFIG.format(root=self._root) if self._is_vending else ""
+        self._config.write_text(text + more)
         self._say(f"It listens on {self._gateway.url}, and keeps its own books of who paid what.")
 
     async def _activate(self) -> None:
@@ -171,6 +180,21 @@ class _Demo:
             raise CommandFailed(f"the activation failed: {said}", advice=f"see the logs in {self._root}")
         self._say(next(line for line in said.splitlines() if "Activated" in line).removeprefix("Activation code: "))
         self._say("From now on it signs every request with a key of its own; the code is used up.")
+
+    async def _vending_day(self) -> bool:
+        self._title("terminald starts, in a vending machine: a scanner, a printer, and an adapter on the MDB bus")
+        self._scanner = self._stack.enter_context(SimulatedScanner(link=self._root / "scanner"))
+        printer = SimulatedPrinter(out=self._out, link=self._root / "printer")
+        self._printer = await self._stack.enter_async_context(printer)
+        machine = SimulatedVmc(link=self._root / "vmc", model=demo_vending.MODEL)
+        vmc = await self._stack.enter_async_context(machine)
+        await self._start()
+        service, scanner = self._service, self._scanner
+        day = demo_vending.VendingDay(service, scanner, vmc, config=self._config, title=self._title, say=self._say)
+        await day.tell()
+        self._title("What the machine has in its own books")
+        is_right = day.judge()
+        return await self._compare() and is_right
 
     async def _first_day(self) -> None:
         self._title("terminald starts, with a scanner and a receipt printer on serial lines")

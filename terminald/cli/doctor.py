@@ -17,14 +17,14 @@ from terminald.adapters.gateway_look import GatewayLook, look_with_keys, look_wi
 from terminald.adapters.journal_look import JournalLook, look
 from terminald.adapters.ports import LinkState
 from terminald.app import gateway_settings
-from terminald.cli.doctor_devices import check_printer, check_scanners, check_unmentioned
+from terminald.cli.doctor_devices import check_printer, check_scanners, check_unmentioned, check_vending
 from terminald.cli.doctor_findings import Finding, Verdict, fail, ok, warn
 from terminald.cli.doctor_gateway import check_clock, check_gateway, check_identity, check_keys
 from terminald.cli.doctor_kiosk import check_kiosk
 from terminald.cli.doctor_machine import check_journal, check_state
 from terminald.cli.doctor_print import check_print
 from terminald.cli.doctor_scan import check_scans
-from terminald.cli.doctor_unit import check_access, check_unit
+from terminald.cli.doctor_unit import check_access, check_socket, check_unit
 from terminald.cli.outcome import CONFIG_WRONG, DONE, FAILED
 from terminald.config import Config, load
 from terminald.config_advice import warnings
@@ -91,10 +91,12 @@ def examine(path: Path, *, scans: bool = False, prints: bool = False) -> Iterato
             gateway += [config.gateway.url, finding.what.removeprefix(config.gateway.url).strip(" :")]
         yield finding
     yield from check_unit()
+    yield from check_socket()
     yield from check_access(config)
     yield from check_scanners(config)
     yield from check_printer(config)
     yield from check_kiosk(config)
+    yield from check_vending(config)
     yield from check_unmentioned(config)
     if scans:
         yield from check_scans(config)

@@ -16,8 +16,10 @@ from terminald.adapters.printer_dialog import PrinterDialog
 from terminald.adapters.printers import make_dialog
 from terminald.adapters.scanners import make_scanner
 from terminald.adapters.state_directory import LOCK_NAME
+from terminald.adapters.vmcs import make_vmc
 from terminald.cli.doctor_findings import Finding, fail, note, ok, warn
 from terminald.config import Config, PrinterConfig, ScannerConfig
+from terminald.config_vending import VendingConfig
 from terminald.errors import DeviceAbsent, DeviceError, DeviceHeld
 
 _DEVICES = Path("/dev")
@@ -152,6 +154,32 @@ def _file(printer: PrinterConfig) -> Finding:
     if os.access(path if path.exists() else path.parent, os.W_OK):
         return ok("printer", f"file: {path} can be written")
     return fail("printer", f"file: {path} can not be written", "check the path and its permissions")
+
+
+# --- vending machines ------------------------------------------------------------------------------------------------
+
+
+def check_vending(config: Config) -> Iterator[Finding]:
+    """Whether the adapter of each vending machine is there, and takes its settings; its reader is not on the bus."""
+    for machine in config.vending:
+        try:
+            asyncio.run(_try_vmc(machine))
+        except DeviceError as exc:
+            daemon = daemon_pid(config)
+            if is_held_by_daemon(exc, daemon):
+                yield ok("vending", f"{machine.name}: {machine.device} is in use by terminald (process {daemon})")
+            else:
+                yield fault_of("vending", machine.name, exc)
+        else:
+            yield ok("vending", f"{machine.name}: {machine.device} takes its settings{as_root()}")
+
+
+async def _try_vmc(settings: VendingConfig) -> None:
+    vmc = make_vmc(settings, lambda *_: None)
+    try:
+        await vmc.open()
+    finally:
+        await vmc.close()
 
 
 # --- devices that are not configured ---------------------------------------------------------------------------------

@@ -27,7 +27,9 @@ from terminald.wire.escpos import encode
 #: A ticket as pictures takes 25 s at 9600 baud; and somebody may have to put in paper.
 PRINT_S: Final = 60.0
 
-_STOP: Final = "stop it (systemctl stop terminald) and try again, or let it print: terminald receipt SALE"
+_STOP: Final = (
+    "stop it (systemctl stop terminald.socket terminald) and try again, or let it print: terminald receipt SALE"
+)
 _LOOK: Final = (
     "look at it: is it whole and cut, is the sample Chinese, is the ruler on one line, can a phone read the code"
 )

@@ -22,7 +22,10 @@ SCAN_S: Final = 30.0
 #: How often it is looked whether something arrived that is no code.
 _LOOK_S: Final = 0.1
 
-_STOP: Final = "stop it (systemctl stop terminald) and try again, or watch its scans: terminald events --topic scan"
+_STOP: Final = (
+    "stop it (systemctl stop terminald.socket terminald) and try again, or watch its scans: "
+    "terminald events --topic scan"
+)
 _SPEED: Final = "set baudrate as the scanner has it, and the scanner to 8 data bits, no parity, 1 stop bit"
 _KEYS: Final = "set the scanner to the US keyboard layout, and to send plain characters"
 

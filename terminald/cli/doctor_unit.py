@@ -15,6 +15,7 @@ from terminald.cli.doctor_machine import group_name
 from terminald.config import Config
 
 UNIT: Final = "terminald.service"
+SOCKET: Final = "terminald.socket"
 _USER: Final = "terminald"
 #: There while systemd is the first process (sd_booted(3)).
 BOOTED: Final = Path("/run/systemd/system")
@@ -27,14 +28,14 @@ _STARTED: Final = frozenset({"enabled", "enabled-runtime", "linked", "static", "
 Properties = Mapping[str, str]
 
 
-def ask_systemd() -> Properties | None:
-    """Return the properties of the unit; None where systemd does not run or does not answer."""
+def ask_systemd(unit: str = UNIT) -> Properties | None:
+    """Return the properties of a unit; None where systemd does not run or does not answer."""
     program = shutil.which("systemctl")
     if program is None or not BOOTED.exists():
         return None
     try:
         done = subprocess.run(  # noqa: S603 - a program of the system, with fixed arguments
-            [program, "show", UNIT, f"--property={_PROPERTIES}"],
+            [program, "show", unit, f"--property={_PROPERTIES}"],
             check=False, capture_output=True, text=True, timeout=ASK_S, stdin=subprocess.DEVNULL,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired):
@@ -66,6 +67,20 @@ def check_unit(ask: Callable[[], Properties | None] = ask_systemd) -> Iterator[F
         yield warn(check, how, f"systemctl start {_USER}")
     else:
         yield ok(check, how)
+
+
+def check_socket(ask: Callable[[str], Properties | None] = ask_systemd) -> Iterator[Finding]:
+    """Whether callers are held while the daemon is started again; nothing is said where all is well."""
+    service, unit = ask(UNIT), ask(SOCKET)
+    if service is None or unit is None or service.get("LoadState") != "loaded":
+        return
+    state = unit.get("ActiveState", "")
+    if unit.get("LoadState") != "loaded":
+        what = f"systemd has no unit {SOCKET}: callers are refused while the daemon is started again"
+        yield warn("unit", what, f"copy systemd/{SOCKET} to /etc/systemd/system, then: systemctl daemon-reload")
+    elif state != "active" and service.get("ActiveState") == "active":
+        what = f"{SOCKET} is {state or 'unknown'}: nobody can call"
+        yield fail("unit", what, f"systemctl restart {SOCKET} {_USER}")
 
 
 def check_access(config: Config, ask: Callable[[], Properties | None] = ask_systemd) -> Iterator[Finding]:

@@ -1,7 +1,9 @@
 """``terminald run`` and ``terminald check``."""
 
 import argparse
+import faulthandler
 import logging
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -25,10 +27,14 @@ class _Verdict(msgspec.Struct, frozen=True, kw_only=True):
 
 def run(args: argparse.Namespace) -> int:
     """Run the daemon until it is told to stop."""
+    # What the watchdog kills says where it hung: lines of code, and nothing of what they hold.
+    faulthandler.enable()
+    # A reload that comes so early has nothing to reload, and would end the process.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     config = load(args.config)
     logs.configure(config.log.level, stream=sys.stderr)
     try:
-        app.run(config)
+        app.run(config, args.config)
     except ExceptionGroup:
         # A bug in some part. Logged, because the log redacts what a traceback may hold.
         log.critical("terminald ends on a fault of its own; what was open goes on at the next start", exc_info=True)
@@ -64,3 +70,5 @@ def _summary(config: Config) -> Iterator[tuple[str, str]]:
     printer = config.printer
     where = f"{printer.driver} {printer.device}, {printer.columns} columns"
     yield "printer", "none" if printer.driver == "none" else where
+    if config.vending:
+        yield "vending", ", ".join(f"{one.name} on {one.device}" for one in config.vending)

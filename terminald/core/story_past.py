@@ -360,7 +360,11 @@ SCANS: Final[Mapping[str, Text]] = {
         "本次交易的前一笔订单正在撤销时出示的付款码",
     ),
     "sale_open": Text("something that was scanned while the payment was under way", "付款进行中扫到的内容"),
+    "still_there": Text("a code that was presented too soon after another one", "与前一次间隔太短的付款码"),
+    "basket_empty": Text("a code that was presented without a product", "未选商品时出示的付款码"),
+    "basket_full": Text("a product for which there was no room", "超出购物限额的商品"),
     "unknown_product": Text("the barcode of a product that is not sold here", "本机不出售的商品条码"),
+    "not_ready": Text("a code that was presented while no payment was possible", "无法收款时出示的付款码"),
 }
 #: What a kiosk has done for a paid sale.
 _ACTIONS: Final[Past] = {

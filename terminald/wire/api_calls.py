@@ -36,6 +36,8 @@ class ApiCall:
     gives: Mapping[int, type[msgspec.Struct] | None]
     takes: type[shapes.Request] | None = None
     parameters: tuple[Parameter, ...] = ()
+    #: Whether selling is not enough: it gives money back, touches the key, or settles a case in somebody's name.
+    is_for_admins: bool = False
     #: Codes of problems beside those that every call can have.
     problems: tuple[str, ...] = field(default=())
 
@@ -137,8 +139,10 @@ CALLS: Final = (
         summary="Give money back, in parts or all that is left. One reference is carried out once; follow its state.",
         takes=shapes.RefundRequest,
         gives={202: shapes.Refund},
+        is_for_admins=True,
         problems=(
             *_BODY_PROBLEMS,
+            "forbidden",
             "not_found",
             "not_paid",
             "nothing_left",
@@ -155,8 +159,10 @@ CALLS: Final = (
         summary="Give the whole payment back without a fee, on the gateway's business day and before any refund.",
         takes=shapes.EmptyRequest,
         gives={202: shapes.Refund},
+        is_for_admins=True,
         problems=(
             *_BODY_PROBLEMS,
+            "forbidden",
             "not_found",
             "not_paid",
             "nothing_left",
@@ -172,8 +178,10 @@ CALLS: Final = (
         summary="Note that a person has looked, and how it was settled. What goes on by itself goes on.",
         takes=shapes.ClosingRequest,
         gives={200: shapes.Sale},
+        is_for_admins=True,
         problems=(
             *_BODY_PROBLEMS,
+            "forbidden",
             "not_found",
             "no_attention",
             "attention_changed",
@@ -258,7 +266,8 @@ CALLS: Final = (
         summary="Renew the terminal's key now; the answer is the key as it is then, renewed or not.",
         takes=shapes.EmptyRequest,
         gives={200: shapes.Key},
-        problems=(*_BODY_PROBLEMS, "busy", "not_ready", "journal_failed"),
+        is_for_admins=True,
+        problems=(*_BODY_PROBLEMS, "forbidden", "busy", "not_ready", "journal_failed"),
     ),
     ApiCall(
         id="follow_events",

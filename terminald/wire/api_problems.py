@@ -149,6 +149,9 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     "invalid_http": _kind(400, "The request is not HTTP", "Send HTTP/1.1."),
     "invalid_request": _kind(422, "The request is wrong", "Correct the named field; GET /v1/openapi.json says how."),
     "not_a_payment_code": _kind(422, "Not a payment code", "Let the customer open the payment code and scan it again."),
+    "forbidden": _kind(
+        403, "Not for this caller", "Run it as root, or as a member of the group that api.admin_group names."
+    ),
     "not_found": _kind(404, "No such sale", "Use the sale's id, your reference, the sn or a client_sn."),
     "no_such_call": _kind(404, "No such call", "GET /v1/openapi.json lists the calls."),
     "method_not_allowed": _kind(405, "Method not allowed", "Use one of the methods in the Allow header."),

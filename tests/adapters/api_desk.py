@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 
 from terminald.adapters.api_limits import ApiLimits
+from terminald.adapters.api_peer import Gate
 from terminald.adapters.api_server import ApiServer
 from terminald.adapters.api_socket import listening
 from terminald.adapters.ports import KeyStatus, LoggedEvent, OrderLook, SaleFilter, Status
@@ -204,9 +205,11 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(directory: Path, desk: FakeDesk, limits: ApiLimits | None = None) -> AsyncIterator[Served]:
+async def serving(
+    directory: Path, desk: FakeDesk, limits: ApiLimits | None = None, gate: Gate | None = None
+) -> AsyncIterator[Served]:
     config = settings(directory)
-    server = ApiServer(desk, DEFAULTS, lambda: NOW, "1.2.3", limits)
+    server = ApiServer(desk, DEFAULTS, lambda: NOW, "1.2.3", limits, gate)
     with listening(config) as sock:
         task = asyncio.create_task(server.serve(sock))
         transport = httpx.AsyncHTTPTransport(uds=str(config.socket))

@@ -1,6 +1,6 @@
 """Write what the present release puts into a journal as SQL, to be kept as test data when the schema changes.
 
-``python -m tests.adapters.journal_dump > tests/data/journal-v3.sql``
+``python -m tests.adapters.journal_dump > tests/data/journal-v4.sql``
 """
 
 import sqlite3
@@ -25,14 +25,16 @@ from terminald.core.events import (
     Recovered,
     RefundConfirmed,
 )
-from terminald.core.ids import Instant, Secret, WallTime
+from terminald.core.ids import Instant, SaleId, Secret, WallTime
 from terminald.core.money import Fen
 from terminald.core.refund import Asked
 from terminald.core.refund_table import RefundKind
-from terminald.core.stimuli import AskRefund, ToRefund
+from terminald.core.stimuli import AskRefund, OpenVend, ToRefund, ToVend
 from terminald.core.terminal import Terminal
+from terminald.core.vend_events import ApprovalDue, ApprovalSent, ResultOverdue
 from tests.adapters.journal_samples import Shop
 from tests.core.machine_builders import NOON, ORDER, RULES
+from tests.core.vend_world import asked, vend_order
 
 TERMINAL = Terminal(
     terminal_sn="T1",
@@ -45,7 +47,7 @@ TERMINAL = Terminal(
 
 
 def fill(journal: SqliteJournal) -> None:
-    """Activate, sell once with a declined code, a receipt and a refund, and leave a sale open that needs a person."""
+    """Activate, sell once with a declined code, a receipt and a refund; leave a vend and a sale that need a person."""
     wall = TERMINAL.activated_at
     journal.fix_device_id("board-1")
     offset = journal.open_boot("boot-1", NOON.instant - 1_000).offset
@@ -62,6 +64,11 @@ def fill(journal: SqliteJournal) -> None:
     shop.apply(AskRefund(sale_id=sale_id, asked=Asked(kind=RefundKind.REFUND, amount=Fen(100), reference="back")))
     (refund,) = shop.book.refunds.values()
     shop.apply(ToRefund(refund_id=refund.id, event=RefundConfirmed(), token=refund.token))
+    vend = SaleId("01J-vend")
+    shop.apply(OpenVend(sale_id=vend, order=vend_order(), asked=asked()))
+    shop.answer(shop.scan(vend), PayConfirmed())
+    for event in (ApprovalDue(), ApprovalSent(request=1), ResultOverdue()):
+        shop.apply(ToVend(sale_id=vend, event=event))
     shop.answer(shop.scan(shop.open_sale()), AnswerMismatched())
     custody = begin(TERMINAL, now=NOON, rules=RULES)
     journal.commit(Batch(now=shop.now, custody=step(custody, Recovered(), now=NOON, rules=RULES)[0]))

@@ -3,6 +3,8 @@
 import asyncio
 import errno
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -370,3 +372,17 @@ def test_what_is_no_chip_is_absent(tmp_path: Path) -> None:
     output = GpioOutput(LineChoice(chip=str(file), line="GPIO17"), TRAIN, lambda _: None)
     with pytest.raises(DeviceAbsent, match="is no GPIO chip; gpiodetect lists them"):
         asyncio.run(output.open())
+
+
+def test_without_the_package_it_is_said_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gpiod", None)
+    with pytest.raises(DeviceAbsent) as caught:
+        open_lines("output", CHOICE)
+    assert caught.value.detail == f"the package gpiod is missing; run: {sys.executable} -m pip install 'gpiod>=2.1'"
+
+
+def test_the_daemon_does_not_load_the_package_unless_it_needs_it() -> None:
+    """It is optional, and most terminals have no such lines."""
+    program = "import sys, terminald.app; print('gpiod' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "False"

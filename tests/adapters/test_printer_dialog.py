@@ -182,7 +182,8 @@ def test_a_printer_that_contradicts_itself_is_not_believed_and_prints_all_the_sa
             await true_ask(request)
 
         printer.ask = ask  # type: ignore[method-assign] # garbage in the form of answers
-        assert isinstance(await desk.print(JOB), JobPrinted)
+        assert isinstance(await desk.print(JOB), JobPrinted | JobSent)
+        assert printer.printed == JOB
         assert desk.states() == ["ready"]
 
     play(scene, ScriptedPrinter())

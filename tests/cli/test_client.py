@@ -38,6 +38,7 @@ def daemon(directory: Path) -> Daemon:
 @pytest.mark.parametrize(
     ("status", "code", "exit_code"),
     [
+        (403, "forbidden", 3),
         (409, "busy", 3),
         (409, "reference_conflict", 3),
         (409, "illegal_transition", 3),

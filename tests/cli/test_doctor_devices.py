@@ -19,7 +19,7 @@ import pytest
 
 from terminald.__main__ import main
 from terminald.adapters.device_discovery import FoundDevice, Places
-from terminald.cli.doctor_devices import check_printer, check_scanners, check_unmentioned, toml_of
+from terminald.cli.doctor_devices import check_printer, check_scanners, check_unmentioned, check_vending, toml_of
 from terminald.cli.doctor_findings import Finding, Verdict
 from terminald.cli.doctor_machine import group_name, user_name
 from terminald.cli.doctor_print import check_print, self_test, verdict_of
@@ -41,6 +41,7 @@ from terminald.core.self_test import SAMPLE, layout_self_test, ruler
 from terminald.simulator.printer import ANSWERS, Manner, Model, SimulatedPrinter
 from terminald.simulator.scanner import SimulatedScanner
 from tests.cli.terminal_files import write_config
+from tests.system.vending import VendingMachine
 from tests.threaded_printer import ThreadedPrinter
 
 CODE = "134679085213467908"
@@ -113,7 +114,7 @@ def test_a_scanner_that_the_daemon_has_is_well_and_can_not_be_scanned_with(tmp_p
         assert (found.verdict, f"in use by terminald (process {pid})" in found.what) == (Verdict.OK, True)
         [found] = check_scans(config, 1.0)
         assert (found.verdict, found.what) == (Verdict.FAIL, f"front: held by terminald (process {pid})")
-        assert "systemctl stop terminald" in found.advice
+        assert "systemctl stop terminald.socket terminald" in found.advice
         assert "terminald events" in found.advice
 
 
@@ -441,3 +442,22 @@ def test_scan_and_print_are_asked_for_and_told_as_json(
     assert told["print"]["what"].startswith("unverified: ")
     assert CODE not in said
     assert receipts.stat().st_size > 500
+
+
+# --- vending machines ------------------------------------------------------------------------------------------------
+
+
+def test_an_adapter_is_set_up_and_stays_off_the_bus(tmp_path: Path) -> None:
+    link = tmp_path / "vmc"
+    config = configured(tmp_path, f'\n[[vending]]\nname = "snacks"\ndevice = "{link}"\n')
+    with VendingMachine(link) as machine:
+        (finding,) = check_vending(config)
+        assert (finding.verdict, machine.status()) == (Verdict.OK, "OFF")
+        assert finding.what.startswith(f"snacks: {link} takes its settings")
+        assert machine.books().judge() == []
+    (finding,) = check_vending(config)
+    assert finding.verdict is Verdict.FAIL
+
+
+def test_a_vending_machine_of_the_daemon_is_left_to_it(tmp_path: Path) -> None:
+    assert list(check_vending(configured(tmp_path, ""))) == []

@@ -9,7 +9,7 @@ import pytest
 from terminald.cli import doctor_unit
 from terminald.cli.doctor_findings import Finding, Verdict
 from terminald.cli.doctor_machine import check_mount, mount_of
-from terminald.cli.doctor_unit import check_access, check_unit, may_use
+from terminald.cli.doctor_unit import SOCKET, check_access, check_socket, check_unit, may_use
 from terminald.config import Config, load
 from tests.cli.terminal_files import write_config
 
@@ -87,6 +87,21 @@ def test_the_unit_is_judged(change: Mapping[str, str], verdict: Verdict, words: 
     [found] = check_unit(lambda: {**RUNNING, **change})
     assert (found.verdict, words in found.what) == (verdict, True)
     assert bool(found.advice) == (verdict is not Verdict.OK)
+
+
+@pytest.mark.parametrize(
+    ("socket", "verdict", "advice"),
+    [
+        ({"LoadState": "not-found"}, Verdict.WARN, "copy systemd/terminald.socket"),
+        ({"ActiveState": "failed"}, Verdict.FAIL, "systemctl restart terminald.socket"),
+    ],
+)
+def test_the_socket_is_missed_beside_the_service(socket: Mapping[str, str], verdict: Verdict, advice: str) -> None:
+    assert not list(check_socket(lambda _: RUNNING))
+    [found] = check_socket(lambda unit: {**RUNNING, **(socket if unit == SOCKET else {})})
+    assert (found.verdict, advice in found.advice) == (verdict, True)
+    assert not list(check_socket(lambda _: {**RUNNING, **socket, "LoadState": "not-found"}))
+    assert not list(check_socket(lambda _: None))
 
 
 def test_without_systemd_that_is_said() -> None:

@@ -2,9 +2,8 @@
 
 import pytest
 
-from terminald.core.kiosk_table import SALE_OPEN, UNKNOWN_PRODUCT
 from terminald.core.stimuli import Record
-from terminald.core.story_past import SCANS, past_words
+from terminald.core.story_past import past_words
 from tests.core.machine_builders import SALE_ID
 
 OTHER = past_words(Record(kind="?", subject="", sale_id=SALE_ID, cause="", before="", after=""))
@@ -15,7 +14,3 @@ def test_each_turn_of_an_action_is_told_and_what_went_wrong_with_it(cause: str) 
     words = past_words(Record(kind="action", subject=SALE_ID, sale_id=SALE_ID, cause=cause, before="", after="why"))
     assert words not in (None, OTHER)
     assert ("{evidence}" in str(words)) == (cause in ("ActionFailed", "ActionUnknown"))
-
-
-def test_what_is_scanned_during_a_sale_of_a_kiosk_is_told() -> None:
-    assert {SALE_OPEN, UNKNOWN_PRODUCT} <= SCANS.keys()

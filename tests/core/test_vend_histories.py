@@ -17,7 +17,7 @@ from terminald.core.vend_table import VendState
 from tests.core.gateway_moves import answer, pay
 from tests.core.host_moves import scan
 from tests.core.vend_moves import VEND_MOVES, VendMove, go_on, run_errand, select
-from tests.core.vend_world import VendWorld
+from tests.core.vend_world import HostileWorld, VendWorld
 
 #: Random walks, and the steps of each.
 WALKS, STEPS = 1_200, 80
@@ -92,3 +92,18 @@ def test_the_walks_come_everywhere() -> None:
     ends = (VendState.DONE, VendState.DENIED, VendState.RETURNED, VendState.UNKNOWN)
     assert {state for state, _ in seen} >= set(ends)
     assert unknown >= {VendState.DONE, VendState.UNKNOWN, VendState.RETURNED}
+
+
+def test_a_machine_may_say_anything_at_any_time() -> None:
+    for seed in range(300):
+        source = random.Random(seed)
+        world, pick = HostileWorld(returns_unknown=seed % 3 == 0), source.randrange
+        try:
+            for _ in range(STEPS):
+                source.choice((*SELLING, *VEND_MOVES))(world, pick)
+                if not pick(3):
+                    world.babble(pick)
+            world.settle_with(pick)
+        except BaseException as error:
+            error.add_note("\n".join(world.story))
+            raise

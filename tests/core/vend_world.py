@@ -24,7 +24,7 @@ from terminald.core.vend_events import (
     VendFailed,
     VendSucceeded,
 )
-from terminald.core.vend_table import Vend, VendState
+from terminald.core.vend_table import OF_MACHINE, Vend, VendState
 from tests.core.gateway_model import Pick
 from tests.core.money_world import World
 
@@ -284,3 +284,24 @@ class VendWorld(World):
             assert is_out
         if vend.state is VendState.UNKNOWN:
             assert sale.id in self.was_unknown
+
+
+class HostileWorld(VendWorld):
+    """The same with a machine that says anything at any time: what it says is believed, and never costs twice."""
+
+    def babble(self, pick: Pick) -> None:
+        """Say anything about any of the last requests."""
+        number = max(1, self.machine.count - pick(2))
+        kind = OF_MACHINE[pick(len(OF_MACHINE))]
+        assert issubclass(kind, VendEvent)
+        if issubclass(kind, ApprovalNotSent):
+            self.tell(kind(request=number, reason="no reason"))
+        elif kind is not ApprovalSent:
+            self.tell(kind(request=number))
+
+    def check_books(self, vend: Vend, sale: Sale) -> None:
+        """Charged once, and nothing is kept of what was denied or went back."""
+        orders = [self.gateway.orders[one] for one in sale.attempts if one in self.gateway.orders]
+        assert sum(one.kept > 0 for one in orders) <= 1, "charged twice"
+        if sale.id not in self.closed_by_hand and vend.state in (VendState.DENIED, VendState.RETURNED):
+            assert not any(one.kept for one in orders)

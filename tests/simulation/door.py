@@ -282,7 +282,8 @@ class Door:
         """Judge what the host is told of a sale, at that moment."""
         self.world.books.advance(self.world.now_s())
         reference = sale["reference"]
-        orders = [order for order in self.world.books.orders.values() if order.fields["subject"] == reference]
+        names = (reference, sale["subject"])
+        orders = [order for order in self.world.books.orders.values() if order.fields["subject"] in names]
         paid, returned, state, qr = sale["paid"], sale["returned"], sale["state"], sale["qr"]
         assert isinstance(paid, int)
         assert isinstance(returned, int)

@@ -15,6 +15,7 @@ from typing import TypeVar
 from terminald.adapters.gateway_http import Credentials, HttpGateway
 from terminald.adapters.gateway_line import GatewaySettings
 from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.ports_vending import Vmc
 from terminald.core import book as books
 from terminald.core import custody as custodies
 from terminald.core.attempt_table import AttemptState
@@ -177,6 +178,7 @@ class History:
             new_id=self._new_id,
             jitter=self.rng.random,
             has_disk_space=lambda: True,
+            vmcs=self.begin_drivers(),
         )
         now = self.clock.now()
         custody = store.load_custody() or custodies.begin(self.terminal, now=now, rules=self.rules)
@@ -189,6 +191,7 @@ class History:
             last_seq=store.last_seq(),
         )
         self.engine, self.desk = engine, EngineDesk(engine, device_id="d1", code_pattern=PATTERN)
+        self.begin_hosts(engine)
         self._is_stopping = False
         self._run = asyncio.ensure_future(self.run_all(engine, journal, is_new_boot=is_new_boot))
         try:
@@ -200,6 +203,13 @@ class History:
     async def run_all(self, engine: Engine, _: CrashingJournal, *, is_new_boot: bool) -> None:
         """Run what the process consists of."""
         await engine.run(is_new_boot=is_new_boot)
+
+    def begin_drivers(self) -> dict[str, Vmc]:
+        """Return the drivers of a new process."""
+        return {}
+
+    def begin_hosts(self, engine: Engine) -> None:
+        """Connect what sells besides the host."""
 
     async def shut_down(self) -> None:
         """Stop the process as systemd does; it is started again."""

@@ -44,7 +44,7 @@ class Daemon:
         self._tasks = Tasks()
         self._inbox: deque[tuple[Event, int | None]] = deque()
         self._fresh: list[Coroutine[None, None, None]] = []
-        self._is_stepping = self._is_probing = False
+        self._is_stepping = self._is_probing = self._is_watching = False
         self._is_writable = True
         self._asked = self._probes_failed = 0
         self._alarm: float | None = None
@@ -158,6 +158,7 @@ class Daemon:
         return not (self._asked or self.is_sale_open) and self._is_writable
 
     def _set_alarm(self) -> None:
+        self._watch_waiting_key()
         wakeup = self.keeper.next_wakeup()
         when = None if wakeup is None else self._world.board.moment_of(wakeup.at - self._offset)
         if when != self._alarm:
@@ -215,7 +216,7 @@ class Daemon:
         told = await self._port.send_with_either("query")
         self._is_probing = False
         states = {Outcome.ACCEPTED: LinkState.PROVEN, Outcome.REFUSED: LinkState.KEY_REFUSED}
-        self._note_link(states.get(told.outcome, LinkState.DOWN))
+        self._note_link(states.get(told.outcome, LinkState.DOWN), is_probe=True)
         if self.link is LinkState.PROVEN or self.keeper.is_locked_out or not self._world.road.is_linked:
             self._probes_failed = 0
         else:
@@ -223,8 +224,22 @@ class Daemon:
             wait = min(RETRY_LONGEST_S, RETRY_FIRST_S * 2 ** min(self._probes_failed - 1, 8))
             self.later(wait * self._world.rng.uniform(1, 1.25) * SECOND, self.probe)
 
-    def _note_link(self, state: LinkState) -> None:
-        if state is not self.link or state is LinkState.KEY_REFUSED:
+    def _watch_waiting_key(self) -> None:
+        """The monitor goes on proving an idle link. That matters here while a proof of the key is waited for."""
+        custody = self.keeper.custody
+        if self.link is not LinkState.PROVEN or self._is_watching or custody is None or custody.rotation.retry is None:
+            return
+        self._is_watching = True
+        self.later(IDLE_S * self._world.rng.uniform(1, 1.25) * SECOND, self._look_again)
+
+    def _look_again(self) -> None:
+        self._is_watching = False
+        if self.link is LinkState.PROVEN:
+            self.probe()
+
+    def _note_link(self, state: LinkState, *, is_probe: bool = False) -> None:
+        is_told = state is LinkState.KEY_REFUSED or (is_probe and state is LinkState.PROVEN)
+        if state is not self.link or is_told:
             self.link = state
             self.keeper.note_link(is_proven=state is LinkState.PROVEN, is_key_refused=state is LinkState.KEY_REFUSED)
             self._set_alarm()

@@ -92,3 +92,24 @@ def test_a_directory_that_can_not_be_made_is_named(tmp_path: Path) -> None:
         said, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1
     assert f"{tmp_path} can not be made" in said
+
+
+def test_the_demo_of_a_vending_machine_ends_with_books_that_agree(
+    short_path: "tempfile.TemporaryDirectory[str]",
+) -> None:
+    with short_path as directory:
+        root = Path(directory)
+        with demo(root, "--vending", "--out", str(root / "out")) as process:
+            said, _ = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == 0, said
+        assert "The books agree: 4 sales, 3 charges, 6.30 yuan on both sides" in said
+        assert [int(number) for number in re.findall(r"^(\d+)\. ", said, re.MULTILINE)] == list(range(1, 10))
+        for line in (
+            "Machine: snacks, item 5: the machine says that it has dispensed.",
+            "Machine: snacks, item 14: the money has gone back.",
+            "Machine: snacks, item 7: denied; nothing was dispensed.",
+            "Machine: snacks, item 3: approved; what came of it is not known.",
+        ):
+            assert line in said
+        assert "WRONG" not in said
+        assert processes_in(root) == []

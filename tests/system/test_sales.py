@@ -267,7 +267,7 @@ def test_sighup_does_not_end_the_daemon(terminal: Bench) -> None:
     if terminal.daemon is None:
         raise AssertionError
     terminal.daemon.send_signal(signal.SIGHUP)
-    terminal.wait(lambda: "restart terminald" in terminal.log.read_text(), "told")
+    terminal.wait(lambda: "the configuration was read again" in terminal.log.read_text(), "told")
     assert terminal.is_alive()
 
 

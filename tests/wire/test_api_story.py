@@ -8,6 +8,7 @@ from typing import get_args
 import pytest
 
 from terminald.core.ids import Duration
+from terminald.core.kiosk_table import REASONS as KIOSK_REASONS
 from terminald.core.receipt import Language
 from terminald.core.schedule import HOUR, MINUTE
 from terminald.core.story_past import ALARMS, SCANS
@@ -76,7 +77,7 @@ def test_every_alarm_of_a_sale_has_its_advice_in_both_languages() -> None:
 
 
 def test_every_reason_against_a_scan_has_its_words() -> None:
-    assert SCANS.keys() == {*get_args(barcode.Reason), "code_reused", "earlier_order_open"}
+    assert SCANS.keys() == {*get_args(barcode.Reason), "code_reused", "earlier_order_open", *KIOSK_REASONS}
 
 
 def test_the_language_is_one_of_two() -> None:
