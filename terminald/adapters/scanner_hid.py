@@ -13,15 +13,17 @@ import os
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from terminald.adapters.device_faults import opening_error
+from terminald.adapters.device_opening import OPEN_LIMIT_S, Opener
 from terminald.adapters.input_nodes import DIRECTORY, InputNode, NoSuchKeyboard, open_keyboard
 from terminald.adapters.ports_devices import FrameSink
 from terminald.adapters.scanner_serial import ScannerCounters
 from terminald.config_keyboard import KeyboardChoice
-from terminald.errors import DeviceAbsent, DeviceLost, DeviceMissing
+from terminald.errors import DeviceLost, DeviceMissing
 from terminald.wire.barcode import Suffix
 from terminald.wire.keyboard import EVENT_SIZE, KeyFramer
 
@@ -33,12 +35,8 @@ READ_EVENTS: Final = 256
 DRAIN_READS: Final = 2
 #: Longer than any scanner waits between two keys: a code that began before the opening shows itself.
 SETTLE_S: Final = 0.15
-#: USB control requests end after 5 s in the kernel; a driver that takes this long will not answer.
-OPEN_LIMIT_S: Final = 10.0
-#: Closing waits for nothing of value.
-CLOSE_LIMIT_S: Final = 2.0
 
-Opener = Callable[[KeyboardChoice], InputNode]
+FindKeyboard = Callable[[KeyboardChoice], InputNode]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +63,9 @@ class HidScanner:
         choice: KeyboardChoice,
         suffix: Suffix,
         on_frame: FrameSink,
-        opener: Opener = open_keyboard,
+        opener: FindKeyboard = open_keyboard,
         settle: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(SETTLE_S),
+        open_limit_s: float = OPEN_LIMIT_S,
     ) -> None:
         """Opener finds and opens the node, in a thread; settle returns when a code in progress would have shown."""
         self.name = name
@@ -74,7 +73,8 @@ class HidScanner:
         self.watched = (Path(choice.text) if choice.by == "path" else DIRECTORY,)
         self._choice = choice
         self._on_frame = on_frame
-        self._opener = opener
+        self._take = partial(_take, opener, choice)
+        self._opener = Opener[_Taken](name, close=lambda taken: taken.node.close(), open_limit_s=open_limit_s)
         self._settle = settle
         self._framer = KeyFramer(suffix)
         self._node: InputNode | None = None
@@ -97,16 +97,8 @@ class HidScanner:
 
     async def open(self) -> None:
         """Find, open and grab the keyboard, and discard what was typed before; see ``ports.Device.open``."""
-        opening = asyncio.ensure_future(asyncio.to_thread(_take, self._opener, self._choice))
         try:
-            async with asyncio.timeout(OPEN_LIMIT_S):
-                taken = await asyncio.shield(opening)
-        except (TimeoutError, asyncio.CancelledError) as exc:
-            opening.add_done_callback(_close_late)
-            if isinstance(exc, TimeoutError):
-                detail = f"{self._choice.text} can not be opened: its driver does not answer; plug it in again"
-                raise DeviceAbsent(self.name, detail) from exc
-            raise
+            taken = await self._opener.open(self._choice.text, self._take)
         except NoSuchKeyboard as exc:
             raise DeviceMissing(self.name, str(exc)) from exc
         except OSError as exc:
@@ -139,11 +131,7 @@ class HidScanner:
         node, self._node = self._node, None
         if node is None:
             return
-        try:
-            async with asyncio.timeout(CLOSE_LIMIT_S):
-                await asyncio.to_thread(node.close)
-        except TimeoutError:
-            _log.warning("scanner %s: %s takes long to close; left to a thread", self.name, node.path)
+        await self._opener.close(node.path, node.close)
 
     def arm(self) -> None:
         """Begin to deliver frames. A frame of which a part was typed before is discarded with its remainder."""
@@ -230,7 +218,7 @@ class HidScanner:
         self._wake.set()
 
 
-def _take(opener: Opener, choice: KeyboardChoice) -> _Taken:
+def _take(opener: FindKeyboard, choice: KeyboardChoice) -> _Taken:
     """Open the keyboard, and make it ours before anything else is done with it."""
     node = opener(choice)
     with ExitStack() as undo:
@@ -244,11 +232,6 @@ def _take(opener: Opener, choice: KeyboardChoice) -> _Taken:
             raise
         undo.pop_all()
     return _Taken(node=node, held=held, is_caps=is_caps)
-
-
-def _close_late(opening: asyncio.Future[_Taken]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().node.close()
 
 
 def _now_ms() -> int:

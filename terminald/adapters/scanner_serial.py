@@ -1,16 +1,13 @@
 """A barcode scanner on a serial line: UART, RS-232 or USB serial.
 
-pyserial opens and configures the line, because it knows the speeds and settings; reading is ours, because its own
-reading turns a hang-up into text and its writing can spin. While the line is quiet nothing wakes up.
+Reading is ours and not pyserial's, because that turns a hang-up into text, and its writing can spin. While the line is
+quiet nothing wakes up.
 """
 
 import asyncio
 import contextlib
-import fcntl
-import logging
 import os
 import termios
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,14 +15,11 @@ from typing import Final
 
 import serial
 
-from terminald.adapters.device_faults import opening_error
-from terminald.adapters.fd_writer import kernel_backlog
 from terminald.adapters.ports_devices import FrameSink
 from terminald.adapters.scanner_trigger import Trigger
-from terminald.errors import DeviceAbsent, DeviceLost
+from terminald.adapters.serial_opening import SerialOpener
+from terminald.errors import DeviceLost
 from terminald.wire.barcode import Framer, Suffix
-
-_log = logging.getLogger(__name__)
 
 #: Bytes taken per turn of the loop: about what the kernel keeps for a line, and one or two milliseconds of framing.
 READ_LIMIT: Final = 4096
@@ -33,17 +27,6 @@ READ_LIMIT: Final = 4096
 DRAIN_READS: Final = 2
 #: What a UART receives while the scanner's own supply comes up is noise.
 SETTLE_S: Final = 0.1
-#: USB control requests end after 5 s in the kernel; a driver that takes this long will not answer.
-OPEN_LIMIT_S: Final = 10.0
-#: Closing waits for nothing of value,
-CLOSE_LIMIT_S: Final = 2.0
-#: but for the command that switches the engine off: 32 bytes at 1200 baud.
-LAST_WORD_S: Final = 0.3
-#: How often it is looked whether that has left: two bytes at 1200 baud.
-LAST_WORD_POLL_S: Final = 0.01
-
-#: Debian's group of serial lines.
-_GROUP: Final = "dialout"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +66,7 @@ class SerialScanner:
         """Device is a path, best a stable symlink; settle returns when what was just opened has stopped to chatter."""
         self.name = name
         self._device = device
-        self._baudrate = baudrate
+        self._opener = SerialOpener(name, device, baudrate)
         self._on_frame = on_frame
         self._settle = settle
         self._framer = Framer(suffix, baudrate=baudrate)
@@ -118,7 +101,7 @@ class SerialScanner:
 
         See :meth:`terminald.adapters.ports.Device.open`.
         """
-        line = await open_serial(self.name, self._device, self._baudrate)
+        line = await self._opener.open()
         self._line = line
         self._framer.reset()
         self._wake.clear()
@@ -153,7 +136,7 @@ class SerialScanner:
             return
         self._is_settled = False
         has_last_word = self._trigger.detach()
-        await close_serial(f"scanner {self.name}", line, has_last_word=has_last_word)
+        await self._opener.close(line, has_last_word=has_last_word)
 
     def arm(self) -> None:
         """Begin to deliver frames. A frame of which a part was received before is discarded with its remainder."""
@@ -240,73 +223,3 @@ class SerialScanner:
 
     def _lost(self) -> DeviceLost:
         return DeviceLost(self.name, f"{self._device} went away; check the cable")
-
-
-def open_line(device: str, baudrate: int) -> serial.Serial:
-    """Open a line for one owner; blocks. Reading it gives nothing (``b""``) only when it was hung up.
-
-    Raises:
-        OSError, termios.error, ValueError: as ``device_faults.opening_fault`` explains them.
-    """
-    # inter_byte_timeout=0 sets VMIN to 1; with pyserial's usual 0 an empty line would read like a hung-up one.
-    line = serial.Serial(device, baudrate, timeout=0, write_timeout=0, inter_byte_timeout=0, exclusive=True)
-    try:
-        # The lock above keeps out those who ask for it, this the others (except root).
-        fcntl.ioctl(line.fileno(), termios.TIOCEXCL)
-    except OSError:
-        line.close()
-        raise
-    return line
-
-
-async def open_serial(name: str, device: str, baudrate: int) -> serial.Serial:
-    """Open a line with :func:`open_line` without blocking; name is the device's in errors.
-
-    Raises:
-        DeviceAbsent: as :meth:`terminald.adapters.ports.Device.open` says, with its kinds.
-    """
-    opening = asyncio.ensure_future(asyncio.to_thread(open_line, device, baudrate))
-    try:
-        async with asyncio.timeout(OPEN_LIMIT_S):
-            return await asyncio.shield(opening)
-    except (TimeoutError, asyncio.CancelledError) as exc:
-        opening.add_done_callback(_close_late)
-        if isinstance(exc, TimeoutError):
-            detail = f"{device} can not be opened: its driver does not answer; plug it in again"
-            raise DeviceAbsent(name, detail) from exc
-        raise
-    except (OSError, termios.error, ValueError) as exc:
-        raise await opening_error(name, device, exc, group=_GROUP) from exc
-
-
-async def close_serial(
-    name: str, line: serial.Serial, *, discarding: int = termios.TCIOFLUSH, has_last_word: bool = False
-) -> None:
-    """Close a line, whatever state it is in, without waiting for it for long; discarding as ``termios.tcflush``.
-
-    A last word is given a moment to leave.
-    """
-    try:
-        async with asyncio.timeout(CLOSE_LIMIT_S):
-            await asyncio.to_thread(_let_go, line, discarding, has_last_word=has_last_word)
-    except TimeoutError:
-        _log.warning("%s: %s takes long to close; left to a thread", name, line.name)
-
-
-def _let_go(line: serial.Serial, discarding: int = termios.TCIOFLUSH, *, has_last_word: bool = False) -> None:
-    with contextlib.suppress(OSError):
-        give_up_at = time.monotonic() + LAST_WORD_S
-        while has_last_word and kernel_backlog(line.fileno()) and time.monotonic() < give_up_at:
-            time.sleep(LAST_WORD_POLL_S)
-    with contextlib.suppress(OSError, termios.error):
-        # Closing would wait for output that a dead line never takes.
-        has_left = has_last_word and not kernel_backlog(line.fileno())
-        termios.tcflush(line.fileno(), termios.TCIFLUSH if has_left else discarding)
-        fcntl.ioctl(line.fileno(), termios.TIOCNXCL)
-    with contextlib.suppress(OSError):
-        line.close()
-
-
-def _close_late(opening: asyncio.Future[serial.Serial]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        _let_go(opening.result())
