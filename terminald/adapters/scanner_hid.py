@@ -21,7 +21,7 @@ from terminald.adapters.device_faults import opening_error
 from terminald.adapters.device_opening import OPEN_LIMIT_S, Opener
 from terminald.adapters.input_nodes import DIRECTORY, InputNode, NoSuchKeyboard, open_keyboard
 from terminald.adapters.ports_devices import FrameSink
-from terminald.adapters.scanner_serial import ScannerCounters
+from terminald.adapters.scan_delivery import Delivery, ScannerCounters, wait_for_input
 from terminald.config_keyboard import KeyboardChoice
 from terminald.errors import DeviceLost, DeviceMissing
 from terminald.wire.barcode import Suffix
@@ -72,24 +72,20 @@ class HidScanner:
         #: Where a change may bring the scanner back.
         self.watched = (Path(choice.text) if choice.by == "path" else DIRECTORY,)
         self._choice = choice
-        self._on_frame = on_frame
         self._take = partial(_take, opener, choice)
         self._opener = Opener[_Taken](name, close=lambda taken: taken.node.close(), open_limit_s=open_limit_s)
         self._settle = settle
         self._framer = KeyFramer(suffix)
         self._node: InputNode | None = None
         self._wake = asyncio.Event()
-        self._is_armed = False
-        self._armings = 0
-        self._delivered = 0
-        self._unarmed = 0
+        self._deliver = Delivery(name, on_frame)
 
     @property
     def counters(self) -> ScannerCounters:
         """Return the counters as they are now."""
         return ScannerCounters(
-            delivered=self._delivered,
-            unarmed=self._unarmed,
+            delivered=self._deliver.delivered,
+            unarmed=self._deliver.unarmed,
             garbled=self._framer.garbled,
             truncated=self._framer.truncated,
             dropped=self._framer.dropped,
@@ -119,7 +115,7 @@ class HidScanner:
         loop.add_reader(node.fd, self._wake.set)
         try:
             while True:
-                await self._wait()
+                await wait_for_input(self._wake, self._framer.deadline())
                 self._wake.clear()
                 self._receive(node)
         finally:
@@ -137,23 +133,11 @@ class HidScanner:
         """Begin to deliver frames. A frame of which a part was typed before is discarded with its remainder."""
         if self._node is not None:
             self._drain(self._node)
-        self._armings += 1
-        self._is_armed = True
+        self._deliver.arm()
 
     def disarm(self) -> None:
         """Stop to deliver frames; those that are typed are counted and dropped. The grab stays."""
-        self._is_armed = False
-
-    async def _wait(self) -> None:
-        """Return when there may be something to read, or a frame's deadline is reached."""
-        deadline_ms = self._framer.deadline()
-        if deadline_ms is None:
-            await self._wake.wait()
-            return
-        with contextlib.suppress(TimeoutError):
-            # One millisecond later, so that the rounded time is not before the deadline.
-            async with asyncio.timeout_at((deadline_ms + 1) / 1000):
-                await self._wake.wait()
+        self._deliver.disarm()
 
     def _receive(self, node: InputNode) -> None:
         """Read once, and deliver what is complete.
@@ -193,16 +177,6 @@ class HidScanner:
             held = node.held_keys()
             self._framer.resume(held, _now_ms())
 
-    def _deliver(self, frames: list[str]) -> None:
-        """Hand out frames until the sink disarms or arms anew: both concern what was typed before."""
-        armings = self._armings
-        for frame in frames:
-            if self._is_armed and self._armings == armings:
-                self._delivered += 1
-                self._on_frame(self.name, frame)
-            else:
-                self._unarmed += 1
-
     def _drain(self, node: InputNode) -> None:
         """Discard what has arrived, after it was framed: a half-typed code's second half could be taken for a code.
 
@@ -211,7 +185,7 @@ class HidScanner:
         with contextlib.suppress(OSError):
             self._mend(node)
             for _ in range(DRAIN_READS):
-                self._unarmed += len(self._read(node))
+                self._deliver.unarmed += len(self._read(node))
             self._framer.interrupt(_now_ms())
             self._mend(node)
         self._framer.discard()

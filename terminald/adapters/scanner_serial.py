@@ -9,13 +9,13 @@ import contextlib
 import os
 import termios
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import serial
 
 from terminald.adapters.ports_devices import FrameSink
+from terminald.adapters.scan_delivery import Delivery, ScannerCounters, wait_for_input
 from terminald.adapters.scanner_trigger import Trigger
 from terminald.adapters.serial_opening import SerialOpener
 from terminald.errors import DeviceLost
@@ -27,18 +27,6 @@ READ_LIMIT: Final = 4096
 DRAIN_READS: Final = 2
 #: What a UART receives while the scanner's own supply comes up is noise.
 SETTLE_S: Final = 0.1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScannerCounters:
-    """How many frames went which way since the start."""
-
-    delivered: int
-    unarmed: int  # complete, but nobody wanted one (or the line had just been opened)
-    garbled: int
-    truncated: int
-    dropped: int
-    untaken: int = 0  # trigger commands that the line did not take
 
 
 class SerialScanner:
@@ -67,17 +55,13 @@ class SerialScanner:
         self.name = name
         self._device = device
         self._opener = SerialOpener(name, device, baudrate)
-        self._on_frame = on_frame
         self._settle = settle
         self._framer = Framer(suffix, baudrate=baudrate)
         self._trigger = Trigger(name, on=trigger_on, off=trigger_off)
         self._line: serial.Serial | None = None
         self._is_settled = False
         self._wake = asyncio.Event()
-        self._is_armed = False
-        self._armings = 0
-        self._delivered = 0
-        self._unarmed = 0
+        self._deliver = Delivery(name, on_frame)
 
     @property
     def watched(self) -> tuple[Path, ...]:
@@ -88,8 +72,8 @@ class SerialScanner:
     def counters(self) -> ScannerCounters:
         """Return the counters as they are now."""
         return ScannerCounters(
-            delivered=self._delivered,
-            unarmed=self._unarmed,
+            delivered=self._deliver.delivered,
+            unarmed=self._deliver.unarmed,
             garbled=self._framer.garbled,
             truncated=self._framer.truncated,
             dropped=self._framer.dropped,
@@ -109,7 +93,7 @@ class SerialScanner:
         await self._settle()
         self._drain(line.fileno())
         self._is_settled = True
-        if self._is_armed:
+        if self._deliver.is_armed:
             self._trigger.switch(is_on=True)
 
     async def run(self) -> None:
@@ -122,7 +106,7 @@ class SerialScanner:
         loop.add_reader(fd, self._wake.set)
         try:
             while True:
-                await self._wait()
+                await wait_for_input(self._wake, self._framer.deadline())
                 self._wake.clear()
                 self._receive(fd)
         finally:
@@ -142,27 +126,15 @@ class SerialScanner:
         """Begin to deliver frames. A frame of which a part was received before is discarded with its remainder."""
         if self._line is not None:
             self._drain(self._line.fileno())
-        self._armings += 1
-        self._is_armed = True
+        self._deliver.arm()
         if self._is_settled:
             self._trigger.switch(is_on=True)
 
     def disarm(self) -> None:
         """Stop to deliver frames; those that arrive are counted and dropped."""
-        self._is_armed = False
+        self._deliver.disarm()
         if self._is_settled:
             self._trigger.switch(is_on=False)
-
-    async def _wait(self) -> None:
-        """Return when there may be something to read, or a frame's deadline is reached."""
-        deadline_ms = self._framer.deadline()
-        if deadline_ms is None:
-            await self._wake.wait()
-            return
-        with contextlib.suppress(TimeoutError):
-            # One millisecond later, so that the rounded time is not before the deadline.
-            async with asyncio.timeout_at((deadline_ms + 1) / 1000):
-                await self._wake.wait()
 
     def _receive(self, fd: int) -> None:
         """Read once, and deliver what is complete.
@@ -174,7 +146,7 @@ class SerialScanner:
         # Before reading for silence, and after it for bytes: however long this process is held up in between, a pause
         # never looks longer than it was.
         asked_ms = int(loop.time() * 1000)
-        before, armings = self.counters, self._armings
+        before, armings = self.counters, self._deliver.armings
         try:
             data = os.read(fd, READ_LIMIT)
         except BlockingIOError:
@@ -186,18 +158,8 @@ class SerialScanner:
                 raise self._lost()
             self._deliver(self._framer.feed(data, int(loop.time() * 1000)))
         # It has read something, whatever that was, and is off now unless it latches.
-        if self._is_armed and self._armings == armings and self.counters != before:
+        if self._deliver.is_armed and self._deliver.armings == armings and self.counters != before:
             self._trigger.repeat()
-
-    def _deliver(self, frames: list[str]) -> None:
-        """Hand out frames until the sink disarms or arms anew: both concern what was received before."""
-        armings = self._armings
-        for frame in frames:
-            if self._is_armed and self._armings == armings:
-                self._delivered += 1
-                self._on_frame(self.name, frame)
-            else:
-                self._unarmed += 1
 
     def _drain(self, fd: int) -> None:
         """Discard what has arrived.
@@ -213,7 +175,7 @@ class SerialScanner:
                 break
             if not data:
                 break
-            self._unarmed += len(self._framer.feed(data, now_ms))
+            self._deliver.unarmed += len(self._framer.feed(data, now_ms))
         else:
             with contextlib.suppress(OSError, termios.error):
                 termios.tcflush(fd, termios.TCIFLUSH)
