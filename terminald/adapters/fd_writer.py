@@ -94,6 +94,8 @@ class FdWriter:
         self._has_begun = False
         self._progress = 0.0  # the event loop's time of the last one
         self._left = 0  # in the kernel, when it was looked at last
+        self._sent = 0  # of the job under way, into the kernel
+        self._gone = 0  # of these, provably out of the kernel
         self._is_interruptible = True
         self._is_asking = False
 
@@ -173,7 +175,7 @@ class FdWriter:
             timeout.reschedule(when)
 
     async def _write(self, data: bytes, deadline_s: float) -> None:
-        sent = 0
+        sent = self._sent = self._gone = 0
         ends = stops(data)
         started = self._note_progress()
         try:
@@ -185,6 +187,7 @@ class FdWriter:
                     if not self._held and not self._is_asking and self._lost is None:
                         with suppress(BlockingIOError):
                             sent += os.write(self._fd, data[sent : chunk_end(ends, sent)])
+                            self._sent = sent
                             self._note_progress()
                             self._has_begun = True
                         self._is_interruptible = is_stop(ends, sent)
@@ -192,7 +195,7 @@ class FdWriter:
         except TimeoutError as exc:
             raise self._too_late(self._stall(self._note_progress() - started), sent, len(data)) from exc
         except OSError as exc:
-            raise self._gone(self._lost or exc.strerror or str(exc), sent, len(data)) from exc
+            raise self._went(self._lost or exc.strerror or str(exc), sent, len(data)) from exc
         finally:
             self._timeout, self._has_begun = None, False
             self._is_interruptible = True
@@ -211,6 +214,7 @@ class FdWriter:
             if left < self._left:
                 self._note_progress()
             self._left = left
+            self._gone = max(self._gone, self._sent - left)
             if left < window and not self._is_asking and await self._is_let():
                 return
             is_slow = asyncio.get_running_loop().time() - self._progress >= STALLED_S
@@ -240,11 +244,12 @@ class FdWriter:
     def _too_late(self, detail: str, sent: int, total: int) -> DeviceError:
         if self._takes_back:
             with suppress(OSError):
-                sent -= min(sent, self._backlog())
+                # Some drivers (cdc_acm) count each buffer in use as a full one: what was seen to leave has left.
+                sent = max(self._gone, sent - self._backlog())
         error = DeviceTimeout if sent else DeviceAbsent
         return error(self._device, f"{detail}; {sent} of {total} bytes sent")
 
-    def _gone(self, detail: str, sent: int, total: int) -> DeviceError:
+    def _went(self, detail: str, sent: int, total: int) -> DeviceError:
         """Say that the device is gone. What was in the kernel may have left it before, or not."""
         detail = f"{detail}; {sent} of {total} bytes sent"
         if sent == 0:

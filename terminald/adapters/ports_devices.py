@@ -68,7 +68,9 @@ class Device(Protocol):
 class Scanner(Device, Protocol):
     """A source of scanned frames, listened to only while armed."""
 
-    is_armed: bool
+    @property
+    def is_armed(self) -> bool:
+        """Whether frames are delivered."""
 
     def arm(self) -> None:
         """Begin to deliver frames. What was received before is discarded."""

@@ -5,8 +5,10 @@ import os
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -62,6 +64,9 @@ class NetworkPrinter:
         self._connecting = asyncio.Lock()
         self._in_use = 0
         self._farewell: asyncio.TimerHandle | None = None
+        # Asking for an address may take half a minute. With a thread of its own, what is tried again meanwhile uses up
+        # none of those that all share.
+        self._resolver = ThreadPoolExecutor(1, "printer-address")
 
     def listen(self, sink: Callable[[bytes], None]) -> None:
         """From now on give what the printer sends to the sink."""
@@ -208,9 +213,8 @@ class NetworkPrinter:
         """Connect to the first address of the host that answers."""
         loop = asyncio.get_running_loop()
         failure = OSError("the name has no address")
-        for family, kind, protocol, _, address in await loop.getaddrinfo(
-            self._host, self._port, type=socket.SOCK_STREAM
-        ):
+        ask = partial(socket.getaddrinfo, self._host, self._port, type=socket.SOCK_STREAM)
+        for family, kind, protocol, _, address in await loop.run_in_executor(self._resolver, ask):
             with ExitStack() as undo:
                 connection = undo.enter_context(socket.socket(family, kind, protocol))
                 connection.settimeout(0)

@@ -13,15 +13,17 @@ import os
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from terminald.adapters.device_faults import opening_error
+from terminald.adapters.device_opening import OPEN_LIMIT_S, Opener
 from terminald.adapters.input_nodes import DIRECTORY, InputNode, NoSuchKeyboard, open_keyboard
 from terminald.adapters.ports_devices import FrameSink
-from terminald.adapters.scanner_serial import ScannerCounters
+from terminald.adapters.scan_delivery import Delivery, ScannerCounters, wait_for_input
 from terminald.config_keyboard import KeyboardChoice
-from terminald.errors import DeviceAbsent, DeviceLost, DeviceMissing
+from terminald.errors import DeviceLost, DeviceMissing
 from terminald.wire.barcode import Suffix
 from terminald.wire.keyboard import EVENT_SIZE, KeyFramer
 
@@ -33,12 +35,8 @@ READ_EVENTS: Final = 256
 DRAIN_READS: Final = 2
 #: Longer than any scanner waits between two keys: a code that began before the opening shows itself.
 SETTLE_S: Final = 0.15
-#: USB control requests end after 5 s in the kernel; a driver that takes this long will not answer.
-OPEN_LIMIT_S: Final = 10.0
-#: Closing waits for nothing of value.
-CLOSE_LIMIT_S: Final = 2.0
 
-Opener = Callable[[KeyboardChoice], InputNode]
+FindKeyboard = Callable[[KeyboardChoice], InputNode]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,31 +63,34 @@ class HidScanner:
         choice: KeyboardChoice,
         suffix: Suffix,
         on_frame: FrameSink,
-        opener: Opener = open_keyboard,
+        opener: FindKeyboard = open_keyboard,
         settle: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(SETTLE_S),
+        open_limit_s: float = OPEN_LIMIT_S,
     ) -> None:
         """Opener finds and opens the node, in a thread; settle returns when a code in progress would have shown."""
         self.name = name
         #: Where a change may bring the scanner back.
         self.watched = (Path(choice.text) if choice.by == "path" else DIRECTORY,)
         self._choice = choice
-        self._on_frame = on_frame
-        self._opener = opener
+        self._take = partial(_take, opener, choice)
+        self._opener = Opener[_Taken](name, close=lambda taken: taken.node.close(), open_limit_s=open_limit_s)
         self._settle = settle
         self._framer = KeyFramer(suffix)
         self._node: InputNode | None = None
         self._wake = asyncio.Event()
-        self.is_armed = False
-        self._armings = 0
-        self._delivered = 0
-        self._unarmed = 0
+        self._deliver = Delivery(name, on_frame)
+
+    @property
+    def is_armed(self) -> bool:
+        """Whether frames are delivered."""
+        return self._deliver.is_armed
 
     @property
     def counters(self) -> ScannerCounters:
         """Return the counters as they are now."""
         return ScannerCounters(
-            delivered=self._delivered,
-            unarmed=self._unarmed,
+            delivered=self._deliver.delivered,
+            unarmed=self._deliver.unarmed,
             garbled=self._framer.garbled,
             truncated=self._framer.truncated,
             dropped=self._framer.dropped,
@@ -97,16 +98,8 @@ class HidScanner:
 
     async def open(self) -> None:
         """Find, open and grab the keyboard, and discard what was typed before; see ``ports.Device.open``."""
-        opening = asyncio.ensure_future(asyncio.to_thread(_take, self._opener, self._choice))
         try:
-            async with asyncio.timeout(OPEN_LIMIT_S):
-                taken = await asyncio.shield(opening)
-        except (TimeoutError, asyncio.CancelledError) as exc:
-            opening.add_done_callback(_close_late)
-            if isinstance(exc, TimeoutError):
-                detail = f"{self._choice.text} can not be opened: its driver does not answer; plug it in again"
-                raise DeviceAbsent(self.name, detail) from exc
-            raise
+            taken = await self._opener.open(self._choice.text, self._take)
         except NoSuchKeyboard as exc:
             raise DeviceMissing(self.name, str(exc)) from exc
         except OSError as exc:
@@ -127,7 +120,7 @@ class HidScanner:
         loop.add_reader(node.fd, self._wake.set)
         try:
             while True:
-                await self._wait()
+                await wait_for_input(self._wake, self._framer.deadline())
                 self._wake.clear()
                 self._receive(node)
         finally:
@@ -139,33 +132,17 @@ class HidScanner:
         node, self._node = self._node, None
         if node is None:
             return
-        try:
-            async with asyncio.timeout(CLOSE_LIMIT_S):
-                await asyncio.to_thread(node.close)
-        except TimeoutError:
-            _log.warning("scanner %s: %s takes long to close; left to a thread", self.name, node.path)
+        await self._opener.close(node.path, node.close)
 
     def arm(self) -> None:
         """Begin to deliver frames. A frame of which a part was typed before is discarded with its remainder."""
         if self._node is not None:
             self._drain(self._node)
-        self._armings += 1
-        self.is_armed = True
+        self._deliver.arm()
 
     def disarm(self) -> None:
         """Stop to deliver frames; those that are typed are counted and dropped. The grab stays."""
-        self.is_armed = False
-
-    async def _wait(self) -> None:
-        """Return when there may be something to read, or a frame's deadline is reached."""
-        deadline_ms = self._framer.deadline()
-        if deadline_ms is None:
-            await self._wake.wait()
-            return
-        with contextlib.suppress(TimeoutError):
-            # One millisecond later, so that the rounded time is not before the deadline.
-            async with asyncio.timeout_at((deadline_ms + 1) / 1000):
-                await self._wake.wait()
+        self._deliver.disarm()
 
     def _receive(self, node: InputNode) -> None:
         """Read once, and deliver what is complete.
@@ -205,16 +182,6 @@ class HidScanner:
             held = node.held_keys()
             self._framer.resume(held, _now_ms())
 
-    def _deliver(self, frames: list[str]) -> None:
-        """Hand out frames until the sink disarms or arms anew: both concern what was typed before."""
-        armings = self._armings
-        for frame in frames:
-            if self.is_armed and self._armings == armings:
-                self._delivered += 1
-                self._on_frame(self.name, frame)
-            else:
-                self._unarmed += 1
-
     def _drain(self, node: InputNode) -> None:
         """Discard what has arrived, after it was framed: a half-typed code's second half could be taken for a code.
 
@@ -223,14 +190,14 @@ class HidScanner:
         with contextlib.suppress(OSError):
             self._mend(node)
             for _ in range(DRAIN_READS):
-                self._unarmed += len(self._read(node))
+                self._deliver.unarmed += len(self._read(node))
             self._framer.interrupt(_now_ms())
             self._mend(node)
         self._framer.discard()
         self._wake.set()
 
 
-def _take(opener: Opener, choice: KeyboardChoice) -> _Taken:
+def _take(opener: FindKeyboard, choice: KeyboardChoice) -> _Taken:
     """Open the keyboard, and make it ours before anything else is done with it."""
     node = opener(choice)
     with ExitStack() as undo:
@@ -244,11 +211,6 @@ def _take(opener: Opener, choice: KeyboardChoice) -> _Taken:
             raise
         undo.pop_all()
     return _Taken(node=node, held=held, is_caps=is_caps)
-
-
-def _close_late(opening: asyncio.Future[_Taken]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        opening.result().node.close()
 
 
 def _now_ms() -> int:

@@ -1,31 +1,25 @@
 """A barcode scanner on a serial line: UART, RS-232 or USB serial.
 
-pyserial opens and configures the line, because it knows the speeds and settings; reading is ours, because its own
-reading turns a hang-up into text and its writing can spin. While the line is quiet nothing wakes up.
+Reading is ours and not pyserial's, because that turns a hang-up into text, and its writing can spin. While the line is
+quiet nothing wakes up.
 """
 
 import asyncio
 import contextlib
-import fcntl
-import logging
 import os
 import termios
-import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import serial
 
-from terminald.adapters.device_faults import opening_error
-from terminald.adapters.fd_writer import kernel_backlog
 from terminald.adapters.ports_devices import FrameSink
+from terminald.adapters.scan_delivery import Delivery, ScannerCounters, wait_for_input
 from terminald.adapters.scanner_trigger import Trigger
-from terminald.errors import DeviceAbsent, DeviceLost
+from terminald.adapters.serial_opening import SerialOpener
+from terminald.errors import DeviceLost
 from terminald.wire.barcode import Framer, Suffix
-
-_log = logging.getLogger(__name__)
 
 #: Bytes taken per turn of the loop: about what the kernel keeps for a line, and one or two milliseconds of framing.
 READ_LIMIT: Final = 4096
@@ -33,29 +27,6 @@ READ_LIMIT: Final = 4096
 DRAIN_READS: Final = 2
 #: What a UART receives while the scanner's own supply comes up is noise.
 SETTLE_S: Final = 0.1
-#: USB control requests end after 5 s in the kernel; a driver that takes this long will not answer.
-OPEN_LIMIT_S: Final = 10.0
-#: Closing waits for nothing of value,
-CLOSE_LIMIT_S: Final = 2.0
-#: but for the command that switches the engine off: 32 bytes at 1200 baud.
-LAST_WORD_S: Final = 0.3
-#: How often it is looked whether that has left: two bytes at 1200 baud.
-LAST_WORD_POLL_S: Final = 0.01
-
-#: Debian's group of serial lines.
-_GROUP: Final = "dialout"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScannerCounters:
-    """How many frames went which way since the start."""
-
-    delivered: int
-    unarmed: int  # complete, but nobody wanted one (or the line had just been opened)
-    garbled: int
-    truncated: int
-    dropped: int
-    untaken: int = 0  # trigger commands that the line did not take
 
 
 class SerialScanner:
@@ -83,18 +54,14 @@ class SerialScanner:
         """Device is a path, best a stable symlink; settle returns when what was just opened has stopped to chatter."""
         self.name = name
         self._device = device
-        self._baudrate = baudrate
-        self._on_frame = on_frame
+        self._opener = SerialOpener(name, device, baudrate)
         self._settle = settle
         self._framer = Framer(suffix, baudrate=baudrate)
         self._trigger = Trigger(name, on=trigger_on, off=trigger_off)
         self._line: serial.Serial | None = None
         self._is_settled = False
         self._wake = asyncio.Event()
-        self.is_armed = False
-        self._armings = 0
-        self._delivered = 0
-        self._unarmed = 0
+        self._deliver = Delivery(name, on_frame)
 
     @property
     def watched(self) -> tuple[Path, ...]:
@@ -102,11 +69,16 @@ class SerialScanner:
         return (Path(self._device),)
 
     @property
+    def is_armed(self) -> bool:
+        """Whether frames are delivered."""
+        return self._deliver.is_armed
+
+    @property
     def counters(self) -> ScannerCounters:
         """Return the counters as they are now."""
         return ScannerCounters(
-            delivered=self._delivered,
-            unarmed=self._unarmed,
+            delivered=self._deliver.delivered,
+            unarmed=self._deliver.unarmed,
             garbled=self._framer.garbled,
             truncated=self._framer.truncated,
             dropped=self._framer.dropped,
@@ -118,7 +90,7 @@ class SerialScanner:
 
         See :meth:`terminald.adapters.ports.Device.open`.
         """
-        line = await open_serial(self.name, self._device, self._baudrate)
+        line = await self._opener.open()
         self._line = line
         self._framer.reset()
         self._wake.clear()
@@ -126,7 +98,7 @@ class SerialScanner:
         await self._settle()
         self._drain(line.fileno())
         self._is_settled = True
-        if self.is_armed:
+        if self._deliver.is_armed:
             self._trigger.switch(is_on=True)
 
     async def run(self) -> None:
@@ -139,7 +111,7 @@ class SerialScanner:
         loop.add_reader(fd, self._wake.set)
         try:
             while True:
-                await self._wait()
+                await wait_for_input(self._wake, self._framer.deadline())
                 self._wake.clear()
                 self._receive(fd)
         finally:
@@ -153,33 +125,21 @@ class SerialScanner:
             return
         self._is_settled = False
         has_last_word = self._trigger.detach()
-        await close_serial(f"scanner {self.name}", line, has_last_word=has_last_word)
+        await self._opener.close(line, has_last_word=has_last_word)
 
     def arm(self) -> None:
         """Begin to deliver frames. A frame of which a part was received before is discarded with its remainder."""
         if self._line is not None:
             self._drain(self._line.fileno())
-        self._armings += 1
-        self.is_armed = True
+        self._deliver.arm()
         if self._is_settled:
             self._trigger.switch(is_on=True)
 
     def disarm(self) -> None:
         """Stop to deliver frames; those that arrive are counted and dropped."""
-        self.is_armed = False
+        self._deliver.disarm()
         if self._is_settled:
             self._trigger.switch(is_on=False)
-
-    async def _wait(self) -> None:
-        """Return when there may be something to read, or a frame's deadline is reached."""
-        deadline_ms = self._framer.deadline()
-        if deadline_ms is None:
-            await self._wake.wait()
-            return
-        with contextlib.suppress(TimeoutError):
-            # One millisecond later, so that the rounded time is not before the deadline.
-            async with asyncio.timeout_at((deadline_ms + 1) / 1000):
-                await self._wake.wait()
 
     def _receive(self, fd: int) -> None:
         """Read once, and deliver what is complete.
@@ -191,7 +151,7 @@ class SerialScanner:
         # Before reading for silence, and after it for bytes: however long this process is held up in between, a pause
         # never looks longer than it was.
         asked_ms = int(loop.time() * 1000)
-        before, armings = self.counters, self._armings
+        before, armings = self.counters, self._deliver.armings
         try:
             data = os.read(fd, READ_LIMIT)
         except BlockingIOError:
@@ -203,18 +163,8 @@ class SerialScanner:
                 raise self._lost()
             self._deliver(self._framer.feed(data, int(loop.time() * 1000)))
         # It has read something, whatever that was, and is off now unless it latches.
-        if self.is_armed and self._armings == armings and self.counters != before:
+        if self._deliver.is_armed and self._deliver.armings == armings and self.counters != before:
             self._trigger.repeat()
-
-    def _deliver(self, frames: list[str]) -> None:
-        """Hand out frames until the sink disarms or arms anew: both concern what was received before."""
-        armings = self._armings
-        for frame in frames:
-            if self.is_armed and self._armings == armings:
-                self._delivered += 1
-                self._on_frame(self.name, frame)
-            else:
-                self._unarmed += 1
 
     def _drain(self, fd: int) -> None:
         """Discard what has arrived.
@@ -230,7 +180,7 @@ class SerialScanner:
                 break
             if not data:
                 break
-            self._unarmed += len(self._framer.feed(data, now_ms))
+            self._deliver.unarmed += len(self._framer.feed(data, now_ms))
         else:
             with contextlib.suppress(OSError, termios.error):
                 termios.tcflush(fd, termios.TCIFLUSH)
@@ -240,73 +190,3 @@ class SerialScanner:
 
     def _lost(self) -> DeviceLost:
         return DeviceLost(self.name, f"{self._device} went away; check the cable")
-
-
-def open_line(device: str, baudrate: int) -> serial.Serial:
-    """Open a line for one owner; blocks. Reading it gives nothing (``b""``) only when it was hung up.
-
-    Raises:
-        OSError, termios.error, ValueError: as ``device_faults.opening_fault`` explains them.
-    """
-    # inter_byte_timeout=0 sets VMIN to 1; with pyserial's usual 0 an empty line would read like a hung-up one.
-    line = serial.Serial(device, baudrate, timeout=0, write_timeout=0, inter_byte_timeout=0, exclusive=True)
-    try:
-        # The lock above keeps out those who ask for it, this the others (except root).
-        fcntl.ioctl(line.fileno(), termios.TIOCEXCL)
-    except OSError:
-        line.close()
-        raise
-    return line
-
-
-async def open_serial(name: str, device: str, baudrate: int) -> serial.Serial:
-    """Open a line with :func:`open_line` without blocking; name is the device's in errors.
-
-    Raises:
-        DeviceAbsent: as :meth:`terminald.adapters.ports.Device.open` says, with its kinds.
-    """
-    opening = asyncio.ensure_future(asyncio.to_thread(open_line, device, baudrate))
-    try:
-        async with asyncio.timeout(OPEN_LIMIT_S):
-            return await asyncio.shield(opening)
-    except (TimeoutError, asyncio.CancelledError) as exc:
-        opening.add_done_callback(_close_late)
-        if isinstance(exc, TimeoutError):
-            detail = f"{device} can not be opened: its driver does not answer; plug it in again"
-            raise DeviceAbsent(name, detail) from exc
-        raise
-    except (OSError, termios.error, ValueError) as exc:
-        raise await opening_error(name, device, exc, group=_GROUP) from exc
-
-
-async def close_serial(
-    name: str, line: serial.Serial, *, discarding: int = termios.TCIOFLUSH, has_last_word: bool = False
-) -> None:
-    """Close a line, whatever state it is in, without waiting for it for long; discarding as ``termios.tcflush``.
-
-    A last word is given a moment to leave.
-    """
-    try:
-        async with asyncio.timeout(CLOSE_LIMIT_S):
-            await asyncio.to_thread(_let_go, line, discarding, has_last_word=has_last_word)
-    except TimeoutError:
-        _log.warning("%s: %s takes long to close; left to a thread", name, line.name)
-
-
-def _let_go(line: serial.Serial, discarding: int = termios.TCIOFLUSH, *, has_last_word: bool = False) -> None:
-    with contextlib.suppress(OSError):
-        give_up_at = time.monotonic() + LAST_WORD_S
-        while has_last_word and kernel_backlog(line.fileno()) and time.monotonic() < give_up_at:
-            time.sleep(LAST_WORD_POLL_S)
-    with contextlib.suppress(OSError, termios.error):
-        # Closing would wait for output that a dead line never takes.
-        has_left = has_last_word and not kernel_backlog(line.fileno())
-        termios.tcflush(line.fileno(), termios.TCIFLUSH if has_left else discarding)
-        fcntl.ioctl(line.fileno(), termios.TIOCNXCL)
-    with contextlib.suppress(OSError):
-        line.close()
-
-
-def _close_late(opening: asyncio.Future[serial.Serial]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        _let_go(opening.result())

@@ -18,7 +18,8 @@ import serial
 
 from terminald.adapters.fd_writer import kernel_backlog
 from terminald.adapters.ports_vending import VmcSink
-from terminald.adapters.scanner_serial import DRAIN_READS, READ_LIMIT, SETTLE_S, close_serial, open_serial
+from terminald.adapters.scanner_serial import DRAIN_READS, READ_LIMIT, SETTLE_S
+from terminald.adapters.serial_opening import SerialOpener
 from terminald.core.vend_events import ApprovalNotSent, ApprovalSent, VendEvent
 from terminald.errors import DeviceAbsent, DeviceLost
 from terminald.wire import qibixx
@@ -58,6 +59,7 @@ class QibixxVmc:
         """Device is a path, best one below /dev/serial/by-id; settle: as of a serial scanner."""
         self.name = name
         self._device = device
+        self._opener = SerialOpener(name, device, BAUDRATE)
         self._has_display = has_display
         self._on_event = on_event
         self._settle = settle
@@ -80,7 +82,7 @@ class QibixxVmc:
 
     async def open(self) -> None:
         """Open the line and set the adapter up; see :meth:`terminald.adapters.ports.Device.open`."""
-        line = await open_serial(self.name, self._device, BAUDRATE)
+        line = await self._opener.open()
         self._line = line
         self._lines.reset()
         self._waiting.clear()
@@ -117,7 +119,7 @@ class QibixxVmc:
         is_said = not self._waiting and await _is_drained(line.fileno())
         self._waiting.clear()
         discarding = termios.TCIFLUSH if is_said else termios.TCIOFLUSH
-        await close_serial(f"vmc {self.name}", line, discarding=discarding)
+        await self._opener.close(line, discarding=discarding)
 
     def set_open(self, *, is_open: bool) -> None:
         """See :meth:`terminald.adapters.ports_vending.Vmc.set_open`."""

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
+from terminald.adapters.scan_delivery import ScannerCounters
 from terminald.adapters.scanner_hid import HidScanner
-from terminald.adapters.scanner_serial import ScannerCounters, SerialScanner
+from terminald.adapters.scanner_serial import SerialScanner
 from terminald.adapters.scanners import make_scanner
 from terminald.cli.doctor_devices import daemon_pid, fault_of, is_held_by_daemon
 from terminald.cli.doctor_findings import Finding, fail, ok

@@ -1,6 +1,7 @@
 import asyncio
 import socket
 import struct
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -62,6 +63,35 @@ def test_nobody_there_is_absent_and_the_device_is_lost() -> None:
             await watch
         with pytest.raises(DeviceAbsent):
             await printer.open()
+
+    asyncio.run(scene())
+
+
+def test_a_name_that_is_asked_for_again_and_again_leaves_the_shared_threads_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """I11. A resolver that does not answer keeps its thread for half a minute."""
+    go = threading.Event()
+
+    def hang(*_: object, **__: object) -> list[object]:
+        assert go.wait(60)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+
+    async def scene() -> None:
+        printer = NetworkPrinter(host="printer.example", port=9100)
+        for _ in range(40):  # more than asyncio has threads
+            opening = asyncio.ensure_future(printer.open())
+            for _ in range(5):
+                await asyncio.sleep(0)
+            opening.cancel()
+            await asyncio.wait({opening})
+        try:
+            async with asyncio.timeout(10):
+                await asyncio.to_thread(int)
+        finally:
+            go.set()
 
     asyncio.run(scene())
 

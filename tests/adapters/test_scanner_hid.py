@@ -536,6 +536,36 @@ class TestLosses:
 
         asyncio.run(scenario())
 
+    def test_a_driver_that_hangs_costs_one_thread_however_often_it_is_tried(self, keyboard: KernelKeyboard) -> None:
+        """I11. What all share, such as the threads of asyncio, is left alone."""
+        go, calls = threading.Event(), list[KeyboardChoice]()
+
+        def opener(choice: KeyboardChoice) -> InputNode:
+            calls.append(choice)
+            assert go.wait(WAIT_S)
+            return keyboard.open(choice)
+
+        async def scenario() -> None:
+            scanner = HidScanner(
+                name="front", choice=BY_ID, suffix="auto", on_frame=Sink(), opener=opener, open_limit_s=0.1
+            )
+            for _ in range(3):
+                with pytest.raises(
+                    DeviceAbsent, match="can not be opened: its driver does not answer; plug it in again"
+                ):
+                    await scanner.open()
+            assert calls == [BY_ID]
+            go.set()
+            async with asyncio.timeout(WAIT_S):
+                while True:
+                    with contextlib.suppress(DeviceAbsent):
+                        await scanner.open()
+                        break
+                    await asyncio.sleep(0.01)
+            await scanner.close()
+
+        asyncio.run(scenario())
+
     def test_a_scanner_that_is_not_open_can_be_armed_and_closed_but_not_run(self, keyboard: KernelKeyboard) -> None:
         async def scenario() -> None:
             scanner = build(keyboard, Sink())

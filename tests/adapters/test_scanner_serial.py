@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from terminald.adapters.ports_devices import DeviceReport, DeviceState, Scanner
-from terminald.adapters.scanner_serial import DRAIN_READS, READ_LIMIT, SerialScanner, open_line
+from terminald.adapters.scanner_serial import DRAIN_READS, READ_LIMIT, SerialScanner
+from terminald.adapters.serial_opening import open_line
 from terminald.adapters.supervisor import Backoff, supervise
 from terminald.errors import DeviceAbsent, DeviceHeld, DeviceLost
 from terminald.simulator.scanner import SimulatedScanner

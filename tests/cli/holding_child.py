@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from terminald.adapters.scanner_serial import open_line
+from terminald.adapters.serial_opening import open_line
 from terminald.adapters.state_directory import lock
 
 if __name__ == "__main__":
