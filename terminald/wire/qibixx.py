@@ -261,5 +261,5 @@ def display(text: str) -> bytes:
     Spaces within it stay, as they lead to the second line. Commas separate the arguments of a command, and an adapter
     may repeat what it is told: a text with commas could be mistaken for something else.
     """
-    plain = "".join(char if " " <= char <= "~" and char != "," else " " for char in text)
+    plain = "".join(char for char in text if " " <= char <= "~" and char != ",")
     return f"C,DISPLAY,{plain.strip()[:DISPLAY_LIMIT].rstrip()}\n".encode("ascii")
