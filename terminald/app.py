@@ -114,7 +114,7 @@ class App:
         self._journal = JournalThread(journal)
         self._gateway = _make_gateway(config, self._credentials, clock)
         self._scanners = [make_scanner(one, self._take_frame) for one in config.scanners]
-        self._vmcs = {one.name: make_vmc(one, self._take_vend) for one in config.vending}
+        self._vmcs = {one.name: make_vmc(one, self._take_vend, self._note_device) for one in config.vending}
         self._device_watch = DeviceWatch()
         self._printer = make_dialog(config.printer, self._note_device, self._device_watch)
         self._output = make_output(config, self._note_device)

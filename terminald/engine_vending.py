@@ -139,7 +139,9 @@ class VendingHost:
     def _look(self) -> None:
         """Let the machines sell for us, or not."""
         for name, vmc in self._world.vmcs.items():
-            is_open = self._engine.recovered.is_set() and not self._against(self._terms[name])
+            against = self._against(self._terms[name]) if self._engine.recovered.is_set() else ("starting",)
+            is_open = not against
             if self._is_open.get(name) is not is_open:
                 self._is_open[name] = is_open
+                log.info("vmc %s: %s", name, "sells" if is_open else f"sells for cash only: {', '.join(against)}")
                 vmc.set_open(is_open=is_open)

@@ -1,6 +1,7 @@
 """Vending machines as hosts of the engine: requests become sales, drivers are told, a shut machine is off the bus."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -235,7 +236,9 @@ def test_without_a_scanner_a_machine_sells_by_qr_alone(tmp_path: Path) -> None:
     play(tmp_path / "qr", at_work, terms=by_qr, required=required)
 
 
-def test_a_machine_that_fails_again_and_again_sells_for_cash(tmp_path: Path) -> None:
+def test_a_machine_that_fails_again_and_again_sells_for_cash(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "terminald")
+
     async def scene(bench: VendBench) -> None:
         for number in range(1, 4):
             await bench.ask()
@@ -245,6 +248,7 @@ def test_a_machine_that_fails_again_and_again_sells_for_cash(tmp_path: Path) -> 
         assert bench.vmc.is_open == [False, True, False]
         await bench.ask()
         assert await refusals(bench) == ["returns_open"]
+        assert "vmc snacks: sells for cash only: returns_open" in caplog.messages
         await bench.gateway.answer(RevokeOrder, ReversalConfirmed())
         await asyncio.sleep(6)
         assert bench.vmc.is_open == [False, True, False, True]

@@ -17,6 +17,7 @@ from typing import Final
 import serial
 
 from terminald.adapters.fd_writer import kernel_backlog
+from terminald.adapters.ports_devices import DeviceReport, DeviceSink, DeviceState
 from terminald.adapters.ports_vending import VmcSink
 from terminald.adapters.scanner_serial import DRAIN_READS, READ_LIMIT, SETTLE_S
 from terminald.adapters.serial_opening import SerialOpener
@@ -54,18 +55,24 @@ class QibixxVmc:
         terms: Terms,
         has_display: bool,
         on_event: VmcSink,
+        report: DeviceSink,
         settle: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(SETTLE_S),
     ) -> None:
-        """Device is a path, best one below /dev/serial/by-id; settle: as of a serial scanner."""
+        """Device is a path, best one below /dev/serial/by-id; settle: as of a serial scanner.
+
+        Report gets what the supervisor can not see: that nothing is behind an adapter which works.
+        """
         self.name = name
         self._device = device
         self._opener = SerialOpener(name, device, BAUDRATE)
         self._has_display = has_display
         self._on_event = on_event
+        self._report = report
         self._settle = settle
         self._talk = Talk(terms)
         self._lines = qibixx.Lines()
         self._line: serial.Serial | None = None
+        self._ailment = ""  # as reported
         self._wake = asyncio.Event()
         self._waiting = bytearray()  # to be written
         self._stalled_s = 0.0  # since when nothing was taken
@@ -86,6 +93,7 @@ class QibixxVmc:
         self._line = line
         self._lines.reset()
         self._waiting.clear()
+        self._ailment = ""
         await self._settle()
         self._drain(line.fileno())
         self._perform(self._talk.open(_now_ms()))
@@ -174,6 +182,7 @@ class QibixxVmc:
                 if deadline_ms is not None and _now_ms() >= deadline_ms:
                     self._perform(self._talk.due(_now_ms()))
                 self._heed_fault()
+                self._look()
         finally:
             # A hung-up line stays readable for ever.
             loop.remove_reader(fd)
@@ -212,6 +221,14 @@ class QibixxVmc:
         for text in self._lines.feed(data):
             self._perform(self._talk.hear(text, _now_ms()))
             self._heed_fault()
+
+    def _look(self) -> None:
+        """Report whether the machine is there, where that has changed."""
+        ailment = self._talk.ailment
+        if ailment != self._ailment:
+            self._ailment = ailment
+            state = DeviceState.FAULTY if ailment else DeviceState.READY
+            self._report(DeviceReport(name=self.name, kind=self.kind, state=state, detail=ailment))
 
     def _heed_fault(self) -> None:
         if self._talk.fault:

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from terminald.adapters.ports_devices import DeviceSink
 from terminald.adapters.ports_vending import Vmc, VmcSink
 from terminald.adapters.vmc_qibixx import QibixxVmc
 from terminald.config_vending import VendingConfig
@@ -13,7 +14,7 @@ from terminald.wire.qibixx_talk import Terms
 _USUAL_ADDRESS: Final = "0x10"
 
 
-def make_vmc(settings: VendingConfig, on_event: VmcSink) -> Vmc:
+def make_vmc(settings: VendingConfig, on_event: VmcSink, report: DeviceSink) -> Vmc:
     """Build a configured machine's driver, not yet open."""
     return QibixxVmc(
         name=settings.name,
@@ -21,6 +22,7 @@ def make_vmc(settings: VendingConfig, on_event: VmcSink) -> Vmc:
         terms=make_terms(settings),
         has_display=settings.display,
         on_event=on_event,
+        report=report,
     )
 
 

@@ -175,7 +175,7 @@ def check_vending(config: Config) -> Iterator[Finding]:
 
 
 async def _try_vmc(settings: VendingConfig) -> None:
-    vmc = make_vmc(settings, lambda *_: None)
+    vmc = make_vmc(settings, lambda *_: None, lambda _: None)
     try:
         await vmc.open()
     finally:

@@ -215,6 +215,8 @@ TABLE: Table[VendState, Vend] = {
         VendSucceeded: Row(_S.DONE, (_delivered,)),
         **_each((VendFailed, ApprovalRejected), Row(_S.RETURNING, (_undelivered,))),
         **_each((*DOUBTS, ResultOverdue, *_RESTARTS), Row(_S.UNKNOWN, (_unknown,))),
+        # A machine at rest is done, and the line that says how may come after the one that says so.
+        RequestGone: Row(_S.APPROVED),
     },
     _S.DONE: _nothing(_S.DONE),
     _S.CANCELING: {

@@ -258,8 +258,8 @@ def approve(price: str) -> bytes:
 def display(text: str) -> bytes:
     """Return the command that shows a text, of which other characters than printable ASCII are left out.
 
-    Commas separate the arguments of a command, and an adapter may repeat what it is told: a text with commas could be
-    mistaken for something else.
+    Spaces within it stay, as they lead to the second line. Commas separate the arguments of a command, and an adapter
+    may repeat what it is told: a text with commas could be mistaken for something else.
     """
-    plain = "".join(char if " " <= char <= "~" and char != "," else " " for char in text)
-    return f"C,DISPLAY,{' '.join(plain.split())[:DISPLAY_LIMIT]}\n".encode("ascii")
+    plain = "".join(char for char in text if " " <= char <= "~" and char != ",")
+    return f"C,DISPLAY,{plain.strip()[:DISPLAY_LIMIT].rstrip()}\n".encode("ascii")

@@ -32,6 +32,7 @@ SESSION_BLINDLY_MS: Final = 10_000
 #: Nobody selects more often than this, and nothing makes an adapter be set up more often: it is out of order.
 MOST_OFTEN: Final = 10
 MOST_OFTEN_MS: Final = 10_000
+SILENT: Final = "the machine does not talk to the adapter: check the MDB cable, and whether it is switched on"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +83,11 @@ class Talk:
     def is_ready(self) -> bool:
         """Tell whether the machine can ask for money."""
         return self._is_on and self._status in (Status.ENABLED, Status.IDLE)
+
+    @property
+    def ailment(self) -> str:
+        """Return what is wrong behind an adapter that works, for people; empty when nothing is known to be."""
+        return SILENT if self._inactive_ms > INACTIVE_MS else ""
 
     # --- from outside ------------------------------------------------------------------------------------------------
 
@@ -297,10 +303,9 @@ class Talk:
     def _wake_machine(self, now_ms: int) -> list[Act]:
         if now_ms < self._inactive_at_ms + self._inactive_ms:
             return []
-        said = "the machine does not talk to the adapter: check the MDB cable, and whether it is switched on"
         is_first = self._inactive_ms == INACTIVE_MS
         self._inactive_ms = min(self._inactive_ms * 2, INACTIVE_LONGEST_MS)
-        notes: list[Act] = [Note(level="warning", text=said)] if is_first else []
+        notes: list[Act] = [Note(level="warning", text=SILENT)] if is_first else []
         return [*notes, *self._set_up(now_ms)]
 
 

@@ -28,6 +28,7 @@ from terminald.core.vend_events import (
     VendSucceeded,
 )
 from terminald.errors import DeviceAbsent, DeviceHeld, DeviceLost, DeviceMissing
+from terminald.wire.qibixx_talk import INACTIVE_MS, SILENT
 from tests.adapters.qibixx_adapter import INACTIVE, WAIT_S, ScriptedAdapter
 
 COLA = "c,STATUS,VEND,1.00,5"
@@ -39,12 +40,17 @@ class Sink:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
+        self.reports: list[tuple[DeviceState, str]] = []
         self._news = asyncio.Event()
 
     def __call__(self, name: str, event: Event) -> None:
         assert name == "vending"
         self.events.append(event)
         self._news.set()
+
+    def report(self, report: DeviceReport) -> None:
+        assert (report.name, report.kind) == ("vending", "vmc")
+        self.reports.append((report.state, report.detail))
 
     async def told(self, event: VendEvent) -> None:
         async with asyncio.timeout(WAIT_S):
@@ -77,7 +83,13 @@ async def quiet() -> None:
 def build(link: Path, sink: Sink, *, settle: Callable[[], Awaitable[None]] = quiet, mode: str = "") -> QibixxVmc:
     settings = VendingConfig(device=str(link), mode="session" if mode else "always_idle")
     return QibixxVmc(
-        name="vending", device=str(link), terms=make_terms(settings), has_display=True, on_event=sink, settle=settle
+        name="vending",
+        device=str(link),
+        terms=make_terms(settings),
+        has_display=True,
+        on_event=sink,
+        report=sink.report,
+        settle=settle,
     )
 
 
@@ -101,7 +113,7 @@ async def until(fact: Callable[[], bool]) -> None:
 
 
 def test_each_configured_machine_has_its_driver() -> None:
-    vmc: Vmc = make_vmc(VendingConfig(name="hall", device="/dev/ttyACM0"), lambda *_: None)
+    vmc: Vmc = make_vmc(VendingConfig(name="hall", device="/dev/ttyACM0"), lambda *_: None, lambda _: None)
     assert (type(vmc), vmc.name, vmc.kind) == (QibixxVmc, "hall", "vmc")
     assert vmc.watched == (Path("/dev/ttyACM0"),)
 
@@ -449,3 +461,25 @@ def test_a_machine_that_is_not_there_leaves_the_adapter_ready_to_be_asked(tmp_pa
                 assert not vmc.is_ready
 
     asyncio.run(scenario())
+
+
+def test_a_machine_that_stays_silent_is_reported_until_it_talks(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        with ScriptedAdapter(tmp_path / "vmc") as adapter:
+            adapter.after_on = INACTIVE[:1]
+            sink = Sink()
+            vmc = build(adapter.link, sink)
+            vmc.set_open(is_open=True)
+            async with serving(vmc):
+                assert sink.reports == []
+                loop.skipped_s += INACTIVE_MS / 1000 + 1
+                await until(lambda: bool(sink.reports))
+                assert sink.reports == [(DeviceState.FAULTY, SILENT)]
+                await adapter.heard("C,1", times=2)
+                adapter.say("c,STATUS,DISABLED")
+                await until(lambda: len(sink.reports) > 1)
+                assert sink.reports[1:] == [(DeviceState.READY, "")]
+
+    loop = Loop()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(scenario())

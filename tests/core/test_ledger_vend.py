@@ -181,7 +181,7 @@ def test_money_that_nobody_asks_for_any_more_goes_back() -> None:
     assert DENY in done.commands
 
 
-@pytest.mark.parametrize("kind", [v.MachineReset, v.AdapterLost, v.RequestGone, v.VendCanceled, v.ResultOverdue])
+@pytest.mark.parametrize("kind", [v.MachineReset, v.AdapterLost, v.VendCanceled, v.ResultOverdue])
 def test_silence_after_an_approval_is_kept_and_told_to_a_person(kind: type[Event]) -> None:
     """MDB/ICP 4.2: a reset between approval and success is a success; a person is called all the same."""
     machine = Machine().approved()
@@ -204,6 +204,21 @@ def test_silence_after_an_approval_gives_the_money_back_where_the_configuration_
     attention = machine.seen().attention
     assert attention is not None
     assert attention.code == "delivered_and_returned"
+
+
+@pytest.mark.parametrize("returns_unknown", [False, True])
+def test_a_machine_at_rest_may_still_say_what_came_out(*, returns_unknown: bool) -> None:
+    """I3: in which order an adapter tells rest and result is not known; nothing goes back for goods that came out."""
+    machine = Machine(returns_unknown=returns_unknown).approved()
+    assert machine.vend(v.RequestGone).commands == ()
+    assert machine.states() == (V.APPROVED, S.PAID)
+    machine.vend(v.VendSucceeded)
+    assert machine.states() == (V.DONE, S.COMPLETED)
+
+    machine = Machine(returns_unknown=returns_unknown).approved()
+    machine.vend(v.RequestGone)
+    machine.wake()
+    assert machine.states() == (V.UNKNOWN, S.RETURNING if returns_unknown else S.PAID)
 
 
 def test_a_failure_that_comes_late_gives_the_money_back() -> None:

@@ -86,6 +86,7 @@ ROWS: dict[VendState, dict[type[Event], Expected]] = {
         v.VendSucceeded: (S.DONE, (OUT,)),
         **each((v.VendFailed, v.ApprovalRejected), S.RETURNING, NOT_OUT),
         **each((*DOUBTS, v.ResultOverdue, *RESTARTS), S.UNKNOWN, UNSAID),
+        v.RequestGone: (S.APPROVED, ()),
     },
     S.DONE: {},
     S.CANCELING: {
@@ -233,7 +234,7 @@ def test_a_doubt_while_an_approval_is_on_its_way_counts_once_it_has_left(doubt: 
     assert never_left.vend.state is S.RETURNING
 
 
-@pytest.mark.parametrize("kind", [*DOUBTS, v.ResultOverdue, *RESTARTS])
+@pytest.mark.parametrize("kind", [v.VendCanceled, v.MachineReset, v.AdapterLost, v.ResultOverdue, *RESTARTS])
 def test_the_configuration_decides_about_money_of_which_nobody_knows(kind: type[Event]) -> None:
     life = VendLife(*WAYS[S.APPROVED], returns_unknown=True)
     assert life.tell(kind) == (LAPSED,)

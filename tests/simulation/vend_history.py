@@ -40,15 +40,16 @@ MACHINE = "snacks"
 #: So long the machine waits for an answer.
 ANSWER_S = 120.0
 #: How a machine ends what it was told to dispense: what comes out, and what it says of it.
-OUTCOMES: dict[str, tuple[bool, type[VendEvent] | None]] = {
-    "ok": (True, VendSucceeded),
-    "fail": (False, VendFailed),
-    "refuse": (False, ApprovalRejected),
-    "jam": (False, None),
-    "silent": (True, None),
-    "reset": (False, MachineReset),
-    "reset and out": (True, MachineReset),
-    "rest": (True, RequestGone),
+OUTCOMES: dict[str, tuple[bool, tuple[type[VendEvent], ...]]] = {
+    "ok": (True, (VendSucceeded,)),
+    "fail": (False, (VendFailed,)),
+    "refuse": (False, (ApprovalRejected,)),
+    "jam": (False, ()),
+    "silent": (True, ()),
+    "reset": (False, (MachineReset,)),
+    "reset and out": (True, (MachineReset,)),
+    "rest": (True, (RequestGone,)),
+    "rest, then ok": (True, (RequestGone, VendSucceeded)),
 }
 
 
@@ -150,11 +151,12 @@ class Machine:
         await asyncio.sleep(1.0)
         request.is_out, said = OUTCOMES[request.outcome]
         request.is_over = True
-        self.say(request, said, driver)
+        for each in said:
+            self.say(request, each, driver)
 
-    def say(self, request: Request, said: type[VendEvent] | None, driver: Driver | None) -> None:
+    def say(self, request: Request, said: type[VendEvent], driver: Driver | None) -> None:
         """Tell the process that knows the request, if it lives."""
-        if said is None or driver is None or driver is not self.driver or driver.current is not request:
+        if driver is None or driver is not self.driver or driver.current is not request:
             return
         request.has_told_result = said in (VendSucceeded, VendFailed, ApprovalRejected)
         driver.tell(said(request=driver.count))

@@ -233,6 +233,8 @@ def test_commands_are_written_as_in_the_message_table() -> None:
     assert qibixx.start_session(Fen(9999)) == b"C,START,99.99\n"
     assert qibixx.approve("1.0") == b"C,VEND,1.0\n"
     assert qibixx.display("Present your code") == b"C,DISPLAY,Present your code\n"
+    two_lines = "Show your".ljust(16) + "payment code"
+    assert qibixx.display(two_lines) == f"C,DISPLAY,{two_lines}\n".encode()
 
 
 @given(st.text())

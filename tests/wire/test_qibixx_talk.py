@@ -15,6 +15,7 @@ from terminald.wire.qibixx_talk import (
     QUIET_MS,
     SESSION_AGAIN_MS,
     SESSION_BLINDLY_MS,
+    SILENT,
 )
 from tests.wire.qibixx_partner import CONFIGURED, SETTINGS, WINDOW_MS, Partner
 
@@ -271,7 +272,9 @@ def test_a_machine_that_does_not_speak_to_it_for_long_has_it_set_up_again_ever_l
         partner.say(*answers)
         wait_ms = min(2 * wait_ms, INACTIVE_LONGEST_MS)
     assert len(partner.notes) == 1
+    assert partner.talk.ailment == SILENT
     partner.say("c,STATUS,DISABLED", "c,STATUS,INACTIVE")
+    assert partner.talk.ailment == ""
     assert partner.wait(INACTIVE_MS) == ["C,0"]
     assert len(partner.notes) == 2
 
