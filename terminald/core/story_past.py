@@ -90,8 +90,7 @@ SALES: Final[Past] = {
         "The host reported after all that the goods came out.", "主机事后报告出货成功。"
     ),
     on("DeliveredInTime"): Text(
-        "The host reported after all that the goods came out, before any money had gone back. The sale is complete, "
-        "and its money stays.",
+        "The host reported after all that the goods came out. No money had gone back, and it stays.",
         "主机事后报告出货成功，此时款项尚未退回。交易完成，款项保留。",
     ),
     on("Delivered"): Text(
@@ -138,8 +137,7 @@ SALES: Final[Past] = {
 _BACK: Final = Text("{refund}: the gateway confirmed that the money has gone back.", "{refund}：网关确认已退回。")
 _ASKED: Final = Text("{refund}: the gateway was asked to refund it.", "{refund}：已请求网关退款。")
 _LOOKED: Final = Text(
-    "{refund}: the gateway is asked whether it knows the order again, before anything is repeated.",
-    "{refund}：先向网关查询是否已能找到该订单，再决定是否重试。",
+    "{refund}: the gateway is asked whether it knows the order again.", "{refund}：再次查询网关是否已能找到该订单。"
 )
 _ASKED_TO_REVOKE: Final = Text("{refund}: the gateway was asked to revoke the payment.", "{refund}：已请求网关撤单。")
 _NOT_BACK: Final = Text(
@@ -186,8 +184,8 @@ REFUNDS: Final[Past] = {
     on("LookTurn"): _LOOKED,
     on("RevokeLookTurn"): _LOOKED,
     on("OrderAbsent", to="blocked"): Text(
-        "{refund}: the gateway does not know the order any more; it is asked again later.",
-        "{refund}：网关找不到该订单，稍后再次查询。",
+        "{refund}: the gateway does not know the order; it is asked again later.",
+        "{refund}：网关找不到该订单，稍后再查。",
     ),
     on("NothingLeft"): Text("{refund}: nothing was left to go back.", "{refund}：已无可退。"),
     on("TurnMissed"): Text(

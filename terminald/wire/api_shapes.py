@@ -89,17 +89,7 @@ class ClosingRequest(Request, frozen=True, kw_only=True):
     """A person has looked."""
 
     reason: Annotated[str, Meta(min_length=1, max_length=200, description="how it was settled, for the record")]
-    code: (
-        Annotated[
-            str,
-            Meta(
-                min_length=1,
-                max_length=64,
-                description="of the call that was looked at: another one that is shown by now is not closed",
-            ),
-        ]
-        | None
-    ) = None
+    code: Annotated[str, Meta(min_length=1, max_length=64, description="of the call that was looked at")] | None = None
 
 
 class EmptyRequest(Request, frozen=True, kw_only=True):
