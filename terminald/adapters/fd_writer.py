@@ -99,6 +99,11 @@ class FdWriter:
         self._is_interruptible = True
         self._is_asking = False
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the kernel has taken any byte of the last job."""
+        return self._sent > 0
+
     def hold(self) -> None:
         """Stop before the next chunk: the printer's buffer is nearly full."""
         self._held = True

@@ -66,6 +66,7 @@ class LibusbPrinter:
         self._line: _Line | None = None
         self._sink: Callable[[bytes], None] = _ignore
         self._one_job = asyncio.Lock()
+        self.has_begun = False
 
     def listen(self, sink: Callable[[bytes], None]) -> None:
         """From now on give what the printer sends to the sink."""
@@ -122,7 +123,7 @@ class LibusbPrinter:
             DeviceAbsent: nothing was sent.
             DeviceLost, DeviceTimeout: detail says how many of how many bytes.
         """
-        line = self._line
+        line, self.has_begun = self._line, False
         if line is None:
             raise DeviceAbsent(self.name, f"not open; 0 of {len(data)} bytes sent")
         deadline_s = job_deadline_s(data, bytes_per_second=BYTES_PER_SECOND, grace_s=self._grace_s)
@@ -138,11 +139,11 @@ class LibusbPrinter:
                     return
                 after_s = line.now() - job.begun
                 detail = f"it accepts nothing more after {after_s:.1f} s: paper, cover, cable"
-                raise (DeviceTimeout if job.sent else DeviceAbsent)(self.name, job.count(detail)) from exc
+                raise (DeviceTimeout if job.has_begun else DeviceAbsent)(self.name, job.count(detail)) from exc
             except OSError as exc:
                 raise self._gone(job, line.lost or exc.strerror or str(exc)) from exc
             finally:
-                line.job = None
+                line.job, self.has_begun = None, job.has_begun
 
     async def ask(self, request: bytes) -> None:
         """Send a few bytes that the printer obeys at once.
@@ -182,7 +183,7 @@ class LibusbPrinter:
 
     def _gone(self, job: "_Job", detail: str) -> DeviceError:
         """Say that the device is gone. What the transfer that failed was to bring may have arrived all the same."""
-        if not (job.sent or job.is_in_doubt):
+        if not job.has_begun:
             return DeviceAbsent(self.name, job.count(detail))
         return DeviceLost(self.name, job.count(detail), may_be_whole=job.is_in_doubt and job.is_ending)
 
@@ -198,6 +199,10 @@ class _Job:
         #: Whether a transfer is under way, or has failed: it may have brought more than was counted.
         self.is_in_doubt = False
         self._ends = stops(data)
+
+    @property
+    def has_begun(self) -> bool:
+        return self.sent > 0 or self.is_in_doubt
 
     @property
     def next_chunk(self) -> bytes:
@@ -260,6 +265,7 @@ class _Line:
         """Try to send the next piece of a job, and count what left, also where the caller is cancelled meanwhile."""
 
         def count(taken: int) -> None:
+            job.is_in_doubt = False
             if taken:
                 job.sent += taken
                 job.progress = self.now()
@@ -267,7 +273,6 @@ class _Line:
         async with self._turn:
             job.is_in_doubt = self.lost is None
             await self._transfer(self._writer, partial(self.pipe.write, job.next_chunk), count)
-            job.is_in_doubt = False
 
     async def interject(self, request: bytes) -> None:
         """Send a few bytes between two commands of the job under way.

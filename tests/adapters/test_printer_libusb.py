@@ -124,6 +124,39 @@ def test_what_left_during_the_last_transfer_counts(nodes: Path) -> None:
     assert bytes(usb.taken) == LINE[:5] + b"next"
 
 
+@pytest.mark.parametrize(("room", "fault", "has_begun"), [(0, 0, False), (1 << 20, 0, True), (0, errno.EIO, True)])
+def test_whether_a_job_that_was_given_up_has_begun_is_known(
+    nodes: Path, room: int, fault: int, *, has_begun: bool
+) -> None:
+    """The transfer under way may be taken, or fail with nobody knowing what it brought."""
+    usb, entered, go = FakeUsb(), threading.Event(), threading.Event()
+
+    class Slow(FakeBus):
+        def bulk_write(self, dev_handle: FakeUsb, ep: int, intf: int, data: "array[int]", timeout_ms: int) -> int:
+            entered.set()
+            assert go.wait(20)
+            usb.room, usb.fault = room, fault
+            return super().bulk_write(dev_handle, ep, intf, data, timeout_ms)
+
+    def connect() -> UsbPipe:
+        return open_pipe(0x0416, 0x5011, backend=cast("IBackend", Slow(usb)), nodes=nodes)
+
+    async def scene() -> None:
+        printer = LibusbPrinter(connect=connect)
+        await printer.open()
+        writing = asyncio.create_task(printer.write(LINE))
+        await asyncio.to_thread(entered.wait)
+        writing.cancel()
+        await asyncio.sleep(0)
+        go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        assert printer.has_begun is has_begun
+        await printer.close()
+
+    asyncio.run(scene())
+
+
 async def _grow(usb: FakeUsb, scene: Awaitable[None]) -> None:
     async def later() -> None:
         await asyncio.to_thread(usb.waits.wait)
