@@ -96,6 +96,7 @@ class FdWriter:
         self._left = 0  # in the kernel, when it was looked at last
         self._sent = 0  # of the job under way, into the kernel
         self._gone = 0  # of these, provably out of the kernel
+        self._asked = 0  # of questions, into the kernel since it was empty
         self._is_interruptible = True
         self._is_asking = False
 
@@ -155,7 +156,9 @@ class FdWriter:
             async with asyncio.timeout(ASK_S):
                 while request:
                     with suppress(BlockingIOError):
-                        request = request[os.write(self._fd, request) :]
+                        taken = os.write(self._fd, request)
+                        request = request[taken:]
+                        self._asked += taken
                     if request:
                         await asyncio.sleep(POLL_S)
         except TimeoutError as exc:
@@ -219,6 +222,7 @@ class FdWriter:
             if left < self._left:
                 self._note_progress()
             self._left = left
+            self._asked = self._asked if left else 0
             self._gone = max(self._gone, self._sent - left)
             if left < window and not self._is_asking and await self._is_let():
                 return
@@ -249,10 +253,18 @@ class FdWriter:
     def _too_late(self, detail: str, sent: int, total: int) -> DeviceError:
         if self._takes_back:
             with suppress(OSError):
-                # Some drivers (cdc_acm) count each buffer in use as a full one: what was seen to leave has left.
-                sent = max(self._gone, sent - self._backlog())
+                sent = self._count_left(sent, self._backlog())
         error = DeviceTimeout if sent else DeviceAbsent
         return error(self._device, f"{detail}; {sent} of {total} bytes sent")
+
+    def _count_left(self, sent: int, backlog: int) -> int:
+        """Count what has left. Some drivers (cdc_acm) count each buffer in use as a full one, which tells nothing.
+
+        What was seen to leave has left then; where nothing was seen, the first chunk may have.
+        """
+        if backlog > sent + self._asked:
+            return self._gone or sent
+        return max(self._gone, sent - backlog)
 
     def _went(self, detail: str, sent: int, total: int) -> DeviceError:
         """Say that the device is gone. What was in the kernel may have left it before, or not."""

@@ -150,6 +150,31 @@ def test_what_was_seen_to_leave_is_not_sent_again_where_a_driver_counts_too_much
     run(scene)
 
 
+def test_a_driver_that_counts_too_much_does_not_make_a_begun_job_unsent(
+    line: tuple[socket.socket, socket.socket],
+) -> None:
+    """Not one chunk was seen to leave; the first may have, in part."""
+
+    async def scene() -> None:
+        ours = line[0].fileno()
+        writer = FdWriter("printer", ours, backlog=lambda: 1280 if kernel_backlog(ours) else 0)
+        with pytest.raises(DeviceTimeout, match=f"; {CHUNK} of {2 * CHUNK} bytes sent"):
+            await writer.write(b"x" * 2 * CHUNK, deadline_s=SOON)
+
+    run(scene)
+
+
+def test_a_question_in_the_kernel_is_no_counting_too_much(line: tuple[socket.socket, socket.socket]) -> None:
+    async def scene() -> None:
+        backlog = itertools.chain([3], itertools.repeat(3 + CHUNK))
+        writer = FdWriter("printer", line[0].fileno(), backlog=lambda: next(backlog))
+        await writer.ask(b"\x10\x04\x01")
+        with pytest.raises(DeviceAbsent, match="; 0 of "):
+            await writer.write(b"x" * 2 * CHUNK, deadline_s=SOON)
+
+    run(scene)
+
+
 def test_what_the_kernel_may_have_passed_on_counts_as_sent(line: tuple[socket.socket, socket.socket]) -> None:
     """A job that is taken for unsent is sent again as if it were new."""
 
