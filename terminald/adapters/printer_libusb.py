@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 from terminald.adapters.device_opening import CLOSE_LIMIT_S, OPEN_LIMIT_S, Opener
 from terminald.adapters.device_watch import DeviceWatch, Lookout
 from terminald.adapters.fd_reader import EMPTY_S, LISTEN_S, PAUSE_S
-from terminald.adapters.fd_writer import ASK_S, GRACE_S, chunk_end, is_stop, job_deadline_s
+from terminald.adapters.fd_writer import ASK_S, GRACE_S, chunk_end, is_stop, job_deadline_s, unfinished
 from terminald.adapters.usb_pipe import WRITE_MS, UsbPipe
 from terminald.errors import DeviceAbsent, DeviceError, DeviceHeld, DeviceLost, DeviceMissing, DeviceTimeout
 from terminald.wire.escpos_walk import stops
@@ -236,6 +236,8 @@ class _Line:
         self._writer = ThreadPoolExecutor(1, "usb-write")
         self._reader = ThreadPoolExecutor(1, "usb-read")
         self._until = 0.0
+        #: Of a question that left in part: the printer takes the next byte for it, whatever that is.
+        self._rest = b""
         self._reading: asyncio.Task[None] | None = None
 
     def lose(self, why: str) -> None:
@@ -270,7 +272,13 @@ class _Line:
                 job.sent += taken
                 job.progress = self.now()
 
+        def finish(taken: int) -> None:
+            self._rest = self._rest[taken:]
+
         async with self._turn:
+            if self._rest:
+                await self._transfer(self._writer, partial(self.pipe.write, self._rest), finish)
+                return
             job.is_in_doubt = self.lost is None
             await self._transfer(self._writer, partial(self.pipe.write, job.next_chunk), count)
 
@@ -283,17 +291,23 @@ class _Line:
         """
         limit = self.now() + ASK_S
 
+        left = request
+
         def count(taken: int) -> None:
-            nonlocal request
-            request = request[taken:]
+            nonlocal left
+            left = left[taken:]
 
         async with self._turn:
             if self.job is not None and not self.job.is_interruptible:
                 raise TimeoutError("a job is under way")
-            while request:
-                if self.now() + _WRITE_S > limit:
-                    raise TimeoutError("it accepts nothing")
-                await self._transfer(self._writer, partial(self.pipe.write, request), count)
+            left = self._rest + request
+            try:
+                while left:
+                    if self.now() + _WRITE_S > limit:
+                        raise TimeoutError("it accepts nothing")
+                    await self._transfer(self._writer, partial(self.pipe.write, left), count)
+            finally:
+                self._rest = unfinished(left, request)
 
     def listen(self, for_s: float) -> None:
         """Read from now on for so long."""

@@ -380,6 +380,40 @@ def test_a_question_that_can_not_leave_ends_in_time_and_without_spinning(
     run(scene)
 
 
+@pytest.mark.parametrize("asks_again", [False, True])
+def test_a_question_that_left_in_part_is_finished_before_anything_else(
+    line: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch, *, asks_again: bool
+) -> None:
+    """A printer takes the next byte for its end: it is not to be the job's."""
+    write, room = os.write, 2
+
+    def narrow(fd: int, data: bytes) -> int:
+        nonlocal room
+        if not room:
+            raise BlockingIOError
+        taken = write(fd, data[:room])
+        room -= taken
+        return taken
+
+    monkeypatch.setattr(os, "write", narrow)
+
+    async def scene() -> None:
+        nonlocal room
+        writer = FdWriter("printer", line[0].fileno())
+        with pytest.raises(DeviceTimeout, match="accepts nothing"):
+            await writer.ask(b"\x10\x04\x01")
+        with pytest.raises(DeviceTimeout, match="accepts nothing"):
+            await writer.ask(b"\x10\x04\x02")
+        room = 1000
+        if asks_again:
+            await writer.ask(b"\x10\x04\x04")
+        await writer.write(b"Cola", deadline_s=LONG)
+        again = b"\x10\x04\x04" if asks_again else b""
+        assert received(line[1]) == b"\x10\x04\x01" + again + b"Cola"
+
+    run(scene)
+
+
 def test_a_stalled_job_is_given_more_time_once_it_has_begun(line: tuple[socket.socket, socket.socket]) -> None:
     async def scene() -> None:
         writer = FdWriter("printer", line[0].fileno())

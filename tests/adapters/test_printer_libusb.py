@@ -270,6 +270,22 @@ def test_a_held_job_is_interrupted_by_a_question_between_two_commands_only(nodes
     assert bytes(usb.taken) == b"a" * 19 + b"\n" + LINE * 30 + b"\x10\x04\x02"
 
 
+def test_a_question_that_left_in_part_is_finished_before_the_job_goes_on(nodes: Path) -> None:
+    """A printer takes the next byte for its end: it is not to be the job's."""
+    usb = FakeUsb(room=2)
+
+    async def scene(printer: LibusbPrinter) -> None:
+        for number in (b"\x01", b"\x02"):
+            with pytest.raises(DeviceTimeout, match="accepts nothing"):
+                await printer.ask(b"\x10\x04" + number)
+        usb.room = 1 << 20
+        await printer.write(LINE)
+        await printer.ask(b"\x10\x04\x02")
+
+    play(usb, nodes, scene)
+    assert bytes(usb.taken) == b"\x10\x04\x01" + LINE + b"\x10\x04\x02"
+
+
 def test_a_printer_without_a_way_back_can_not_be_asked(nodes: Path) -> None:
     async def scene(printer: LibusbPrinter) -> None:
         assert not printer.can_answer
