@@ -25,7 +25,7 @@ Flow = Literal["none", "xonxoff", "rtscts", "dsrdtr"]
 BITS_PER_BYTE: Final = 10
 
 _XON, _XOFF = 0x11, 0x13
-_READ_SIZE = 256  # answers of a printer are a few bytes
+_READ_SIZE = 4096
 #: Debian's group of serial lines.
 _GROUP: Final = "dialout"
 
