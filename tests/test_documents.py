@@ -276,6 +276,14 @@ def test_terminald_has_the_command_and_its_options(argv: list[str]) -> None:
         parser.parse_args(args.rest)
 
 
+@pytest.mark.parametrize("text", [README, (ROOT / "config" / "devices.md").read_text()], ids=["README", "devices"])
+@pytest.mark.parametrize("between", ["serial device server", "USB-to-parallel cable"])
+def test_what_hides_a_printer_without_power_is_named_with_its_setting(text: str, between: str) -> None:
+    """The drivers ``network`` and ``usb`` see the box between, and not the printer."""
+    (item,) = [item for item in re.split(r"^- ", text, flags=re.MULTILINE) if between in item]
+    assert 'confirm = "none"' in item
+
+
 @pytest.mark.parametrize("text", re.findall(r"`terminald ([a-z][^`…]*)`", README + CHANGELOG))
 def test_a_command_in_the_text_exists(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert parse([text.split(maxsplit=1)[0], "--help"]) == outcome.DONE

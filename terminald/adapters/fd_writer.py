@@ -96,8 +96,15 @@ class FdWriter:
         self._left = 0  # in the kernel, when it was looked at last
         self._sent = 0  # of the job under way, into the kernel
         self._gone = 0  # of these, provably out of the kernel
+        self._rest = b""  # of a question that left in part: a printer takes the next byte for it, whatever that is
+        self._asked = 0  # of questions, into the kernel since it was empty
         self._is_interruptible = True
         self._is_asking = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the kernel has taken any byte of the last job."""
+        return self._sent > 0
 
     def hold(self) -> None:
         """Stop before the next chunk: the printer's buffer is nearly full."""
@@ -146,12 +153,15 @@ class FdWriter:
         if not self._is_interruptible or self._is_asking:
             raise DeviceTimeout(self._device, "a job is under way")
         self._is_asking = True
+        left = self._rest + request
         try:
             async with asyncio.timeout(ASK_S):
-                while request:
+                while left:
                     with suppress(BlockingIOError):
-                        request = request[os.write(self._fd, request) :]
-                    if request:
+                        taken = os.write(self._fd, left)
+                        left = left[taken:]
+                        self._asked += taken
+                    if left:
                         await asyncio.sleep(POLL_S)
         except TimeoutError as exc:
             raise DeviceTimeout(self._device, "it accepts nothing") from exc
@@ -159,6 +169,7 @@ class FdWriter:
             raise DeviceLost(self._device, exc.strerror or str(exc)) from exc
         finally:
             self._is_asking = False
+            self._rest = unfinished(left, request)
 
     def stalled_s(self) -> float:
         """Return for how long the job under way has made no progress; 0 without one, and before its first byte."""
@@ -186,10 +197,10 @@ class FdWriter:
                     # Each may have come while the line was looked at.
                     if not self._held and not self._is_asking and self._lost is None:
                         with suppress(BlockingIOError):
-                            sent += os.write(self._fd, data[sent : chunk_end(ends, sent)])
+                            sent += self._send(data[sent : chunk_end(ends, sent)])
                             self._sent = sent
                             self._note_progress()
-                            self._has_begun = True
+                            self._has_begun = sent > 0
                         self._is_interruptible = is_stop(ends, sent)
                 await self._until(1)
         except TimeoutError as exc:
@@ -199,6 +210,14 @@ class FdWriter:
         finally:
             self._timeout, self._has_begun = None, False
             self._is_interruptible = True
+
+    def _send(self, chunk: bytes) -> int:
+        """Finish a question that left in part, then send; return how much of the chunk the kernel has taken."""
+        rest = self._rest
+        taken = os.write(self._fd, rest + chunk)
+        self._rest = rest[taken:]
+        self._asked += min(taken, len(rest))
+        return max(0, taken - len(rest))
 
     def _note_progress(self) -> float:
         self._progress = asyncio.get_running_loop().time()
@@ -214,6 +233,7 @@ class FdWriter:
             if left < self._left:
                 self._note_progress()
             self._left = left
+            self._asked = self._asked if left else 0
             self._gone = max(self._gone, self._sent - left)
             if left < window and not self._is_asking and await self._is_let():
                 return
@@ -244,10 +264,18 @@ class FdWriter:
     def _too_late(self, detail: str, sent: int, total: int) -> DeviceError:
         if self._takes_back:
             with suppress(OSError):
-                # Some drivers (cdc_acm) count each buffer in use as a full one: what was seen to leave has left.
-                sent = max(self._gone, sent - self._backlog())
+                sent = self._count_left(sent, self._backlog())
         error = DeviceTimeout if sent else DeviceAbsent
         return error(self._device, f"{detail}; {sent} of {total} bytes sent")
+
+    def _count_left(self, sent: int, backlog: int) -> int:
+        """Count what has left. Some drivers (cdc_acm) count each buffer in use as a full one, which tells nothing.
+
+        What was seen to leave has left then; where nothing was seen, the first chunk may have.
+        """
+        if backlog > sent + self._asked:
+            return self._gone or sent
+        return max(self._gone, sent - backlog)
 
     def _went(self, detail: str, sent: int, total: int) -> DeviceError:
         """Say that the device is gone. What was in the kernel may have left it before, or not."""
@@ -261,6 +289,11 @@ def chunk_end(ends: tuple[int, ...], start: int) -> int:
     """Return where the chunk that begins there ends: between two commands, where one of them ends in time."""
     before = bisect_right(ends, start + CHUNK)
     return ends[before - 1] if before and ends[before - 1] > start else start + CHUNK
+
+
+def unfinished(left: bytes, request: bytes) -> bytes:
+    """Return what must still be sent of the questions of which so much is left; the last of them is the request."""
+    return left if len(left) < len(request) else left[: len(left) - len(request)]
 
 
 def is_stop(ends: tuple[int, ...], place: int) -> bool:

@@ -123,6 +123,10 @@ class Printer(Device, Protocol):
     def go_on(self) -> bool:
         """Forget that the printer holds the line by XOFF, and return whether it did: it is well, and XON was lost."""
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether any byte of the job written last may have left; known when its write has ended, cancelled or not."""
+
     async def write(self, data: bytes) -> None:
         """Send one whole job; returns when the last byte was accepted by the transport.
 

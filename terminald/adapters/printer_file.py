@@ -25,6 +25,7 @@ class FilePrinter:
         self._path = path
         self._lost = asyncio.Event()
         self._lost_detail = ""
+        self.has_begun = False
 
     @property
     def watched(self) -> tuple[Path, ...]:
@@ -81,6 +82,7 @@ class FilePrinter:
             DeviceAbsent: nothing was written.
             DeviceLost: detail says how many of how many bytes were written.
         """
+        self.has_begun = True  # the thread goes on where nobody waits for it any more
         try:
             await asyncio.to_thread(self._append, data)
         except (DeviceAbsent, DeviceLost) as exc:

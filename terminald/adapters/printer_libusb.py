@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 from terminald.adapters.device_opening import CLOSE_LIMIT_S, OPEN_LIMIT_S, Opener
 from terminald.adapters.device_watch import DeviceWatch, Lookout
 from terminald.adapters.fd_reader import EMPTY_S, LISTEN_S, PAUSE_S
-from terminald.adapters.fd_writer import ASK_S, GRACE_S, chunk_end, is_stop, job_deadline_s
+from terminald.adapters.fd_writer import ASK_S, GRACE_S, chunk_end, is_stop, job_deadline_s, unfinished
 from terminald.adapters.usb_pipe import WRITE_MS, UsbPipe
 from terminald.errors import DeviceAbsent, DeviceError, DeviceHeld, DeviceLost, DeviceMissing, DeviceTimeout
 from terminald.wire.escpos_walk import stops
@@ -66,6 +66,7 @@ class LibusbPrinter:
         self._line: _Line | None = None
         self._sink: Callable[[bytes], None] = _ignore
         self._one_job = asyncio.Lock()
+        self.has_begun = False
 
     def listen(self, sink: Callable[[bytes], None]) -> None:
         """From now on give what the printer sends to the sink."""
@@ -122,7 +123,7 @@ class LibusbPrinter:
             DeviceAbsent: nothing was sent.
             DeviceLost, DeviceTimeout: detail says how many of how many bytes.
         """
-        line = self._line
+        line, self.has_begun = self._line, False
         if line is None:
             raise DeviceAbsent(self.name, f"not open; 0 of {len(data)} bytes sent")
         deadline_s = job_deadline_s(data, bytes_per_second=BYTES_PER_SECOND, grace_s=self._grace_s)
@@ -138,11 +139,11 @@ class LibusbPrinter:
                     return
                 after_s = line.now() - job.begun
                 detail = f"it accepts nothing more after {after_s:.1f} s: paper, cover, cable"
-                raise (DeviceTimeout if job.sent else DeviceAbsent)(self.name, job.count(detail)) from exc
+                raise (DeviceTimeout if job.has_begun else DeviceAbsent)(self.name, job.count(detail)) from exc
             except OSError as exc:
                 raise self._gone(job, line.lost or exc.strerror or str(exc)) from exc
             finally:
-                line.job = None
+                line.job, self.has_begun = None, job.has_begun
 
     async def ask(self, request: bytes) -> None:
         """Send a few bytes that the printer obeys at once.
@@ -182,7 +183,7 @@ class LibusbPrinter:
 
     def _gone(self, job: "_Job", detail: str) -> DeviceError:
         """Say that the device is gone. What the transfer that failed was to bring may have arrived all the same."""
-        if not (job.sent or job.is_in_doubt):
+        if not job.has_begun:
             return DeviceAbsent(self.name, job.count(detail))
         return DeviceLost(self.name, job.count(detail), may_be_whole=job.is_in_doubt and job.is_ending)
 
@@ -198,6 +199,10 @@ class _Job:
         #: Whether a transfer is under way, or has failed: it may have brought more than was counted.
         self.is_in_doubt = False
         self._ends = stops(data)
+
+    @property
+    def has_begun(self) -> bool:
+        return self.sent > 0 or self.is_in_doubt
 
     @property
     def next_chunk(self) -> bytes:
@@ -231,6 +236,8 @@ class _Line:
         self._writer = ThreadPoolExecutor(1, "usb-write")
         self._reader = ThreadPoolExecutor(1, "usb-read")
         self._until = 0.0
+        #: Of a question that left in part: the printer takes the next byte for it, whatever that is.
+        self._rest = b""
         self._reading: asyncio.Task[None] | None = None
 
     def lose(self, why: str) -> None:
@@ -260,14 +267,20 @@ class _Line:
         """Try to send the next piece of a job, and count what left, also where the caller is cancelled meanwhile."""
 
         def count(taken: int) -> None:
+            job.is_in_doubt = False
             if taken:
                 job.sent += taken
                 job.progress = self.now()
 
+        def finish(taken: int) -> None:
+            self._rest = self._rest[taken:]
+
         async with self._turn:
+            if self._rest:
+                await self._transfer(self._writer, partial(self.pipe.write, self._rest), finish)
+                return
             job.is_in_doubt = self.lost is None
             await self._transfer(self._writer, partial(self.pipe.write, job.next_chunk), count)
-            job.is_in_doubt = False
 
     async def interject(self, request: bytes) -> None:
         """Send a few bytes between two commands of the job under way.
@@ -278,17 +291,23 @@ class _Line:
         """
         limit = self.now() + ASK_S
 
+        left = request
+
         def count(taken: int) -> None:
-            nonlocal request
-            request = request[taken:]
+            nonlocal left
+            left = left[taken:]
 
         async with self._turn:
             if self.job is not None and not self.job.is_interruptible:
                 raise TimeoutError("a job is under way")
-            while request:
-                if self.now() + _WRITE_S > limit:
-                    raise TimeoutError("it accepts nothing")
-                await self._transfer(self._writer, partial(self.pipe.write, request), count)
+            left = self._rest + request
+            try:
+                while left:
+                    if self.now() + _WRITE_S > limit:
+                        raise TimeoutError("it accepts nothing")
+                    await self._transfer(self._writer, partial(self.pipe.write, left), count)
+            finally:
+                self._rest = unfinished(left, request)
 
     def listen(self, for_s: float) -> None:
         """Read from now on for so long."""

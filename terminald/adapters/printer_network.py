@@ -61,6 +61,7 @@ class NetworkPrinter:
         self._lost_detail = ""
         self._sink: Callable[[bytes], None] = _ignore
         self._connection: _Connection | None = None
+        self.has_begun = False
         self._connecting = asyncio.Lock()
         self._in_use = 0
         self._farewell: asyncio.TimerHandle | None = None
@@ -110,6 +111,7 @@ class NetworkPrinter:
             DeviceAbsent: nothing was sent.
             DeviceLost, DeviceTimeout: detail says how many of how many bytes.
         """
+        self.has_begun = False
         try:
             async with self._kept() as connection:
                 await self._send(connection, data)
@@ -197,7 +199,10 @@ class NetworkPrinter:
     async def _send(self, connection: _Connection, data: bytes) -> None:
         deadline_s = job_deadline_s(data, bytes_per_second=BYTES_PER_SECOND, grace_s=self._grace_s)
         connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _DISCARD)
-        await connection.writer.write(data, deadline_s=deadline_s)
+        try:
+            await connection.writer.write(data, deadline_s=deadline_s)
+        finally:
+            self.has_begun = connection.writer.has_begun
         connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _KEEP)
 
     async def _connect(self) -> socket.socket:

@@ -115,7 +115,12 @@ class Sending:
         await self._witness.end()
 
     async def _push(self, data: bytes, part: _Part) -> None:
-        """Send bytes at once; what they are decides what is done while not the first of them can leave."""
+        """Send bytes at once; what they are decides what is done while not the first of them can leave.
+
+        Raises:
+            DeviceAbsent, Blocked: not one byte was sent.
+            DeviceTimeout: it was given up, and the transfer under way was taken all the same.
+        """
         begun = looked = self._loop.time()
         writing = asyncio.ensure_future(self._printer.write(data))
         try:
@@ -129,12 +134,18 @@ class Sending:
                     await self._see_to_stall()
                 elif not stalled_s and now - begun >= self._timing.stall_s:
                     await self._see_to_beginning(part)
+        except (DeviceAbsent, Blocked) as given_up:
+            await _end(writing)
+            if part is _Part.MARKER or not self._printer.has_begun:
+                raise
+            if writing.cancelled():
+                why = given_up.trouble.words if isinstance(given_up, Blocked) else given_up.detail
+                detail = f"{why}; what was on its way to it then, it took"
+                raise DeviceTimeout(self._printer.name, detail) from given_up
         finally:
             if part is _Part.BEGINNING:
                 self._condition.release()
-            if not writing.done():
-                writing.cancel()
-                await asyncio.wait({writing})
+            await _end(writing)
         writing.result()
 
     async def _watch(self, part: _Part) -> None:
@@ -223,3 +234,10 @@ class Sending:
         if told != self._told:
             self._told = told
             self._tell(told)
+
+
+async def _end(writing: "asyncio.Future[None]") -> None:
+    """Cancel what is being written, if it is, and wait until what was on its way has arrived or has not."""
+    if not writing.done():
+        writing.cancel()
+        await asyncio.wait({writing})

@@ -25,7 +25,7 @@ Flow = Literal["none", "xonxoff", "rtscts", "dsrdtr"]
 BITS_PER_BYTE: Final = 10
 
 _XON, _XOFF = 0x11, 0x13
-_READ_SIZE = 256  # answers of a printer are a few bytes
+_READ_SIZE = 4096
 #: Debian's group of serial lines.
 _GROUP: Final = "dialout"
 
@@ -78,6 +78,7 @@ class SerialPrinter:
         self._lost = asyncio.Event()
         self._lost_detail = ""
         self._sink: Callable[[bytes], None] = _ignore
+        self.has_begun = False
 
     def listen(self, sink: Callable[[bytes], None]) -> None:
         """From now on give what the printer sends to the sink, XON and XOFF left out where they are obeyed."""
@@ -165,7 +166,7 @@ class SerialPrinter:
             DeviceAbsent: nothing was sent.
             DeviceLost, DeviceTimeout: detail says how many of how many bytes.
         """
-        line = self._line
+        line, self.has_begun = self._line, False
         if line is None:
             raise DeviceAbsent(self.name, f"{self._device} is not open; 0 of {len(data)} bytes sent")
         deadline_s = job_deadline_s(data, bytes_per_second=self._baudrate / BITS_PER_BYTE, grace_s=self._grace_s)
@@ -175,6 +176,8 @@ class SerialPrinter:
             if line is self._line:
                 _discard(line.fd, termios.TCOFLUSH)
             raise
+        finally:
+            self.has_begun = line.writer.has_begun
 
     async def ask(self, request: bytes) -> None:
         """Send a few bytes that the printer obeys at once, whether or not it holds the line.

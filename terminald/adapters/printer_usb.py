@@ -96,6 +96,7 @@ class NodePrinter:
         self._node: _Node | None = None
         self._opener = Opener[_Opened](name, close=lambda opened: os.close(opened.fd), open_limit_s=open_limit_s)
         self._sink: Callable[[bytes], None] = _ignore
+        self.has_begun = False
 
     def listen(self, sink: Callable[[bytes], None]) -> None:
         """From now on give what the printer sends to the sink."""
@@ -157,12 +158,16 @@ class NodePrinter:
             DeviceAbsent: nothing was sent.
             DeviceLost, DeviceTimeout: detail says how many of how many bytes.
         """
-        if self._node is None:
+        node, self.has_begun = self._node, False
+        if node is None:
             raise DeviceAbsent(self.name, f"not open; 0 of {len(data)} bytes sent")
         deadline_s = job_deadline_s(data, bytes_per_second=BYTES_PER_SECOND, grace_s=self._grace_s)
-        if self._node.reader is not None:
-            self._node.reader.listen()
-        await self._node.writer.write(data, deadline_s=deadline_s)
+        if node.reader is not None:
+            node.reader.listen()
+        try:
+            await node.writer.write(data, deadline_s=deadline_s)
+        finally:
+            self.has_begun = node.writer.has_begun
 
     async def _refused(self, exc: OSError) -> DeviceAbsent:
         error = await opening_error(self.name, str(exc.filename or self._locate.watched), exc, group=_GROUP)

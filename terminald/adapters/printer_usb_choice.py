@@ -31,6 +31,11 @@ class UsbPrinter:
         """Whether anything that the printer says could arrive."""
         return self._chosen.can_answer
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether any byte of the last job may have left; see the port."""
+        return self._chosen.has_begun
+
     def listen(self, sink: Callable[[bytes], None]) -> None:
         """From now on give what the printer sends to the sink."""
         self._node.listen(sink)

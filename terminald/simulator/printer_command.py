@@ -218,6 +218,8 @@ async def _serve(printer: SimulatedPrinter, link: Path | None) -> None:
                 count += 1
                 print(f"printed {printing.result().png}", flush=True)
             printing.cancel()
+    for receipt in printer.receipts[count:]:  # torn off at the end
+        print(f"printed {receipt.png}", flush=True)
 
 
 def _read_commands(loop: asyncio.AbstractEventLoop, printer: SimulatedPrinter) -> None:

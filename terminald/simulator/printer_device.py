@@ -214,6 +214,7 @@ class SimulatedPrinter:
         for task in tasks:
             if not task.cancelled():
                 task.result()
+        await self._head.tear_off()
 
     def power_off(self, *, hangs_up: bool = False) -> None:
         """Switch off: what was not printed yet is lost, and every setting.

@@ -98,6 +98,11 @@ class Head:
         """Return when everything is on paper."""
         await self._bell.until(lambda: self.is_idle)
 
+    async def tear_off(self) -> None:
+        """Take what is on paper and was not cut off, as by hand."""
+        if (sheet := self._paper.tear_off()) is not None:
+            await self._keep(sheet)
+
     async def run(self) -> None:
         """Print what there is to print, for ever."""
         while True:

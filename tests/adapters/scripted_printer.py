@@ -54,6 +54,9 @@ class ScriptedPrinter:
         self.answers_markers = True
         #: Whether the line is in the middle of a command, so that it can not be asked while a job is held.
         self.is_busy = False
+        #: How many bytes of a job that is given up it takes all the same: they were on their way.
+        self.takes_late = 0
+        self.has_begun = False
         #: Whether it said XOFF.
         self.is_held = False
         self.printed = b""
@@ -90,6 +93,7 @@ class ScriptedPrinter:
     async def write(self, data: bytes) -> None:
         loop = asyncio.get_running_loop()
         total, self._ends = len(data), loop.time() + 0.3
+        late, self.takes_late = self.takes_late, 0
         try:
             while data:
                 if not self._is_open or self._lost.is_set():
@@ -104,8 +108,12 @@ class ScriptedPrinter:
                         self.name, f"it took {total - len(data)} of {total} bytes"
                     )
                 await asyncio.sleep(0.005 if data else 0)
+        except asyncio.CancelledError:
+            self._take(data[:late])
+            data = data[late:]
+            raise
         finally:
-            self._stalled_since = None
+            self._stalled_since, self.has_begun = None, len(data) < total
 
     async def ask(self, request: bytes) -> None:
         if not self._is_open:

@@ -18,6 +18,7 @@ class Paper:
 
     def __init__(self) -> None:
         self.data = b""
+        self.has_begun = False
 
     def listen(self, sink: Callable[[bytes], None]) -> None:
         """There is nothing to hear."""

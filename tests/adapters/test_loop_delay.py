@@ -93,6 +93,12 @@ class HoldingPrinter:
     def let_go(self) -> None:
         self._release.set()
 
+    def flood(self) -> None:
+        """Say a megabyte of nonsense, as a printer with another speed does, or one that sends back what it gets."""
+        noise = memoryview(random.Random(7).randbytes(FLOOD).translate(None, b"\x11\x13"))
+        while noise:
+            noise = noise[os.write(self._master, noise[:16_384]) :]
+
     def end(self) -> None:
         self._is_over.set()
         self._thread.join()
@@ -124,7 +130,7 @@ def flap(scanner: SimulatedScanner, directory: Path) -> None:
 
 
 class Scene:
-    """A flooding scanner, a flapping one, and a printer that holds its line, in the care of supervisors."""
+    """A flooding scanner, a flapping one, and a flooding printer that holds its line, in the care of supervisors."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -151,6 +157,7 @@ class Scene:
                 troubles = [
                     loop.run_in_executor(None, partial(flood, flooding)),
                     loop.run_in_executor(None, partial(flap, flapping, dev)),
+                    loop.run_in_executor(None, printer.flood),
                 ]
                 await asyncio.gather(*troubles)
                 assert not printing.done()
@@ -192,7 +199,7 @@ class Scene:
 
 
 def test_no_device_keeps_the_loop_waiting(tmp_path: Path) -> None:
-    """A printer says XOFF and holds its line, a scanner floods a megabyte, another comes and goes: all at once."""
+    """A printer says XOFF, holds its line and floods a megabyte; so does a scanner; another comes and goes: at once."""
     scenes: list[Scene] = []
 
     async def play() -> None:

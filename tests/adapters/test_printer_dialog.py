@@ -16,6 +16,7 @@ from terminald.core.events import (
     JobLost,
     JobPrinted,
     JobSent,
+    PrintAnswer,
     PrinterAbsent,
     SlipOutdated,
 )
@@ -121,6 +122,26 @@ def test_a_fault_before_a_job_blocks_it_and_readiness_returns_by_itself(state: d
         assert isinstance(await desk.print(JOB), JobPrinted)
 
     play(scene, ScriptedPrinter())
+
+
+@pytest.mark.parametrize(("late", "answer"), [(0, JobBlocked), (3, JobBroken), (len(JOB), JobBroken)])
+def test_a_job_that_was_on_its_way_when_it_was_given_up_is_not_taken_for_unsent(
+    late: int, answer: type[PrintAnswer]
+) -> None:
+    """Of a blocked job nothing was sent: it is sent again as if it were new."""
+
+    async def scene(desk: Desk, printer: ScriptedPrinter) -> None:
+        async def draw() -> bytes:
+            printer.is_held, printer.takes_late = True, late
+            printer.set(PAPER_OUT)
+            printer.written = b""
+            return JOB
+
+        assert isinstance(got := await desk.dialog.print(draw, desk.told.append), answer)
+        assert "paper" in got.evidence
+        assert printer.written == JOB[:late]
+
+    play(scene, ScriptedPrinter(), is_settled=False)
 
 
 def test_a_fault_that_is_there_when_the_printer_is_opened_is_told() -> None:

@@ -150,6 +150,31 @@ def test_what_was_seen_to_leave_is_not_sent_again_where_a_driver_counts_too_much
     run(scene)
 
 
+def test_a_driver_that_counts_too_much_does_not_make_a_begun_job_unsent(
+    line: tuple[socket.socket, socket.socket],
+) -> None:
+    """Not one chunk was seen to leave; the first may have, in part."""
+
+    async def scene() -> None:
+        ours = line[0].fileno()
+        writer = FdWriter("printer", ours, backlog=lambda: 1280 if kernel_backlog(ours) else 0)
+        with pytest.raises(DeviceTimeout, match=f"; {CHUNK} of {2 * CHUNK} bytes sent"):
+            await writer.write(b"x" * 2 * CHUNK, deadline_s=SOON)
+
+    run(scene)
+
+
+def test_a_question_in_the_kernel_is_no_counting_too_much(line: tuple[socket.socket, socket.socket]) -> None:
+    async def scene() -> None:
+        backlog = itertools.chain([3], itertools.repeat(3 + CHUNK))
+        writer = FdWriter("printer", line[0].fileno(), backlog=lambda: next(backlog))
+        await writer.ask(b"\x10\x04\x01")
+        with pytest.raises(DeviceAbsent, match="; 0 of "):
+            await writer.write(b"x" * 2 * CHUNK, deadline_s=SOON)
+
+    run(scene)
+
+
 def test_what_the_kernel_may_have_passed_on_counts_as_sent(line: tuple[socket.socket, socket.socket]) -> None:
     """A job that is taken for unsent is sent again as if it were new."""
 
@@ -351,6 +376,40 @@ def test_a_question_that_can_not_leave_ends_in_time_and_without_spinning(
         line[1].close()
         with pytest.raises(DeviceLost):
             await writer.ask(b"\x10\x04\x01")
+
+    run(scene)
+
+
+@pytest.mark.parametrize("asks_again", [False, True])
+def test_a_question_that_left_in_part_is_finished_before_anything_else(
+    line: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch, *, asks_again: bool
+) -> None:
+    """A printer takes the next byte for its end: it is not to be the job's."""
+    write, room = os.write, 2
+
+    def narrow(fd: int, data: bytes) -> int:
+        nonlocal room
+        if not room:
+            raise BlockingIOError
+        taken = write(fd, data[:room])
+        room -= taken
+        return taken
+
+    monkeypatch.setattr(os, "write", narrow)
+
+    async def scene() -> None:
+        nonlocal room
+        writer = FdWriter("printer", line[0].fileno())
+        with pytest.raises(DeviceTimeout, match="accepts nothing"):
+            await writer.ask(b"\x10\x04\x01")
+        with pytest.raises(DeviceTimeout, match="accepts nothing"):
+            await writer.ask(b"\x10\x04\x02")
+        room = 1000
+        if asks_again:
+            await writer.ask(b"\x10\x04\x04")
+        await writer.write(b"Cola", deadline_s=LONG)
+        again = b"\x10\x04\x04" if asks_again else b""
+        assert received(line[1]) == b"\x10\x04\x01" + again + b"Cola"
 
     run(scene)
 

@@ -124,6 +124,39 @@ def test_what_left_during_the_last_transfer_counts(nodes: Path) -> None:
     assert bytes(usb.taken) == LINE[:5] + b"next"
 
 
+@pytest.mark.parametrize(("room", "fault", "has_begun"), [(0, 0, False), (1 << 20, 0, True), (0, errno.EIO, True)])
+def test_whether_a_job_that_was_given_up_has_begun_is_known(
+    nodes: Path, room: int, fault: int, *, has_begun: bool
+) -> None:
+    """The transfer under way may be taken, or fail with nobody knowing what it brought."""
+    usb, entered, go = FakeUsb(), threading.Event(), threading.Event()
+
+    class Slow(FakeBus):
+        def bulk_write(self, dev_handle: FakeUsb, ep: int, intf: int, data: "array[int]", timeout_ms: int) -> int:
+            entered.set()
+            assert go.wait(20)
+            usb.room, usb.fault = room, fault
+            return super().bulk_write(dev_handle, ep, intf, data, timeout_ms)
+
+    def connect() -> UsbPipe:
+        return open_pipe(0x0416, 0x5011, backend=cast("IBackend", Slow(usb)), nodes=nodes)
+
+    async def scene() -> None:
+        printer = LibusbPrinter(connect=connect)
+        await printer.open()
+        writing = asyncio.create_task(printer.write(LINE))
+        await asyncio.to_thread(entered.wait)
+        writing.cancel()
+        await asyncio.sleep(0)
+        go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await writing
+        assert printer.has_begun is has_begun
+        await printer.close()
+
+    asyncio.run(scene())
+
+
 async def _grow(usb: FakeUsb, scene: Awaitable[None]) -> None:
     async def later() -> None:
         await asyncio.to_thread(usb.waits.wait)
@@ -235,6 +268,22 @@ def test_a_held_job_is_interrupted_by_a_question_between_two_commands_only(nodes
 
     play(usb, nodes, scene, grace_s=5)
     assert bytes(usb.taken) == b"a" * 19 + b"\n" + LINE * 30 + b"\x10\x04\x02"
+
+
+def test_a_question_that_left_in_part_is_finished_before_the_job_goes_on(nodes: Path) -> None:
+    """A printer takes the next byte for its end: it is not to be the job's."""
+    usb = FakeUsb(room=2)
+
+    async def scene(printer: LibusbPrinter) -> None:
+        for number in (b"\x01", b"\x02"):
+            with pytest.raises(DeviceTimeout, match="accepts nothing"):
+                await printer.ask(b"\x10\x04" + number)
+        usb.room = 1 << 20
+        await printer.write(LINE)
+        await printer.ask(b"\x10\x04\x02")
+
+    play(usb, nodes, scene)
+    assert bytes(usb.taken) == b"\x10\x04\x01" + LINE + b"\x10\x04\x02"
 
 
 def test_a_printer_without_a_way_back_can_not_be_asked(nodes: Path) -> None:

@@ -1,7 +1,11 @@
 import asyncio
 import contextlib
+import fcntl
 import os
 import pty
+import struct
+import termios
+import time
 import tty
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,16 +23,16 @@ class Line:
     """A pseudo terminal: the far end is a printer's plug."""
 
     def __init__(self) -> None:
-        self.far, self._near = pty.openpty()
-        tty.setraw(self._near)
+        self.far, self.near = pty.openpty()
+        tty.setraw(self.near)
         os.set_blocking(self.far, False)
-        self.path = os.ttyname(self._near)
+        self.path = os.ttyname(self.near)
 
     def let_go(self) -> None:
         """Keep the line open by its user alone, so that a hang-up reaches it."""
-        if self._near >= 0:
-            os.close(self._near)
-            self._near = -1
+        if self.near >= 0:
+            os.close(self.near)
+            self.near = -1
 
     def hang_up(self) -> None:
         self.let_go()
@@ -319,3 +323,27 @@ def test_a_printer_that_holds_the_line_can_be_asked_why(line: Line) -> None:
         await printer.close()
 
     asyncio.run(scene())
+
+
+def test_a_printer_that_talks_much_costs_few_turns(line: Line) -> None:
+    """I8. One with another speed, or a clone that sends back what it gets."""
+    heard: list[bytes] = []
+
+    async def scene() -> None:
+        printer = printer_on(line.path)
+        printer.listen(heard.append)
+        await printer.open()
+        os.write(line.far, b"z" * 4000)
+        deadline = time.monotonic() + 20
+        while _readable(line.near) < 3000:  # the kernel passes it on in its own time; nobody reads meanwhile
+            assert time.monotonic() < deadline
+        while sum(map(len, heard)) < 4000:  # noqa: ASYNC110 - of a sink that tells nobody
+            await asyncio.sleep(0.001)
+        await printer.close()
+
+    asyncio.run(scene())
+    assert max(map(len, heard)) > 2000
+
+
+def _readable(fd: int) -> int:
+    return int(struct.unpack("i", fcntl.ioctl(fd, termios.FIONREAD, bytes(4)))[0])

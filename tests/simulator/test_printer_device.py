@@ -34,6 +34,24 @@ def test_a_receipt_for_each_cut_as_text_and_picture(tmp_path: Path) -> None:
         assert picture.width == 384
 
 
+def test_what_was_never_cut_is_torn_off_at_the_end(tmp_path: Path) -> None:
+    async def scene() -> SimulatedPrinter:
+        async with SimulatedPrinter(out=tmp_path) as printer:
+            host = Host(printer.device)
+            host.send(b"one\n\x1bd\x04two\n\x1bd\x04")
+            await printer.wait_received(14)
+            await printer.wait_printed()
+            assert printer.receipts == []
+            host.close()
+        return printer
+
+    (receipt,) = asyncio.run(scene()).receipts
+    assert receipt.text == "one\ntwo\n"
+    assert receipt.png == tmp_path / "receipt-0001.png"
+    with Image.open(tmp_path / "receipt-0001.png") as picture:
+        assert picture.width == 384
+
+
 @pytest.mark.parametrize(
     ("break_it", "mend_it", "answers"),
     [
