@@ -174,7 +174,12 @@ def test_the_program_says_where_it_is_and_obeys_what_is_typed(tmp_path: Path) ->
         fd = os.open(link, os.O_RDWR | os.O_NOCTTY)
         os.write(fd, b"hello\n" + CUT)
         assert process.stdout.readline() == f"printed {tmp_path / 'receipt-0001.png'}\n"
+        os.write(fd, b"not cut\n\x1d(H\x06\x0000ABCD")
+        answer = b""
+        while len(answer) < 7:  # it is on paper then
+            answer += os.read(fd, 7)
         os.close(fd)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=20) == 0
+        assert process.stdout.readline() == f"printed {tmp_path / 'receipt-0002.png'}\n"
     assert not link.is_symlink()
