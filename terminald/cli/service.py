@@ -18,6 +18,9 @@ from terminald.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
+#: The process's own, whatever sys.stderr is by then.
+STANDARD_ERROR = 2
+
 
 class _Verdict(msgspec.Struct, frozen=True, kw_only=True):
     ok: bool
@@ -28,7 +31,7 @@ class _Verdict(msgspec.Struct, frozen=True, kw_only=True):
 def run(args: argparse.Namespace) -> int:
     """Run the daemon until it is told to stop."""
     # What the watchdog kills says where it hung: lines of code, and nothing of what they hold.
-    faulthandler.enable()
+    faulthandler.enable(STANDARD_ERROR)
     # A reload that comes so early has nothing to reload, and would end the process.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     config = load(args.config)
