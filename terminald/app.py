@@ -20,7 +20,8 @@ from terminald.adapters.api_socket import listening
 from terminald.adapters.device_watch import DeviceWatch
 from terminald.adapters.gateway_http import Credentials, HttpGateway
 from terminald.adapters.gateway_line import GatewaySettings
-from terminald.adapters.journal_sqlite import JournalThread, SqliteJournal
+from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.journal_thread import JournalThread
 from terminald.adapters.log_courier import GatewayCourier
 from terminald.adapters.log_store import LogStore
 from terminald.adapters.ports_devices import Device, DeviceReport
@@ -140,6 +141,7 @@ class App:
             book=journal.load_book(clock.now().instant),
             custody=custody,
             last_seq=journal.last_seq(),
+            hold=journal.load_hold(),
         )
         self._desk = EngineDesk(
             self._engine,

@@ -20,7 +20,7 @@ from terminald.core.commands import GatewayCommand
 from terminald.core.custody_table import Custody
 from terminald.core.events import Answer, Event, PowerReturned, Recovered, ShutdownRequested
 from terminald.core.ids import ClientSn
-from terminald.core.readiness import Condition, Reason, reasons
+from terminald.core.readiness import Hold, Reason, reasons
 from terminald.core.sale_table import SaleState
 from terminald.core.schedule import Rules
 from terminald.core.stimuli import Advance, Record, Stimulus, ToSale
@@ -29,6 +29,7 @@ from terminald.engine_custody import CustodyKeeper, Hands
 from terminald.engine_entries import entries_of, reason_words
 from terminald.engine_link import LinkMonitor
 from terminald.engine_pulse import Pulse
+from terminald.engine_readiness import Standing, condition_of
 from terminald.engine_stop import is_in_flight
 from terminald.errors import ApiError, JournalError, JournalUnavailable, TerminaldError
 from terminald.wire.api_views import readiness_event
@@ -59,14 +60,17 @@ class Engine:
         book: Book,
         custody: Custody | None,
         last_seq: int,
+        hold: Hold = Hold.NONE,
     ) -> None:
-        """Book, custody and last_seq are what the journal holds; required is the configured ``readiness.require``."""
+        """Required is the configured ``readiness.require``; the rest is what the journal holds."""
         self.world = world
         self.rules = rules
         self.book = book
         self.last_seq = last_seq
         self.is_draining = False
         self._is_stopping = False
+        #: Why a person wants no sales to be begun.
+        self.hold = hold
         self.is_journal_writable = True
         self.devices: dict[str, DeviceReport] = {}
         #: Called when something may have changed of what :meth:`reasons` says. Must not block.
@@ -115,7 +119,7 @@ class Engine:
             while True:
                 work = await self._inbox.get()
                 await work()
-                if self._is_stopping:
+                if self._is_stopping or self.hold is not Hold.NONE:
                     await self._close_waiting_sale()
                 self._set_alarm()
 
@@ -139,6 +143,11 @@ class Engine:
     def is_in_flight(self) -> bool:
         """Whether something is under way that a stop waits for."""
         return is_in_flight(self.book) or self.keeper.is_asking
+
+    def take_hold(self, hold: Hold) -> None:
+        """Begin no sales, or sales again, as a person wants it. Only within the loop."""
+        self.hold = hold
+        self._look_at_readiness()
 
     async def beat(self) -> None:
         """Return after a round trip through this loop and the journal's thread; never, when one of them hangs."""
@@ -249,8 +258,13 @@ class Engine:
                 return
 
     async def _commit(self, batch: Batch) -> None:
+        self.last_seq = await self.written(self.world.journal.commit(batch))
+        self._announce()
+
+    async def written(self, write: Awaitable[T]) -> T:
+        """Return what a write into the journal does, and learn from it whether the journal can be written."""
         try:
-            self.last_seq = await self.world.journal.commit(batch)
+            done = await write
         except JournalError:
             if self.is_journal_writable:
                 log.critical("the journal can not be written: no payment is taken until it can", exc_info=True)
@@ -258,7 +272,7 @@ class Engine:
             raise
         self.is_journal_writable = True
         self._pulse.note()
-        self._announce()
+        return done
 
     def _announce(self) -> None:
         self._news.set()
@@ -338,27 +352,8 @@ class Engine:
 
     def reasons(self) -> tuple[Reason, ...]:
         """Return every reason against taking money now."""
-        ready = {report.kind for report in self.devices.values() if report.state is DeviceState.READY}
-        there = (report for report in self.devices.values() if report.state is not DeviceState.ABSENT)
-        known = {report.kind: report for report in there}
-        printer, output = known.get("printer"), known.get("output")
-        condition = Condition(
-            is_activated=self.keeper.custody is not None,
-            is_key_accepted=not (self.link.is_key_refused or self.keeper.is_locked_out),
-            is_key_alive=not self.keeper.is_expired,
-            is_terminal_accepted=not self.link.is_terminal_refused,
-            is_clock_trusted=self.world.clock.now().is_trusted,
-            is_clock_in_the_way=self.link.is_clock_in_the_way,
-            is_gateway_reachable=self.link.is_reachable,
-            has_scanner="scanner" in ready,
-            has_printer=printer is not None,
-            printer_blocked_by=printer.blocked_by if printer else None,
-            is_journal_writable=self.is_journal_writable,
-            has_disk_space=self.world.has_disk_space(),
-            is_draining=self.is_draining,
-            has_output=output is not None,
-            is_inhibited=output is not None and output.state is DeviceState.FAULTY,
-        )
+        standing = Standing(is_journal_writable=self.is_journal_writable, is_draining=self.is_draining, hold=self.hold)
+        condition = condition_of(self.world, self.keeper, self.link, self.devices.values(), standing)
         return reasons(condition, self.required)
 
     def _look_at_readiness(self) -> None:

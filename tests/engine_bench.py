@@ -17,6 +17,7 @@ from terminald.core.custody_events import CustodyAnswer, KeyAccepted, KeyRenewed
 from terminald.core.events import Answer
 from terminald.core.ids import Duration, Instant, Reference, Secret, WallTime
 from terminald.core.money import Fen
+from terminald.core.readiness import Hold
 from terminald.core.sale_table import SaleOrder
 from terminald.core.schedule import Now, Rules
 from terminald.core.terminal import Terminal
@@ -53,6 +54,7 @@ class FlakyJournal(InlineJournal):
     """A journal that can not be written while the disk is full."""
 
     is_full = False
+    proofs = 0
 
     def __init__(self, store: SqliteJournal) -> None:
         super().__init__(store)
@@ -60,10 +62,22 @@ class FlakyJournal(InlineJournal):
         self.released.set()
 
     async def commit(self, batch: Batch) -> int:
+        await self._written()
+        return await super().commit(batch)
+
+    async def put_hold(self, hold: Hold) -> None:
+        await self._written()
+        await super().put_hold(hold)
+
+    async def prove(self) -> None:
+        await self._written()
+        self.proofs += 1
+        await super().prove()
+
+    async def _written(self) -> None:
         await self.released.wait()
         if self.is_full:
             raise JournalUnavailable("the disk is full")
-        return await super().commit(batch)
 
 
 class PatientGateway:

@@ -28,6 +28,9 @@ _CODE = {
     "status": "status.status",
     "checkin": "status.checkin",
     "metrics": "metrics.metrics",
+    "drain": "care.drain",
+    "resume": "care.resume",
+    "health": "care.health",
     "sell": "sell.sell",
     "cancel": "sales.cancel",
     "query": "sales.query",
@@ -68,6 +71,9 @@ the terminal:
   status       is it ready, and if not, what to do
   checkin      renew the terminal's key now
   metrics      the status as metrics, for a monitoring system
+  drain        begin no more sales, and wait for what is under way
+  resume       begin sales again
+  health       does this version serve, for an updater
 sales:
   sell         begin a sale and follow it to its end
   cancel       cancel a sale, and undo what may have happened
@@ -209,6 +215,23 @@ def _terminal_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     command("status", "Is the terminal ready to take payments, and if not, what to do. Exit code 3 when it is not.")
     metrics = command("metrics", "The status as metrics, in the text format of Prometheus.", has_json=False)
     metrics.add_argument("--out", type=Path, metavar="FILE", help="replace this file, for a collector of text files")
+    drain = command(
+        "drain",
+        "Begin no more sales, and wait until nothing is under way. Lasts until it is resumed, over restarts. Exit code "
+        "3 when that takes longer than --timeout.",
+    )
+    drain.add_argument("--until-restart", action="store_true", help="the next start begins sales again")
+    drain.add_argument(
+        "--timeout", metavar="TIME", help="wait no longer than, such as 5m (default: as long as it takes)"
+    )
+    drain.add_argument("--no-wait", action="store_true", help="do not wait")
+    command("resume", "Begin sales again after a drain.")
+    health = command(
+        "health",
+        "Prove that this version serves: engine and journal answer, the disk takes writes. Independent of gateway and "
+        "devices. Exit code 3 when it does not.",
+    )
+    health.add_argument("--wait", metavar="TIME", help="until it does, or for so long, such as 60s")
     command("checkin", "Renew the terminal's key now. terminald does so by itself once a day. Exit code 3: it is not.")
 
 

@@ -9,6 +9,7 @@ from terminald.cli.words import fields, key_words, local_time, since, span
 from terminald.core.custody import SETTLE
 from terminald.logs import escape
 from terminald.wire import api_shapes as shapes
+from terminald.wire import api_status
 from terminald.wire.api_problems import advice
 
 
@@ -16,7 +17,7 @@ def status(args: argparse.Namespace) -> int:
     """Show the status; 3 when no sale can be begun."""
     with connect(args) as daemon:
         body = daemon.get("/v1/status")
-    shown = decode(body, shapes.Status)
+    shown = decode(body, api_status.Status)
     if args.json:
         print(body.decode())
     else:
@@ -27,7 +28,7 @@ def status(args: argparse.Namespace) -> int:
 def checkin(args: argparse.Namespace) -> int:
     """Renew the terminal's key now; 3 when it is not renewed."""
     with connect(args) as daemon:
-        before = decode(daemon.get("/v1/status"), shapes.Status).key
+        before = decode(daemon.get("/v1/status"), api_status.Status).key
         body = daemon.post("/v1/checkin")
     key = decode(body, shapes.Key)
     is_renewed = before is None or key.rotated_at != before.rotated_at
@@ -45,7 +46,7 @@ def checkin(args: argparse.Namespace) -> int:
     return DONE if is_renewed else REFUSED
 
 
-def _report(shown: shapes.Status) -> Iterator[str]:
+def _report(shown: api_status.Status) -> Iterator[str]:
     if shown.ready:
         yield "ready to take payments"
     else:
@@ -55,7 +56,7 @@ def _report(shown: shapes.Status) -> Iterator[str]:
     yield fields(_facts(shown))
 
 
-def _facts(shown: shapes.Status) -> Iterator[tuple[str, str]]:
+def _facts(shown: api_status.Status) -> Iterator[tuple[str, str]]:
     terminal, gateway = shown.terminal, shown.gateway
     who = f"{escape(terminal.sn)}, activated {local_time(terminal.activated_at)}" if terminal.sn else "not activated"
     yield "terminal", f"{who}, device id {escape(terminal.device_id)}"

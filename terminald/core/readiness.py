@@ -6,6 +6,13 @@ from enum import Enum
 from terminald.core.events import Blockage
 
 
+class Hold(Enum):
+    """Why a person wants no sales to be begun, over restarts."""
+
+    NONE = ""
+    ASKED = "asked"  # drained, for an update or a technician
+
+
 class Reason(Enum):
     """Why no sale can be opened, in the words of the local API."""
 

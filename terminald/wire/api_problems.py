@@ -140,7 +140,10 @@ READINESS_ADVICE: Mapping[str, str] = {
     ),
     "journal_failed": "The journal can not be written: check the disk and its mount, then restart terminald.",
     "disk_full": "Free space on the disk that holds the state directory.",
-    "draining": "New sales are refused on purpose, because terminald is being stopped.",
+    "draining": (
+        "No sale is begun on purpose: terminald was drained for an update or a technician, or is being stopped. When "
+        "the work is done: terminald resume."
+    ),
 }
 
 #: Every code that an answer of the API can have.
@@ -203,6 +206,9 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     "journal_failed": _kind(503, "The journal can not be written", READINESS_ADVICE["journal_failed"]),
     "overloaded": _kind(
         503, "Too much at once", "Wait for what was asked before; use fewer connections, and close idle ones."
+    ),
+    "unhealthy": _kind(
+        503, "terminald does not serve", "See its log; an updater that has just installed this version goes back."
     ),
     "stopping": _kind(503, "terminald is being stopped", "Ask again when it runs; what was asked may have been done."),
 }

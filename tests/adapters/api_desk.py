@@ -46,6 +46,7 @@ STATUS = Status(
     print_queue=3,
     is_clock_synchronized=True,
     is_draining=False,
+    is_in_flight=True,
     uptime_s=4,
 )
 
@@ -156,6 +157,15 @@ class FakeDesk:
     async def check_in(self) -> KeyStatus:
         await self._enter("check_in")
         return KEY
+
+    async def drain(self, *, until_restart: bool) -> None:
+        await self._enter("drain", until_restart)
+
+    async def resume(self) -> None:
+        await self._enter("resume")
+
+    async def prove_health(self) -> None:
+        await self._enter("prove_health")
 
     def status(self) -> Status:
         return STATUS

@@ -7,6 +7,7 @@ from terminald.adapters.ports_story import RecordPage
 from terminald.core.book import Book, SaleView
 from terminald.core.ids import Instant, SaleId
 from terminald.core.kiosk_action import ActionMark
+from terminald.core.readiness import Hold
 from terminald.core.report import BusinessDay
 
 
@@ -24,6 +25,12 @@ class InlineJournal:
 
     async def put_mark(self, mark: ActionMark) -> None:
         self.store.put_mark(mark)
+
+    async def put_hold(self, hold: Hold) -> None:
+        self.store.put_hold(hold)
+
+    async def prove(self) -> None:
+        self.store.prove()
 
     async def find_sale(self, name: str) -> SaleView | None:
         return self.store.find_sale(name)

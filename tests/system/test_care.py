@@ -1,0 +1,73 @@
+"""An update and a technician's work, as the command line does them."""
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.system.rig import PATIENCE_S, Bench, bench
+
+#: The customer confirms when the test says so.
+WAITS_FOR_CUSTOMER = "130000000000000212"
+NOWHERE = '"http://127.0.0.1:9"'
+
+pytestmark = pytest.mark.system
+
+
+def test_a_drain_waits_for_the_payment_and_lasts_over_a_restart(terminal: Bench) -> None:
+    terminal.configure(poll_window='"20s"')
+    terminal.start()
+    terminal.wait_ready()
+    terminal.open_sale("order-1")
+    terminal.scanner.scan(WAITS_FOR_CUSTOMER)
+    sale = terminal.wait_state("order-1", "processing")
+    command = [sys.executable, "-m", "terminald", "--config", str(terminal.config), "drain"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as draining:
+        terminal.wait(lambda: terminal.status().get("draining") is True, "draining")
+        assert terminal.open_sale("order-2").json()["reasons"] == ["draining"]
+        late = terminal.terminald("drain", "--timeout", "300ms")
+        assert (late.returncode, sale.id in late.stderr) == (3, True), late.stderr
+        assert draining.poll() is None
+        terminal.pay(sale)
+        said, complaint = draining.communicate(timeout=PATIENCE_S)
+        assert (draining.returncode, said, complaint) == (
+            0, 'No more sales are begun, until "terminald resume", and nothing is under way.\n', ""
+        )  # fmt: skip
+    assert terminal.stop(signal.SIGKILL) == -signal.SIGKILL
+    terminal.start()
+    terminal.wait(lambda: terminal.status().get("reasons") == ["draining"], "drained, and ready but for that")
+    assert terminal.terminald("health").returncode == 0
+    resumed = terminal.terminald("resume", "--json")
+    assert (resumed.returncode, json.loads(resumed.stdout)["draining"]) == (0, False)
+    terminal.wait_ready()
+    assert terminal.sale("order-1").state == "completed"
+    assert terminal.books().kept == 350
+
+
+def test_a_drain_until_the_restart_ends_with_it(terminal: Bench) -> None:
+    terminal.start()
+    terminal.wait_ready()
+    assert terminal.terminald("drain", "--until-restart").returncode == 0
+    assert terminal.status()["reasons"] == ["draining"]
+    assert terminal.stop() == 0
+    terminal.start()
+    terminal.wait_ready()
+
+
+def test_health_waits_for_the_start_and_knows_no_gateway(tmp_path: Path) -> None:
+    with bench(tmp_path, is_activated=False) as made:
+        text = made.config.read_text().replace(f'"{made.url}"', NOWHERE)
+        made.config.write_text(text.replace(f'"{made.directory}/scanner"', '"/dev/nothing-here"'))
+        absent = made.terminald("health")
+        assert (absent.returncode, "not running" in absent.stderr) == (3, True)
+        made.start()
+        well = made.terminald("health", "--wait", "40s")
+        assert (well.returncode, well.stdout.endswith("serves\n")) == (0, True), well.stderr
+        assert made.status()["ready"] is False
+
+
+def test_how_long_is_a_duration(terminal: Bench) -> None:
+    assert terminal.terminald("health", "--wait", "soon").returncode == 2
