@@ -72,7 +72,7 @@ def _inspect(file: Path) -> None:
         sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)
     ) as connection:
         version = journal_schema.version_of(connection)
-        if version > journal_schema.VERSION:
+        if not journal_schema.is_readable(connection, version):
             raise JournalTooNew(
                 f"{file} was written by a newer terminald (schema {version}; this one knows {journal_schema.VERSION}): "
                 "install that version again; nothing was changed"
