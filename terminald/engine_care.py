@@ -4,6 +4,7 @@ import asyncio
 import logging
 
 from terminald.adapters.ports import Status
+from terminald.adapters.ports_care import Forgotten
 from terminald.core import book as books
 from terminald.core.ids import Instant
 from terminald.core.readiness import Hold
@@ -49,6 +50,12 @@ class Care:
                 "sales are begun again" if hold is Hold.NONE else "no more sales are begun: drained by a caller"
             )
         engine.take_hold(hold)
+
+    # --- old sales ---------------------------------------------------------------------------------------------------
+
+    async def forgotten(self) -> Forgotten:
+        """Return from where on the journal has everything."""
+        return await self._engine.world.journal.forgotten()
 
     # --- health ------------------------------------------------------------------------------------------------------
 

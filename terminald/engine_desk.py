@@ -119,6 +119,8 @@ class EngineDesk(Care):
             if replace(known.sale.order, prints_refunds=order.prints_refunds) != order:
                 raise ApiError("reference_conflict", f"sale {known.sale.id} has this reference and other content")
             return self._newest(known), False
+        if await self._world.journal.is_spent(order.reference):
+            raise ApiError("reference_spent", "a sale that was deleted since, as it was so old, had this reference")
         if order.wants_receipt and self._world.receipts is None:
             raise ApiError("printer_off", "a receipt is wanted, and no printer is configured", field="receipt")
         if against := self._against(order):

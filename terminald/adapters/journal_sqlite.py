@@ -7,7 +7,7 @@ after the disk has it: write-ahead log, full sync, one sync for each commit.
 
 import secrets
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -18,12 +18,14 @@ from terminald.adapters import (
     journal_identity,
     journal_records,
     journal_report,
+    journal_retention,
     journal_rows,
 )
 from terminald.adapters.journal_faults import transaction, translated
 from terminald.adapters.journal_file import BUSY_TIMEOUT_S, open_file
 from terminald.adapters.journal_identity import Boot
 from terminald.adapters.ports import Batch, LoggedEvent, LoggedRecord, SaleFilter
+from terminald.adapters.ports_care import Forgotten, PrunePlace
 from terminald.adapters.ports_report import CreatedAfter, CreatedPage, RefundPage
 from terminald.adapters.ports_story import RecordPage
 from terminald.core.book import Book, SaleView
@@ -32,6 +34,7 @@ from terminald.core.ids import Instant, SaleId, WallTime
 from terminald.core.kiosk_action import ActionMark
 from terminald.core.readiness import Hold
 from terminald.core.report import BusinessDay
+from terminald.core.retention import Horizon
 from terminald.core.schedule import Floor
 from terminald.core.terminal import ActivationIntent, Terminal
 from terminald.errors import JournalCorrupt
@@ -170,6 +173,24 @@ class SqliteJournal:
         """Write something of no meaning."""
         with self._writing("proving the disk") as connection:
             journal_care.prove(connection)
+
+    def is_spent(self, reference: str) -> bool:
+        """Whether a sale that was deleted had this reference."""
+        with self._reading() as connection:
+            return journal_retention.is_spent(connection, reference)
+
+    def forgotten(self) -> Forgotten:
+        """Return from where on everything is there."""
+        with self._reading() as connection:
+            return journal_retention.forgotten(connection)
+
+    def prune(self, before: Horizon, kept: Collection[SaleId], place: PrunePlace) -> PrunePlace | None:
+        """Delete a few old sales and their events; return where to go on, None at the end."""
+        with (
+            journal_retention.without_foreign_keys(self._connection),
+            self._writing("deleting old sales") as connection,
+        ):
+            return journal_retention.prune(connection, before, kept, place)
 
     # --- the action of a kiosk ---
 

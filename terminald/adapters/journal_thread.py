@@ -1,13 +1,14 @@
 """The journal for the event loop: every call is carried out on one thread of its own."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final, TypeVar
 
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch, LoggedEvent, LoggedRecord, SaleFilter
+from terminald.adapters.ports_care import Forgotten, PrunePlace
 from terminald.adapters.ports_report import CreatedAfter, CreatedPage, RefundPage
 from terminald.adapters.ports_story import RecordPage
 from terminald.core.book import Book, SaleView
@@ -15,6 +16,7 @@ from terminald.core.ids import Instant, SaleId
 from terminald.core.kiosk_action import ActionMark
 from terminald.core.readiness import Hold
 from terminald.core.report import BusinessDay
+from terminald.core.retention import Horizon
 from terminald.errors import JournalUnavailable
 
 #: The longest page of sales or events that is read at once: a commit waits no longer than a page takes to read.
@@ -62,6 +64,18 @@ class JournalThread:
     async def prove(self) -> None:
         """Write something of no meaning. Not undone by cancelling."""
         await asyncio.shield(self._submit(self._journal.prove))
+
+    async def is_spent(self, reference: str) -> bool:
+        """Whether a sale that was deleted had this reference."""
+        return await self._read(lambda: self._journal.is_spent(reference))
+
+    async def forgotten(self) -> Forgotten:
+        """Return from where on everything is there."""
+        return await self._read(self._journal.forgotten)
+
+    async def prune(self, before: Horizon, kept: Collection[SaleId], place: PrunePlace) -> PrunePlace | None:
+        """Delete a few old sales and their events. Not undone by cancelling."""
+        return await asyncio.shield(self._submit(lambda: self._journal.prune(before, kept, place)))
 
     async def find_sale(self, name: str) -> SaleView | None:
         """Find one sale by any of its names."""

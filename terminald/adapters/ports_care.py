@@ -1,8 +1,29 @@
 """What looking after the terminal needs of the journal, and what callers ask for: hold sales back, prove the disk."""
 
+from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Protocol
 
+from terminald.core.ids import SaleId, WallTime
 from terminald.core.readiness import Hold
+from terminald.core.retention import Horizon
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """What the journal does not have any more, or not all of: events up to a number, sales of before a time of day."""
+
+    seq: int
+    before: WallTime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrunePlace:
+    """How far the deletion of old sales has come: after this one, or, after the last of them, this event."""
+
+    created_at: int = -1
+    row: int = 0
+    seq: int | None = None
 
 
 class CareJournal(Protocol):
@@ -13,6 +34,15 @@ class CareJournal(Protocol):
 
     async def prove(self) -> None:
         """Write something of no meaning, with a full sync: the disk takes writes. Not undone by cancelling."""
+
+    async def is_spent(self, reference: str) -> bool:
+        """Whether a sale that was deleted had this reference."""
+
+    async def forgotten(self) -> Forgotten:
+        """Return from where on everything is there."""
+
+    async def prune(self, before: Horizon, kept: Collection[SaleId], place: PrunePlace) -> PrunePlace | None:
+        """Delete a few old sales and their events, none of the kept ones; return where to go on, None at the end."""
 
 
 class CareDesk(Protocol):
@@ -26,6 +56,9 @@ class CareDesk(Protocol):
 
     async def resume(self) -> None:
         """Begin sales again; repeatable."""
+
+    async def forgotten(self) -> Forgotten:
+        """Return from where on the journal has everything."""
 
     async def prove_health(self) -> None:
         """Return after a round trip through loop and journal, with a write at most once a minute; ApiError unhealthy.

@@ -59,7 +59,15 @@ CALLS: Final = (
         summary="Open a sale. The same request with the same reference gives the sale that is there already (200).",
         takes=shapes.SaleRequest,
         gives={201: shapes.Sale, 200: shapes.Sale},
-        problems=(*_BODY_PROBLEMS, "reference_conflict", "busy", "not_ready", "printer_off", "journal_failed"),
+        problems=(
+            *_BODY_PROBLEMS,
+            "reference_conflict",
+            "reference_spent",
+            "busy",
+            "not_ready",
+            "printer_off",
+            "journal_failed",
+        ),
     ),
     ApiCall(
         id="list_sales",

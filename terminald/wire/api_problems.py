@@ -174,6 +174,11 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     "refund_conflict": _kind(
         409, "The reference names another refund", "Use a new reference, or repeat the very same request."
     ),
+    "reference_spent": _kind(
+        409,
+        "The reference was used long ago",
+        "Use a new reference. If this repeats an old request: its sale is over, and was deleted (state.keep_days).",
+    ),
     "revoke_impossible": _kind(
         409, "The payment can not be revoked any more", "Refund it: terminald refund, or POST …/refunds."
     ),

@@ -13,6 +13,7 @@ from terminald.adapters.api_peer import Gate
 from terminald.adapters.api_server import ApiServer
 from terminald.adapters.api_socket import listening
 from terminald.adapters.ports import KeyStatus, LoggedEvent, OrderLook, SaleFilter, Status
+from terminald.adapters.ports_care import Forgotten
 from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.adapters.ports_receipts import WrittenReceipt
 from terminald.config import ApiConfig
@@ -68,6 +69,8 @@ class FakeDesk:
     private: int = 0
     news: asyncio.Event = field(default_factory=asyncio.Event)
     log_failure: Exception | None = None
+    #: Events up to this one were deleted.
+    forgotten_seq: int = 0
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -163,6 +166,9 @@ class FakeDesk:
 
     async def resume(self) -> None:
         await self._enter("resume")
+
+    async def forgotten(self) -> Forgotten:
+        return Forgotten(seq=self.forgotten_seq, before=WallTime(0))
 
     async def prove_health(self) -> None:
         await self._enter("prove_health")
