@@ -8,9 +8,10 @@ import random
 import shutil
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import NoReturn
 
 import terminald
 from terminald.adapters import clock as clocks
@@ -45,6 +46,7 @@ from terminald.core.terminal import Terminal
 from terminald.engine import Engine
 from terminald.engine_clock import ClockWatch
 from terminald.engine_commands import World
+from terminald.engine_copies import Copies
 from terminald.engine_desk import EngineDesk
 from terminald.engine_kiosk import KioskHost
 from terminald.engine_log_upload import LogUploads
@@ -55,6 +57,8 @@ from terminald.wire.api import SaleDefaults
 
 log = logging.getLogger(__name__)
 
+#: Of the state directory.
+JOURNAL_NAME = "journal.db"
 #: How long a payment in progress is followed after SIGTERM; below systemd's usual 45 s for stopping a service.
 STOP_GRACE_S = 30.0
 #: How long a reload waits for slips before it exchanges the printer: a long receipt at 9600 baud.
@@ -68,12 +72,12 @@ def open_journal(config: Config, stack: ExitStack) -> SqliteJournal:
         JournalError: held by another process, not writable, corrupt or too new.
     """
     stack.enter_context(lock(config.state.directory))
-    journal = SqliteJournal(config.state.directory / "journal.db")
+    journal = SqliteJournal(config.state.directory / JOURNAL_NAME)
     stack.callback(journal.close)
     return journal
 
 
-def rules_of(config: Config, terminal_sn: str) -> Rules:
+def rules_of(config: Config, terminal_sn: str, refund_series: int = 0) -> Rules:
     """Return the lengths of time that the machines obey. The check-in's jitter is the terminal's own, for ever.
 
     Its time is that of ``gateway.timezone``: a board's own zone is UTC on most images, and a key is renewed while the
@@ -94,6 +98,7 @@ def rules_of(config: Config, terminal_sn: str) -> Rules:
         job_lifetime=config.printer.job_lifetime,
         day_offset=Duration(int(offset.total_seconds() * 1000)),
         checkin_at=Duration(checkin_at),
+        refund_series=refund_series,
     )
 
 
@@ -132,7 +137,7 @@ class App:
             has_disk_space=_disk_watch(config),
             vmcs=self._vmcs,
         )
-        rules = rules_of(config, terminal.terminal_sn if terminal else "")
+        rules = rules_of(config, terminal.terminal_sn if terminal else "", journal.series())
         if custody is None and terminal is not None:
             custody = begin(terminal, now=clock.now(), rules=rules)
         self._engine = Engine(
@@ -208,7 +213,7 @@ class App:
         running.append(tasks.create_task(self._reloader.run()))
         if self._config.checkin.upload_log:
             running.append(tasks.create_task(self._log_uploads().run()))
-        running.append(tasks.create_task(Retention(self._engine, self._config.state.keep_days).run()))
+        running += [tasks.create_task(chore) for chore in self._chores()]
         running.append(tasks.create_task(self._clock_watch.run()))
         running.append(tasks.create_task(self._vitals.run()))
         if self._kiosk is not None:
@@ -225,6 +230,12 @@ class App:
         for task in running:
             task.cancel()
         self._supervised.cancel()
+
+    def _chores(self) -> Iterator[Coroutine[None, None, NoReturn]]:
+        """Yield what is done for the journal while nobody is being served."""
+        state = self._config.state
+        yield Retention(self._engine, state.keep_days).run()
+        yield Copies(self._engine, state.directory / JOURNAL_NAME, lambda: _spare(self._config)).run()
 
     def _log_uploads(self) -> LogUploads:
         store = LogStore(self._config.state.directory)
@@ -267,7 +278,8 @@ class App:
         world.receipts = None if self._printer is None else _receipt_sender(config, self._printer)
         world.has_disk_space = _disk_watch(config)
         custody = keeper.custody
-        engine.rules = keeper.rules = rules_of(config, custody.terminal.terminal_sn if custody else "")
+        sn = custody.terminal.terminal_sn if custody else ""
+        engine.rules = keeper.rules = rules_of(config, sn, engine.rules.refund_series)
         engine.required = required_parts(config)
         self._desk.code_pattern = config.sale.payment_code
         self._desk.stationery, self._desk.columns = stationery_of(config), config.printer.columns
@@ -355,8 +367,13 @@ def stationery_of(config: Config) -> Stationery:
     )
 
 
+def _spare(config: Config) -> int:
+    """Return how many bytes of the disk stay free."""
+    return config.readiness.min_free_disk_mb * 1_000_000
+
+
 def _disk_watch(config: Config) -> Callable[[], bool]:
-    least = config.readiness.min_free_disk_mb * 1_000_000
+    least = _spare(config)
 
     def has_space() -> bool:
         try:

@@ -36,7 +36,12 @@ class Care:
 
     async def drain(self, *, until_restart: bool) -> None:
         """Begin no more sales, and close the one that waits for its code; repeatable."""
-        await self._engine.request(lambda: self._hold(Hold.ASKED, on_disk=Hold.NONE if until_restart else Hold.ASKED))
+        await self._engine.request(lambda: self._drain(until_restart=until_restart))
+
+    async def _drain(self, *, until_restart: bool) -> None:
+        # A restored journal is held back already, until somebody has compared it: no restart ends that.
+        if self._engine.hold is not Hold.RESTORED:
+            await self._hold(Hold.ASKED, on_disk=Hold.NONE if until_restart else Hold.ASKED)
 
     async def resume(self) -> None:
         """Begin sales again; repeatable."""

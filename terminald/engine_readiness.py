@@ -38,6 +38,7 @@ def condition_of(
         has_printer=printer is not None,
         printer_blocked_by=printer.blocked_by if printer else None,
         is_journal_writable=standing.is_journal_writable,
+        is_restored=standing.hold is Hold.RESTORED,
         has_disk_space=world.has_disk_space(),
         is_draining=standing.is_draining or standing.hold is Hold.ASKED,
         has_output=output is not None,

@@ -3,15 +3,17 @@
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 
+from terminald.adapters.journal_copy import copied_at
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.core.commands import QueryOrder, SubmitPayment
 from terminald.core.events import OrderPaid, OutcomePending
 from terminald.core.readiness import Hold
+from terminald.engine_copies import LOOK_EVERY_S, Copies
 from terminald.errors import ApiError, JournalUnavailable
 from tests.engine_bench import CODE, Bench, engine_bench, settle
 from tests.simulation.virtual_time import run_virtually
@@ -19,12 +21,16 @@ from tests.simulation.virtual_time import run_virtually
 Scene = Callable[[Bench], Awaitable[None]]
 
 
-def play(directory: Path, scene: Scene) -> None:
+def play(directory: Path, scene: Scene, *, has_threads: bool = False) -> None:
     async def act() -> None:
         async with engine_bench(directory / "journal.db") as bench:
             await scene(bench)
 
-    run_virtually(act())
+    if has_threads:
+        # Virtual time does not wait for them.
+        asyncio.run(act())
+    else:
+        run_virtually(act())
 
 
 async def refused(bench: Bench) -> str:
@@ -139,3 +145,68 @@ def test_a_journal_that_hangs_is_unhealthy(tmp_path: Path) -> None:
         bench.journal.released.set()
 
     play(tmp_path, scene)
+
+
+def test_a_restored_journal_sells_after_a_person_has_said_so(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        bench.engine.take_hold(Hold.RESTORED)
+        assert await refused(bench) == "not_ready"
+        assert bench.desk.status().reasons == ("journal_restored",)
+        await bench.desk.drain(until_restart=True)
+        assert bench.desk.status().reasons == ("journal_restored",)
+        await bench.desk.resume()
+        await bench.open()
+
+    play(tmp_path, scene)
+    with closing(SqliteJournal(tmp_path / "journal.db")) as journal:
+        assert journal.load_hold() is Hold.NONE
+
+
+# --- copies ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_journal_is_copied_once_a_week(tmp_path: Path) -> None:
+    file = tmp_path / "journal.db"
+    times: list[int] = []
+
+    async def scene(bench: Bench) -> None:
+        copies = Copies(bench.engine, file, lambda: 0)
+        for days in (0, 6, 7, 8, 15):
+            bench.clock.days = days
+            if copies.is_due():
+                assert await copies.make()
+                times.append(days)
+        assert copies.last == copied_at(file)
+        assert Copies(bench.engine, file, lambda: 0).last == copies.last
+
+    play(tmp_path, scene, has_threads=True)
+    assert times == [0, 7, 15]
+
+
+def test_no_copy_is_made_while_a_customer_is_served(tmp_path: Path) -> None:
+    file = tmp_path / "journal.db"
+
+    async def scene(bench: Bench) -> None:
+        running = asyncio.create_task(Copies(bench.engine, file, lambda: 0).run())
+        await bench.open()
+        await bench.desk.present_code("order", CODE)
+        await asyncio.sleep(2 * LOOK_EVERY_S)
+        assert copied_at(file) is None
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+    play(tmp_path, scene)
+
+
+def test_a_copy_that_finds_no_room_is_tried_again_and_stops_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "journal.db"
+
+    async def scene(bench: Bench) -> None:
+        copies = Copies(bench.engine, file, lambda: 10**18)
+        with pytest.raises(JournalUnavailable, match="no room"):
+            await copies.make()
+        assert copies.is_due()
+        await bench.open()
+
+    play(tmp_path, scene, has_threads=True)

@@ -10,6 +10,7 @@ from terminald.core.readiness import Hold
 #: The settings' names.
 _HOLD: Final = "hold"
 _PROOF: Final = "proof"
+_SERIES: Final = "series"
 
 
 def load_hold(connection: sqlite3.Connection) -> Hold:
@@ -23,6 +24,17 @@ def load_hold(connection: sqlite3.Connection) -> Hold:
 def put_hold(connection: sqlite3.Connection, hold: Hold) -> None:
     """Store why no sales are begun, within a transaction of the caller."""
     put_setting(connection, _HOLD, hold.value)
+
+
+def series(connection: sqlite3.Connection) -> int:
+    """Return how often the journal was restored: in which series its refunds are numbered."""
+    text = get_setting(connection, _SERIES)
+    return int(text) if text.isascii() and text.isdecimal() else 0
+
+
+def begin_series(connection: sqlite3.Connection) -> None:
+    """Begin the next series, within a transaction of the caller."""
+    put_setting(connection, _SERIES, str(series(connection) + 1))
 
 
 def prove(connection: sqlite3.Connection) -> None:

@@ -11,8 +11,8 @@ from terminald.errors import JournalCorrupt, JournalError, JournalUnavailable
 _CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 #: What to do with a damaged file.
 EVIDENCE: Final = (
-    "terminald does not sell with it. Keep the file together with those that are named -wal and -shm as evidence, "
-    "compare the sales of the day with the gateway's, then move the three away and start again"
+    "terminald does not sell with it. Run: terminald restore. It keeps the damaged files as evidence, and goes on with "
+    "the weekly copy and all that can still be read"
 )
 _ADVICE: Final = {
     sqlite3.SQLITE_FULL: "free some disk space",

@@ -9,6 +9,8 @@ from terminald.adapters import journal_schema, state_directory
 from terminald.adapters.journal_faults import EVIDENCE, translated
 from terminald.errors import JournalCorrupt, JournalTooNew, JournalUnavailable
 
+#: The name of the file beside a journal that is just being restored.
+RESTORING: Final = "journal-restoring"
 #: How long to wait for a foreign reader (a person with the sqlite3 shell) before a commit fails. The gateway's own
 #: answer takes seconds; a sale may wait as long.
 BUSY_TIMEOUT_S: Final = 5.0
@@ -38,6 +40,8 @@ def open_file(file: Path) -> sqlite3.Connection:
     """
     state_directory.prepare(file.parent)
     with translated(file, "opening"):
+        if file.with_name(RESTORING).exists():
+            raise JournalUnavailable(f"{file}: a restore was interrupted: run terminald restore again")
         _make_private(file)
         _inspect(file)
         connection = sqlite3.connect(file, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)

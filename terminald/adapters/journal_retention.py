@@ -60,6 +60,12 @@ def forgotten(connection: sqlite3.Connection) -> Forgotten:
     )
 
 
+def forget_events(connection: sqlite3.Connection, seq: int) -> None:
+    """Note, within a transaction of the caller, that events up to a number are not all there."""
+    if seq > forgotten(connection).seq:
+        put_setting(connection, _SEQ, str(seq))
+
+
 @contextmanager
 def without_foreign_keys(connection: sqlite3.Connection) -> Iterator[None]:
     """Delete without SQLite's looking for rows that refer to what goes: attempts have no index for that.
@@ -130,6 +136,6 @@ def _prune_events(connection: sqlite3.Connection, before: Horizon, seq: int) -> 
     times = (before.wall, CLOCK_UNSET_BEFORE, before.instant_without_clock, before.instant)
     gone = connection.execute(_OLD_EVENTS, (seq, last, *times)).fetchall()
     connection.executemany("DELETE FROM events WHERE seq = ?", gone)
-    if gone and gone[-1][0] > forgotten(connection).seq:
-        put_setting(connection, _SEQ, str(gone[-1][0]))
+    if gone:
+        forget_events(connection, gone[-1][0])
     return PrunePlace(seq=last)

@@ -164,6 +164,11 @@ class SqliteJournal:
         with self._reading() as connection:
             return journal_care.load_hold(connection)
 
+    def series(self) -> int:
+        """Return how often the journal was restored."""
+        with self._reading() as connection:
+            return journal_care.series(connection)
+
     def put_hold(self, hold: Hold) -> None:
         """Store why no sales are begun."""
         with self._writing("holding sales back") as connection:

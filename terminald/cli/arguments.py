@@ -28,6 +28,7 @@ _CODE = {
     "status": "status.status",
     "checkin": "status.checkin",
     "metrics": "metrics.metrics",
+    "restore": "restore.restore",
     "drain": "care.drain",
     "resume": "care.resume",
     "health": "care.health",
@@ -67,6 +68,7 @@ the terminal:
   check        find every fault in the configuration
   activate     give this terminal its identity at the gateway, once
   adopt        let this board take over from the one that it replaces
+  restore      go on with the copy of a journal that is damaged
   doctor       test each part, and say what to do
   status       is it ready, and if not, what to do
   checkin      renew the terminal's key now
@@ -203,6 +205,13 @@ def _terminal_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         has_json=False,
     )
     adopt.add_argument("--yes", action="store_true", help="do not ask")
+    restore = command(
+        "restore",
+        "Put the weekly copy in the place of a damaged journal, with all that can still be read of what came after. "
+        "The damaged files are kept as evidence. No sale is begun before it is resumed.",
+        has_json=False,
+    )
+    restore.add_argument("--yes", action="store_true", help="do not ask")
     doctor = command("doctor", "Test each part for real; one line each. Works beside the daemon and without it.")
     doctor.add_argument(
         "--scan",

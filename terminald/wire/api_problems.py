@@ -139,6 +139,10 @@ READINESS_ADVICE: Mapping[str, str] = {
         "by itself when it can."
     ),
     "journal_failed": "The journal can not be written: check the disk and its mount, then restart terminald.",
+    "journal_restored": (
+        "The journal was restored from a copy and may not know the last sales. Compare the days since with the "
+        "gateway's (terminald report --verify, the merchant's console); then sell again: terminald resume."
+    ),
     "disk_full": "Free space on the disk that holds the state directory.",
     "draining": (
         "No sale is begun on purpose: terminald was drained for an update or a technician, or is being stopped. When "

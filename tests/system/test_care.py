@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from terminald.adapters.journal_copy import make_copy
+from tests.core.machine_builders import NOON
 from tests.system.rig import PATIENCE_S, Bench, bench
 
 #: The customer confirms when the test says so.
@@ -71,3 +73,41 @@ def test_health_waits_for_the_start_and_knows_no_gateway(tmp_path: Path) -> None
 
 def test_how_long_is_a_duration(terminal: Bench) -> None:
     assert terminal.terminald("health", "--wait", "soon").returncode == 2
+
+
+# --- a damaged journal -----------------------------------------------------------------------------------------------
+
+
+def spoil(file: Path) -> None:
+    """Spoil every page but the first and those that hold the terminal's key."""
+    pages = [file.read_bytes()[start : start + 4096] for start in range(0, file.stat().st_size, 4096)]
+    file.write_bytes(
+        b"".join(
+            page if number < 2 or b"bench-1" in page else b"\xa5" * 64 + page[64:] for number, page in enumerate(pages)
+        )
+    )
+
+
+def test_a_damaged_journal_is_restored_from_its_copy_and_sells_when_a_person_says_so(terminal: Bench) -> None:
+    file = terminal.directory / "state" / "journal.db"
+    terminal.start()
+    terminal.wait_ready()
+    terminal.open_sale("order-1")
+    terminal.scanner.scan("130000000000000099")
+    terminal.wait_state("order-1", "completed")
+    assert terminal.stop() == 0
+    whole = terminal.terminald("restore", "--yes")
+    assert (whole.returncode, "nothing to restore" in whole.stderr) == (1, True)
+    assert make_copy(file, NOON, spare=0, is_wanted=lambda: True)
+    spoil(file)
+    missing = terminal.terminald("restore", stdin="no\n")
+    assert (missing.returncode, "nothing was changed" in missing.stderr) == (1, True)
+    done = terminal.terminald("restore", stdin="restore\n")
+    assert done.returncode == 0, done.stderr
+    assert "terminald resume" in done.stdout
+    terminal.start()
+    terminal.wait(lambda: "journal_restored" in str(terminal.status().get("reasons")), "held back")
+    assert terminal.sale("order-1").state == "completed"
+    assert terminal.terminald("resume").returncode == 0
+    terminal.wait(lambda: "journal_restored" not in str(terminal.status().get("reasons")), "resumed")
+    assert terminal.books().kept == 350
