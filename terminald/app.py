@@ -36,6 +36,7 @@ from terminald.adapters.vmcs import make_vmc
 from terminald.app_board import settle_device_id
 from terminald.app_kiosk import Parts, is_on, make_kiosk, make_output, required_parts
 from terminald.app_reload import PRINTER, Reloader, Supervised, changed_devices
+from terminald.app_stopped import serve_stopped
 from terminald.app_vitals import Vitals
 from terminald.config import Config
 from terminald.core.custody import begin
@@ -52,6 +53,7 @@ from terminald.engine_kiosk import KioskHost
 from terminald.engine_log_upload import LogUploads
 from terminald.engine_retention import Retention
 from terminald.engine_vending import VendingHost, VendTerms
+from terminald.errors import JournalCorrupt
 from terminald.logs import protect
 from terminald.wire.api import SaleDefaults
 
@@ -234,6 +236,7 @@ class App:
     def _chores(self) -> Iterator[Coroutine[None, None, NoReturn]]:
         """Yield what is done for the journal while nobody is being served."""
         state = self._config.state
+        yield self._journal.fail_when_damaged()
         yield Retention(self._engine, state.keep_days).run()
         yield Copies(self._engine, state.directory / JOURNAL_NAME, lambda: _spare(self._config)).run()
 
@@ -289,13 +292,21 @@ class App:
 def run(config: Config, file: Path | None = None) -> None:
     """Run the daemon in the foreground until it is told to stop. At a SIGHUP the file is read again.
 
+    With a journal that is damaged it sells nothing, and says so, until that is restored; then it ends, to be started
+    again.
+
     Raises:
         TerminaldError: it can not start; the message says why and what to do.
     """
-    with ExitStack() as stack:
-        with extending("starting: checking the journal, and bringing it to this version"):
-            daemon = App(config, open_journal(config, stack), file)
-        asyncio.run(daemon.run())
+    try:
+        with ExitStack() as stack:
+            with extending("starting: checking the journal, and bringing it to this version"):
+                daemon = App(config, open_journal(config, stack), file)
+            asyncio.run(daemon.run())
+    except JournalCorrupt as exc:
+        log.critical("%s", exc)
+        journal = config.state.directory / JOURNAL_NAME
+        asyncio.run(serve_stopped(config, sale_defaults(config), journal, exc))
 
 
 def _protect_keys(terminal: Terminal | None) -> None:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from terminald.errors import JournalCorrupt, JournalError, JournalUnavailable
+from terminald.errors import JournalCorrupt, JournalDamaged, JournalError, JournalUnavailable
 
 _CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 #: What to do with a damaged file.
@@ -67,6 +67,6 @@ def _translate(error: sqlite3.Error, file: Path, doing: str) -> JournalError:
         return JournalCorrupt(f"{file}: {doing} failed: text that is not UTF-8; {EVIDENCE}")
     kind = code & 0xFF
     if kind in _CORRUPT:
-        return JournalCorrupt(f"{file}: {doing} failed: {error}; {EVIDENCE}")
+        return JournalDamaged(f"{file}: {doing} failed: {error}; {EVIDENCE}")
     text = f"{file}: {doing} failed: {error}: {_ADVICE.get(kind, 'restart terminald, and report it when it stays')}"
     return JournalError(text) if kind == sqlite3.SQLITE_CONSTRAINT else JournalUnavailable(text)

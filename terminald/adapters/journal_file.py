@@ -9,6 +9,9 @@ from terminald.adapters import journal_schema, state_directory
 from terminald.adapters.journal_faults import EVIDENCE, translated
 from terminald.errors import JournalCorrupt, JournalTooNew, JournalUnavailable
 
+#: The name of the file beside a journal that SQLite has called damaged while it was in use: it is damaged even where a
+#: look at the start does not find it.
+DAMAGED: Final = "journal-damaged"
 #: The name of the file beside a journal that is just being restored.
 RESTORING: Final = "journal-restoring"
 #: How long to wait for a foreign reader (a person with the sqlite3 shell) before a commit fails. The gateway's own
@@ -42,6 +45,8 @@ def open_file(file: Path) -> sqlite3.Connection:
     with translated(file, "opening"):
         if file.with_name(RESTORING).exists():
             raise JournalUnavailable(f"{file}: a restore was interrupted: run terminald restore again")
+        if (mark := file.with_name(DAMAGED)).exists():
+            raise JournalCorrupt(f"{file} was found damaged while it was in use: {mark.read_text('utf-8', 'replace')}")
         _make_private(file)
         _inspect(file)
         connection = sqlite3.connect(file, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
@@ -54,6 +59,13 @@ def open_file(file: Path) -> sqlite3.Connection:
             if not is_ready:
                 connection.close()
     return connection
+
+
+def note_damage(file: Path, fault: JournalCorrupt) -> None:
+    """Note that SQLite has called the file damaged, as well as that is possible on such a disk."""
+    with suppress(OSError):
+        file.with_name(DAMAGED).write_text(str(fault), "utf-8")
+        state_directory.sync_directory(file.parent)
 
 
 def _make_private(file: Path) -> None:

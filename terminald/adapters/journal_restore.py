@@ -114,7 +114,7 @@ def finish(file: Path, stamp: str) -> Path:
         # Without it the files have been exchanged already.
         if work.exists():
             evidence.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
-            for part in _parts(file):
+            for part in (*_parts(file), file.with_name(journal_file.DAMAGED)):
                 with suppress(FileNotFoundError):
                     part.rename(evidence / part.name)
             sync_directory(evidence)

@@ -22,7 +22,7 @@ from terminald.adapters import (
     journal_rows,
 )
 from terminald.adapters.journal_faults import transaction, translated
-from terminald.adapters.journal_file import BUSY_TIMEOUT_S, open_file
+from terminald.adapters.journal_file import BUSY_TIMEOUT_S, note_damage, open_file
 from terminald.adapters.journal_identity import Boot
 from terminald.adapters.ports import Batch, LoggedEvent, LoggedRecord, SaleFilter
 from terminald.adapters.ports_care import Forgotten, PrunePlace
@@ -37,7 +37,7 @@ from terminald.core.report import BusinessDay
 from terminald.core.retention import Horizon
 from terminald.core.schedule import Floor
 from terminald.core.terminal import ActivationIntent, Terminal
-from terminald.errors import JournalCorrupt
+from terminald.errors import JournalCorrupt, JournalDamaged
 
 #: Keyed BLAKE2b takes up to 64 bytes of key; 32 are out of anybody's reach.
 SALT_BYTES: Final = 32
@@ -301,13 +301,22 @@ class SqliteJournal:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        with translated(self._file, "reading"):
+        with self._watching(), translated(self._file, "reading"):
             yield self._connection
 
     @contextmanager
     def _writing(self, doing: str) -> Iterator[sqlite3.Connection]:
-        with translated(self._file, doing), transaction(self._connection):
+        with self._watching(), translated(self._file, doing), transaction(self._connection):
             yield self._connection
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        """Note what SQLite itself calls damaged: the next start may not find it. One bad value is no bad file."""
+        try:
+            yield
+        except JournalDamaged as exc:
+            note_damage(self._file, exc)
+            raise
 
     def _forget_old_pages(self) -> None:
         """Empty the write-ahead file, where replaced keys stay. Where a foreign reader is in the way it stays owed.

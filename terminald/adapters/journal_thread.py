@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import Final, NoReturn, TypeVar
 
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch, LoggedEvent, LoggedRecord, SaleFilter
@@ -17,7 +17,7 @@ from terminald.core.kiosk_action import ActionMark
 from terminald.core.readiness import Hold
 from terminald.core.report import BusinessDay
 from terminald.core.retention import Horizon
-from terminald.errors import JournalUnavailable
+from terminald.errors import JournalDamaged, JournalUnavailable
 
 #: The longest page of sales or events that is read at once: a commit waits no longer than a page takes to read.
 MAX_PAGE: Final = 500
@@ -38,6 +38,8 @@ class JournalThread:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self._one_read = asyncio.Lock()
         self._closed: asyncio.Future[None] | None = None
+        self._damaged: JournalDamaged | None = None
+        self._is_damaged = asyncio.Event()
 
     async def aclose(self) -> None:
         """Wait for what is under way, then close the journal; harmless when repeated. Not undone by cancelling."""
@@ -133,4 +135,20 @@ class JournalThread:
     def _submit(self, work: Callable[[], T]) -> asyncio.Future[T]:
         if self._closed is not None:
             raise JournalUnavailable("the journal is closed: terminald is stopping")
-        return asyncio.get_running_loop().run_in_executor(self._thread, work)
+        done = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        done.add_done_callback(self._look)
+        return done
+
+    def _look(self, done: asyncio.Future[T]) -> None:
+        if not done.cancelled() and isinstance(fault := done.exception(), JournalDamaged):
+            self._damaged = fault
+            self._is_damaged.set()
+
+    async def fail_when_damaged(self) -> NoReturn:
+        """Wait until the file turns out to be damaged.
+
+        Raises:
+            JournalDamaged: it did.
+        """
+        await self._is_damaged.wait()
+        raise JournalDamaged(str(self._damaged))

@@ -138,7 +138,10 @@ READINESS_ADVICE: Mapping[str, str] = {
         "The machine says that it can not serve, by the line kiosk.gpio.inhibit. See to the machine; terminald notices "
         "by itself when it can."
     ),
-    "journal_failed": "The journal can not be written: check the disk and its mount, then restart terminald.",
+    "journal_failed": (
+        "The journal can not be written, or is damaged; the log says which. Check the disk and its mount: terminald "
+        "goes on by itself when it can write again. A damaged one: terminald restore."
+    ),
     "journal_restored": (
         "The journal was restored from a copy and may not know the last sales. Compare the days since with the "
         "gateway's (terminald report --verify, the merchant's console); then sell again: terminald resume."
