@@ -5,13 +5,11 @@ import contextlib
 import hashlib
 import logging
 import random
-import shutil
 import signal
 import socket
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NoReturn
 
 import terminald
 from terminald.adapters import clock as clocks
@@ -34,6 +32,7 @@ from terminald.adapters.state_directory import lock
 from terminald.adapters.systemd import extending
 from terminald.adapters.vmcs import make_vmc
 from terminald.app_board import settle_device_id
+from terminald.app_chores import JOURNAL_NAME, chores, disk_watch, spare_bytes
 from terminald.app_kiosk import Parts, is_on, make_kiosk, make_output, required_parts
 from terminald.app_reload import PRINTER, Reloader, Supervised, changed_devices
 from terminald.app_stopped import serve_stopped
@@ -47,11 +46,9 @@ from terminald.core.terminal import Terminal
 from terminald.engine import Engine
 from terminald.engine_clock import ClockWatch
 from terminald.engine_commands import World
-from terminald.engine_copies import Copies
 from terminald.engine_desk import EngineDesk
 from terminald.engine_kiosk import KioskHost
 from terminald.engine_log_upload import LogUploads
-from terminald.engine_retention import Retention
 from terminald.engine_vending import VendingHost, VendTerms
 from terminald.errors import JournalCorrupt
 from terminald.logs import protect
@@ -59,8 +56,6 @@ from terminald.wire.api import SaleDefaults
 
 log = logging.getLogger(__name__)
 
-#: Of the state directory.
-JOURNAL_NAME = "journal.db"
 #: How long a payment in progress is followed after SIGTERM; below systemd's usual 45 s for stopping a service.
 STOP_GRACE_S = 30.0
 #: How long a reload waits for slips before it exchanges the printer: a long receipt at 9600 baud.
@@ -136,7 +131,7 @@ class App:
             salt=journal.salt(),
             new_id=clocks.new_ulid,
             jitter=jitter,
-            has_disk_space=_disk_watch(config),
+            has_disk_space=disk_watch(config),
             vmcs=self._vmcs,
         )
         rules = rules_of(config, terminal.terminal_sn if terminal else "", journal.series())
@@ -215,7 +210,8 @@ class App:
         running.append(tasks.create_task(self._reloader.run()))
         if self._config.checkin.upload_log:
             running.append(tasks.create_task(self._log_uploads().run()))
-        running += [tasks.create_task(chore) for chore in self._chores()]
+        beside = chores(self._engine, self._desk, self._journal, self._config.state, lambda: spare_bytes(self._config))
+        running += [tasks.create_task(chore) for chore in beside]
         running.append(tasks.create_task(self._clock_watch.run()))
         running.append(tasks.create_task(self._vitals.run()))
         if self._kiosk is not None:
@@ -232,13 +228,6 @@ class App:
         for task in running:
             task.cancel()
         self._supervised.cancel()
-
-    def _chores(self) -> Iterator[Coroutine[None, None, NoReturn]]:
-        """Yield what is done for the journal while nobody is being served."""
-        state = self._config.state
-        yield self._journal.fail_when_damaged()
-        yield Retention(self._engine, state.keep_days).run()
-        yield Copies(self._engine, state.directory / JOURNAL_NAME, lambda: _spare(self._config)).run()
 
     def _log_uploads(self) -> LogUploads:
         store = LogStore(self._config.state.directory)
@@ -279,7 +268,7 @@ class App:
         """Give every part what it goes by from now on; no part waits in between."""
         engine, world, keeper = self._engine, self._engine.world, self._engine.keeper
         world.receipts = None if self._printer is None else _receipt_sender(config, self._printer)
-        world.has_disk_space = _disk_watch(config)
+        world.has_disk_space = disk_watch(config)
         custody = keeper.custody
         sn = custody.terminal.terminal_sn if custody else ""
         engine.rules = keeper.rules = rules_of(config, sn, engine.rules.refund_series)
@@ -376,20 +365,3 @@ def stationery_of(config: Config) -> Stationery:
         language=config.receipt.language,
         zone=config.gateway.timezone,
     )
-
-
-def _spare(config: Config) -> int:
-    """Return how many bytes of the disk stay free."""
-    return config.readiness.min_free_disk_mb * 1_000_000
-
-
-def _disk_watch(config: Config) -> Callable[[], bool]:
-    least = _spare(config)
-
-    def has_space() -> bool:
-        try:
-            return shutil.disk_usage(config.state.directory).free >= least
-        except OSError:
-            return False
-
-    return has_space

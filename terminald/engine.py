@@ -29,8 +29,9 @@ from terminald.engine_custody import CustodyKeeper, Hands
 from terminald.engine_entries import entries_of, reason_words
 from terminald.engine_link import LinkMonitor
 from terminald.engine_pulse import Pulse
-from terminald.engine_readiness import Standing, condition_of
+from terminald.engine_readiness import Standing, changed, condition_of
 from terminald.engine_stop import is_in_flight
+from terminald.engine_undo import Undoing
 from terminald.errors import ApiError, JournalError, JournalUnavailable, TerminaldError
 from terminald.wire.api_views import readiness_event
 
@@ -93,6 +94,12 @@ class Engine:
         )
         self.keeper = CustodyKeeper(custody, gateway=world.gateway, clock=world.clock, rules=rules, hands=hands)
         self.link = LinkMonitor(self.keeper, world.clock, jitter=world.jitter, on_change=self._note_link)
+        self._undoing = Undoing(
+            self.keeper.perform,
+            book=lambda: self.book,
+            is_asking=lambda: bool(self._performer.asked),
+            spawn=self._tasks.create_task,
+        )
         self._performer = Performer(
             world,
             ask=self._ask_gateway,
@@ -118,6 +125,7 @@ class Engine:
             self._tasks.create_task(self._watch())
             while True:
                 work = await self._inbox.get()
+                await self._surely(lambda: self._undoing.settle(self.apply))
                 await work()
                 if self._is_stopping or self.hold is not Hold.NONE:
                     await self._close_waiting_sale()
@@ -245,7 +253,12 @@ class Engine:
 
     async def apply_surely(self, stimulus: Stimulus) -> None:
         """Take a step that can not be refused: a completion, a wake-up, a recovery. Waits for the journal to work."""
-        await self._surely(lambda: self.apply(stimulus))
+
+        async def step() -> None:
+            await self._undoing.settle(self.apply)
+            await self.apply(stimulus)
+
+        await self._surely(step)
 
     async def _surely(self, step: Callable[[], Awaitable[object]]) -> None:
         while True:
@@ -269,8 +282,10 @@ class Engine:
             if self.is_journal_writable:
                 log.critical("the journal can not be written: no payment is taken until it can", exc_info=True)
             self.is_journal_writable = False
+            self._undoing.begin()
             raise
         self.is_journal_writable = True
+        self._undoing.end()
         self._pulse.note()
         return done
 
@@ -332,14 +347,7 @@ class Engine:
         if before is not None and before.state is report.state and before.since is not None:
             since = before.since
         self.devices[report.name] = report = replace(report, since=since)
-        record = Record(
-            kind="device",
-            subject=report.name,
-            sale_id=stimuli.NO_SALE,
-            cause="DeviceChanged",
-            before=before.state.value if before else "",
-            after=report.state.value,
-        )
+        record = changed("device", report.name, before.state.value if before else "", report.state.value)
         self.tell(lambda: self.publish(record, "device", device_event(report)))
         if report.kind == "printer" and report.state is DeviceState.READY:
             self.tell(self._send_waiting)
@@ -369,14 +377,7 @@ class Engine:
         if now == self._told_reasons and was_writable:
             return
         before = "" if self._told_reasons is None else reason_words(self._told_reasons)
-        record = Record(
-            kind="readiness",
-            subject="terminal",
-            sale_id=stimuli.NO_SALE,
-            cause="ReadinessChanged",
-            before=before,
-            after=reason_words(now),
-        )
+        record = changed("readiness", "terminal", before, reason_words(now))
         # Before the commit: a change while it is under way is compared with what is being told.
         self._told_reasons = now
         await self.publish(record, "readiness", readiness_event(tuple(one.value for one in now)))

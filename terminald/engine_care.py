@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from terminald.adapters.ports import Status
-from terminald.adapters.ports_care import Forgotten
+from terminald.adapters.ports_care import DiskStatus, Forgotten
 from terminald.core import book as books
 from terminald.core.ids import Instant
 from terminald.core.readiness import Hold
@@ -31,6 +32,8 @@ class Care:
         self._device_id = device_id
         self._started = engine.world.clock.now().instant
         self._proven: Instant | None = None
+        #: Returns what is known of the disk, where that is looked after.
+        self.look_at_disk: Callable[[], DiskStatus | None] = lambda: None
 
     # --- sales held back ---------------------------------------------------------------------------------------------
 
@@ -98,6 +101,7 @@ class Care:
         book, customer = engine.book, books.sale_with_customer(engine.book)
         with_customer = customer.attempts[-1:] if customer else ()
         open_attempts = [one for one in book.attempts.values() if not one.state.is_final]
+        disk = self.look_at_disk()
         return Status(
             reasons=tuple(reason.value for reason in engine.reasons()),
             terminal_sn=terminal.terminal_sn if terminal else "",
@@ -111,7 +115,9 @@ class Care:
             sale=customer.id if customer else None,
             unresolved=sum(one.client_sn not in with_customer for one in open_attempts)
             + sum(not one.state.is_final for one in book.refunds.values()),
-            attention=sum(one.attention is not None for one in (*books.views(book), *([key] if key else ()))),
+            attention=sum(one.attention is not None for one in (*books.views(book), *([key] if key else ())))
+            + (disk is not None and disk.slow_since is not None),
+            disk=disk,
             print_queue=sum(not job.state.is_final for job in book.jobs.values()),
             is_clock_synchronized=now.is_trusted,
             is_draining=engine.is_draining or engine.hold is not Hold.NONE,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.core.readiness import Condition, Hold
+from terminald.core.stimuli import NO_SALE, Record
 from terminald.engine_commands import World
 from terminald.engine_custody import CustodyKeeper
 from terminald.engine_link import LinkMonitor
@@ -17,6 +18,12 @@ class Standing:
     is_journal_writable: bool
     is_draining: bool
     hold: Hold
+
+
+def changed(kind: str, subject: str, before: str, after: str) -> Record:
+    """Return the record of a change that concerns no sale, such as ``DeviceChanged``."""
+    cause = f"{kind.capitalize()}Changed"
+    return Record(kind=kind, subject=subject, sale_id=NO_SALE, cause=cause, before=before, after=after)
 
 
 def condition_of(

@@ -6,8 +6,10 @@ from typing import Final
 import msgspec
 
 from terminald.adapters.ports import KeyAttention, KeyStatus, OrderLook, SaleFilter, Status
+from terminald.adapters.ports_care import DiskStatus
 from terminald.adapters.ports_devices import DeviceReport
 from terminald.core.book import SaleView
+from terminald.core.ids import WallTime
 from terminald.core.schedule import Now
 from terminald.errors import ApiError
 from terminald.wire import api_shapes as shapes
@@ -93,6 +95,7 @@ def status_json(status: Status, version: str) -> bytes:
             clock=api_status.ClockStatus(synchronized=status.is_clock_synchronized),
             draining=status.is_draining,
             in_flight=status.is_in_flight,
+            disk=None if status.disk is None else _disk(status.disk),
             version=version,
             uptime_s=status.uptime_s,
         )
@@ -125,6 +128,25 @@ def key_attention_event(attention: KeyAttention) -> bytes:
 def key_json(key: KeyStatus) -> bytes:
     """Write the key as the status shows it."""
     return msgspec.json.encode(_key(key))
+
+
+def disk_attention_event(code: str, since: WallTime) -> bytes:
+    """Write the body of an ``attention`` event about the disk."""
+    return msgspec.json.encode(
+        shapes.AttentionEvent(sale=None, client_sn=None, code=code, since=rfc3339(since), advice=advice(code))
+    )
+
+
+def _disk(disk: DiskStatus) -> api_status.Disk:
+    shown = None
+    if disk.slow_since is not None:
+        shown = shapes.Attention(code="disk_slow", since=rfc3339(disk.slow_since), advice=advice("disk_slow"))
+    return api_status.Disk(
+        free_mb=disk.free_mb,
+        commit_p99_ms=disk.commit_p99_ms,
+        copied_at=rfc3339_or_none(disk.copied_at),
+        attention=shown,
+    )
 
 
 def _key(key: KeyStatus) -> shapes.Key:

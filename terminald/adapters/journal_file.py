@@ -61,6 +61,30 @@ def open_file(file: Path) -> sqlite3.Connection:
     return connection
 
 
+def place_of(file: Path) -> tuple[int, int]:
+    """Return which file is at a path: its device and its number there.
+
+    Raises:
+        JournalUnavailable: none.
+    """
+    with translated(file, "looking"):
+        found = file.stat()
+    return found.st_dev, found.st_ino
+
+
+def expect_in_place(file: Path, place: tuple[int, int]) -> None:
+    """See that the file is still where it was opened: what is written into one that was taken away is lost.
+
+    Raises:
+        JournalUnavailable: it was moved, deleted, or something was mounted over it.
+    """
+    if place_of(file) != place:
+        raise JournalUnavailable(
+            f"{file} is not the file any more that terminald has open: the state directory was moved, replaced or "
+            "mounted over. Put it back, or restart terminald when the right one is there"
+        )
+
+
 def note_damage(file: Path, fault: JournalCorrupt) -> None:
     """Note that SQLite has called the file damaged, as well as that is possible on such a disk."""
     with suppress(OSError):

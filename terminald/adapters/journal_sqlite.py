@@ -7,6 +7,8 @@ after the disk has it: write-ahead log, full sync, one sync for each commit.
 
 import secrets
 import sqlite3
+import time
+from collections import deque
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,7 +24,7 @@ from terminald.adapters import (
     journal_rows,
 )
 from terminald.adapters.journal_faults import transaction, translated
-from terminald.adapters.journal_file import BUSY_TIMEOUT_S, note_damage, open_file
+from terminald.adapters.journal_file import BUSY_TIMEOUT_S, expect_in_place, note_damage, open_file, place_of
 from terminald.adapters.journal_identity import Boot
 from terminald.adapters.ports import Batch, LoggedEvent, LoggedRecord, SaleFilter
 from terminald.adapters.ports_care import Forgotten, PrunePlace
@@ -41,6 +43,9 @@ from terminald.errors import JournalCorrupt, JournalDamaged
 
 #: Keyed BLAKE2b takes up to 64 bytes of key; 32 are out of anybody's reach.
 SALT_BYTES: Final = 32
+
+#: Commits whose time is remembered: those of the last busy hour.
+COMMITS_TIMED: Final = 500
 
 #: The setting's name.
 _PACKED: Final = "log_packed_seq"
@@ -63,6 +68,9 @@ class SqliteJournal:
         self._connection = open_file(file)
         # Whoever was killed between a commit and what follows it still owes this.
         self._owes_truncation = True
+        self._place = place_of(file)
+        #: What the last commits took, in milliseconds.
+        self.commit_ms: deque[float] = deque(maxlen=COMMITS_TIMED)
         self._forget_old_pages()
 
     def close(self) -> None:
@@ -81,12 +89,14 @@ class SqliteJournal:
             JournalError: the batch contradicts what is on disk: a second sale of one reference, or a ``client_sn`` or
                 an id that belongs to another. Our bug; repeating it will not help.
         """
+        begun = time.perf_counter()
         with self._writing("commit") as connection:
             journal_rows.write(connection, batch)
             custody = batch.custody
             is_renewed = custody is not None and journal_identity.put_custody(connection, custody)
             journal_identity.keep_floor(connection, batch.now, is_renewed=is_renewed)
             seq = journal_rows.last_seq(connection)
+        self.commit_ms.append((time.perf_counter() - begun) * 1000)
         self._owes_truncation |= is_renewed
         self._forget_old_pages()
         return seq
@@ -306,8 +316,10 @@ class SqliteJournal:
 
     @contextmanager
     def _writing(self, doing: str) -> Iterator[sqlite3.Connection]:
-        with self._watching(), translated(self._file, doing), transaction(self._connection):
-            yield self._connection
+        with self._watching(), translated(self._file, doing):
+            expect_in_place(self._file, self._place)
+            with transaction(self._connection):
+                yield self._connection
 
     @contextmanager
     def _watching(self) -> Iterator[None]:

@@ -1,7 +1,7 @@
 """The journal for the event loop: every call is carried out on one thread of its own."""
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Final, NoReturn, TypeVar
@@ -54,6 +54,10 @@ class JournalThread:
         Not undone by cancelling: a caller that was cancelled does not know whether it was committed.
         """
         return await asyncio.shield(self._submit(lambda: self._journal.commit(batch)))
+
+    def commit_ms(self) -> Sequence[float]:
+        """Return what the last commits took, in milliseconds."""
+        return tuple(self._journal.commit_ms)
 
     async def put_mark(self, mark: ActionMark) -> None:
         """Store how far an action was begun. Not undone by cancelling."""

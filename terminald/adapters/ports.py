@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
 
-from terminald.adapters.ports_care import CareDesk, CareJournal
+from terminald.adapters.ports_care import CareDesk, CareJournal, DiskStatus
 from terminald.adapters.ports_devices import DeviceReport
 from terminald.adapters.ports_receipts import ReceiptDesk
 from terminald.adapters.ports_report import DayJournal, ReportDesk
@@ -242,6 +242,7 @@ class Status:
     #: Whether something is under way that a drain waits for.
     is_in_flight: bool
     uptime_s: int
+    disk: DiskStatus | None = None
 
 
 class Desk(CareDesk, ReceiptDesk, ReportDesk, StoryDesk, Protocol):

@@ -18,6 +18,19 @@ class Forgotten:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DiskStatus:
+    """The disk under the journal. What is not known is None."""
+
+    free_mb: int | None
+    #: What 99 of the last 100 commits took at most.
+    commit_p99_ms: int | None
+    #: Of when the copy of the journal is.
+    copied_at: WallTime | None
+    #: Since when a person should look, as it is slow.
+    slow_since: WallTime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PrunePlace:
     """How far the deletion of old sales has come: after this one, or, after the last of them, this event."""
 

@@ -10,7 +10,7 @@ from terminald.adapters import journal_restore
 from terminald.adapters.journal_copy import copied_at
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.state_directory import lock
-from terminald.app import JOURNAL_NAME
+from terminald.app_chores import JOURNAL_NAME
 from terminald.cli.confirm import ask
 from terminald.cli.outcome import DONE, CommandFailed
 from terminald.config import Config, load

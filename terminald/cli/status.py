@@ -46,6 +46,14 @@ def checkin(args: argparse.Namespace) -> int:
     return DONE if is_renewed else REFUSED
 
 
+def _disk_words(disk: api_status.Disk) -> str:
+    free = "" if disk.free_mb is None else f"{disk.free_mb} MB free"
+    slow = "" if disk.commit_p99_ms is None else f"commits within {disk.commit_p99_ms} ms"
+    copied = f"journal copied {local_time(disk.copied_at)}" if disk.copied_at else "journal not copied yet"
+    call = f"{escape(disk.attention.code)}: {escape(disk.attention.advice)}" if disk.attention else ""
+    return ", ".join(filter(None, (free, slow, copied, call)))
+
+
 def _report(shown: api_status.Status) -> Iterator[str]:
     if shown.ready:
         yield "ready to take payments"
@@ -73,9 +81,11 @@ def _facts(shown: api_status.Status) -> Iterator[tuple[str, str]]:
     yield "sale", f"{shown.sale} is open (terminald show {shown.sale})" if shown.sale else "none open"
     yield "unresolved", f"{shown.unresolved} orders and refunds are being followed" if shown.unresolved else ""
     of_key = shown.key.attention if shown.key else None
-    of_sales = shown.attention - (of_key is not None)
+    of_disk = shown.disk.attention if shown.disk else None
+    of_sales = shown.attention - (of_key is not None) - (of_disk is not None)
     yield "attention", f"key: {escape(of_key.code)}: {escape(of_key.advice)}" if of_key else ""
     yield "" if of_key else "attention", f"{of_sales} need a person: terminald sales --attention" if of_sales else ""
+    yield "disk", _disk_words(shown.disk) if shown.disk else ""
     yield "printing", f"{shown.print_queue} receipts are waiting" if shown.print_queue else ""
     yield "clock", "synchronized" if shown.clock.synchronized else "not synchronized"
     yield "draining", "yes: new sales are refused" if shown.draining else ""

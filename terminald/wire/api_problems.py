@@ -60,6 +60,10 @@ ATTENTION_ADVICE: Mapping[str, str] = {
         "For half an hour the gateway has not accepted the key that it gave last; the one before works, is used, and "
         "is renewed. Ask the gateway's operator when it comes again."
     ),
+    "disk_slow": (
+        "The disk of the terminal takes longer than a second for one write in a hundred: a card does so before it "
+        "dies. Look into the kernel's log, and replace it soon. Sales go on."
+    ),
     "answer_mismatch": (
         "The gateway spoke of another terminal, order or amount. Hand nothing over on the strength of it; compare the "
         "order by its sn in the merchant's console. terminald goes on asking."

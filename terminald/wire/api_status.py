@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from terminald.wire.api_shapes import Device, Key, Request, Time
+from terminald.wire.api_shapes import Attention, Device, Key, Request, Time
 
 
 class DrainRequest(Request, frozen=True, kw_only=True):
@@ -18,6 +18,15 @@ class Health(Struct, frozen=True, kw_only=True):
 
     healthy: bool
     version: str
+
+
+class Disk(Struct, frozen=True, kw_only=True):
+    """The disk under the journal; what is not known is null. Attention says why a person should look at it."""
+
+    free_mb: int | None
+    commit_p99_ms: int | None
+    copied_at: Time | None
+    attention: Attention | None = None
 
 
 class Terminal(Struct, frozen=True, kw_only=True):
@@ -58,5 +67,6 @@ class Status(Struct, frozen=True, kw_only=True):
     draining: bool
     #: Whether something is under way that a drain waits for.
     in_flight: bool = False
+    disk: Disk | None = None
     version: str
     uptime_s: int
