@@ -32,6 +32,7 @@ from terminald.engine_pulse import Pulse
 from terminald.engine_readiness import Standing, changed, condition_of
 from terminald.engine_stop import is_in_flight
 from terminald.engine_undo import Undoing
+from terminald.engine_waiting import Waiting
 from terminald.errors import ApiError, JournalError, JournalUnavailable, TerminaldError
 from terminald.wire.api_views import readiness_event
 
@@ -81,6 +82,7 @@ class Engine:
         self._pulse = Pulse(lambda: world.journal.events_after(self.last_seq, 1))
         self.required = required
         self._inbox: asyncio.Queue[Work] = asyncio.Queue()
+        self._waiting = Waiting()
         self._tasks = asyncio.TaskGroup()
         self._alarm: asyncio.TimerHandle | None = None
         self._news = asyncio.Event()
@@ -185,8 +187,11 @@ class Engine:
         if self._inbox.qsize() >= MAX_WAITING:
             raise ApiError("overloaded", "too many requests are waiting")
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.add(done)
 
         async def answer() -> None:
+            if not self._waiting.begin(done):
+                return
             try:
                 result = await work()
             except TerminaldError as error:
@@ -266,6 +271,7 @@ class Engine:
                 await step()
             except JournalUnavailable:
                 self._pulse.note()
+                self._waiting.refuse()
                 await asyncio.sleep(COMMIT_RETRY_S)
             else:
                 return

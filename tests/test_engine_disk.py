@@ -126,6 +126,26 @@ def test_what_is_paid_on_record_is_not_touched_and_nothing_new_is_begun(tmp_path
     play(tmp_path, scene)
 
 
+def test_a_caller_does_not_wait_for_the_disk_behind_an_answer_that_does(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        await submitted(bench)
+        bench.journal.released.clear()
+        await bench.gateway.answer(SubmitPayment, PayConfirmed())
+        # The journal is thought to work: the calls wait for their turn.
+        calls = [asyncio.create_task(bench.desk.cancel("order")) for _ in range(2)]
+        await settle()
+        calls[1].cancel()
+        bench.journal.is_full = True
+        bench.journal.released.set()
+        await settle()
+        assert isinstance(calls[0].exception(), JournalUnavailable)
+        bench.journal.is_full = False
+        await asyncio.sleep(5)
+        assert await bench.state() == "completed"
+
+    play(tmp_path, scene)
+
+
 # --- a disk that dies slowly -----------------------------------------------------------------------------------------
 
 
