@@ -48,7 +48,8 @@ from terminald.engine_desk import EngineDesk
 from terminald.engine_kiosk import KioskHost
 from terminald.engine_log_upload import LogUploads
 from terminald.engine_vending import VendingHost, VendTerms
-from terminald.logs import protect
+from terminald.logs import log_event, protect
+from terminald.logs_ids import LogId
 from terminald.wire.api import SaleDefaults
 
 log = logging.getLogger(__name__)
@@ -211,7 +212,7 @@ class App:
             running.append(tasks.create_task(self._kiosk.run()))
         await stop.wait()
         self._vitals.stop()
-        log.info("stopping")
+        log_event(log, LogId.STOPPING)
         grace_ends = asyncio.get_running_loop().time() + STOP_GRACE_S
         await self._engine.drain(STOP_GRACE_S)
         if self._kiosk is not None:

@@ -21,6 +21,8 @@ from terminald.app_vitals import Vitals
 from terminald.config import CheckinConfig, Config, load
 from terminald.config_decode import Section
 from terminald.errors import ConfigError
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 
 _log = logging.getLogger(__name__)
 
@@ -64,21 +66,21 @@ class Reloader:
     async def _reload(self) -> str:
         """Return what remains to be said about it."""
         if self._file is None:
-            _log.warning("there is no file from which the configuration could be read again")
+            log_event(_log, LogId.RELOAD_IMPOSSIBLE)
             return ""
         try:
             fresh = load(self._file)
         except ConfigError as exc:
             for fault in exc.faults[:_MOST_FAULTS]:
-                _log.error("the configuration is not taken over: %s", fault)
+                log_event(_log, LogId.CONFIG_REFUSED, detail=fault)
             return f"the configuration is wrong ({len(exc.faults)} by terminald check), the one before is kept"
         config, late = merged(self._config, fresh)
         await self._take(config)
         self._config = config
         logs.configure(config.log.level, stream=sys.stderr)
-        _log.info("the configuration was read again")
+        log_event(_log, LogId.CONFIG_RELOADED)
         if late:
-            _log.warning("without effect before a restart: %s", ", ".join(late))
+            log_event(_log, LogId.RESTART_NEEDED, detail=", ".join(late))
             return f"a restart is needed for {', '.join(late)}"
         return ""
 

@@ -28,9 +28,12 @@ from terminald.engine_commands import Performer, World
 from terminald.engine_custody import CustodyKeeper, Hands
 from terminald.engine_entries import entries_of, reason_words
 from terminald.engine_link import LinkMonitor
+from terminald.engine_log import TransitionLog
 from terminald.engine_pulse import Pulse
 from terminald.engine_stop import is_in_flight
 from terminald.errors import ApiError, JournalError, JournalUnavailable, TerminaldError
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 from terminald.wire.api_views import readiness_event
 
 log = logging.getLogger(__name__)
@@ -73,6 +76,7 @@ class Engine:
         self.lookers: list[Callable[[], None]] = []
         #: Set when everything that was open at the start has been taken up again.
         self.recovered = asyncio.Event()
+        self._transitions = TransitionLog()
         self._pulse = Pulse(lambda: world.journal.events_after(self.last_seq, 1))
         self.required = required
         self._inbox: asyncio.Queue[Work] = asyncio.Queue()
@@ -134,7 +138,7 @@ class Engine:
                 while self.is_in_flight():
                     await self._news.wait()
         except TimeoutError:
-            log.warning("stopping with a payment or a receipt still open; it goes on at the next start")
+            log_event(log, LogId.STOP_UNFINISHED)
 
     def is_in_flight(self) -> bool:
         """Whether something is under way that a stop waits for."""
@@ -187,7 +191,7 @@ class Engine:
         if self._inbox.qsize() < MAX_WAITING:
             self._inbox.put_nowait(work)
         else:
-            log.warning("an input was dropped: too many are waiting")
+            log_event(log, LogId.INPUT_DROPPED)
 
     def tell_surely(self, work: Work) -> None:
         """Have work done in the loop that must not be dropped, and of which whoever tells it bounds the number."""
@@ -208,6 +212,7 @@ class Engine:
         if not done.records:
             return done
         book = stimuli.merge(self.book, done)
+        entries = entries_of(self.book, book, done, now)
         await self._commit(
             Batch(
                 now=now,
@@ -216,12 +221,12 @@ class Engine:
                 refunds=done.refunds,
                 jobs=done.jobs,
                 vends=done.vends,
-                entries=entries_of(self.book, book, done, now),
+                entries=entries,
             )
         )
         self.book = books.prune(book, now.instant)
-        for record in done.records:
-            log.info("%s %s: %s → %s on %s", record.kind, record.subject, record.before, record.after, record.cause)
+        for entry in entries:
+            self._transitions.tell(entry.record, now.instant)
         for command in done.commands:
             self._performer.perform(command)
         return done
@@ -232,7 +237,7 @@ class Engine:
         try:
             await self._commit(Batch(now=self.world.clock.now(), entries=(entry,)))
         except JournalUnavailable:
-            log.warning("an event was not recorded: %s %s", topic, record.subject)
+            log_event(log, LogId.EVENT_NOT_RECORDED, kind=record.kind, event=record.cause)
 
     async def apply_surely(self, stimulus: Stimulus) -> None:
         """Take a step that can not be refused: a completion, a wake-up, a recovery. Waits for the journal to work."""
@@ -253,7 +258,7 @@ class Engine:
             self.last_seq = await self.world.journal.commit(batch)
         except JournalError:
             if self.is_journal_writable:
-                log.critical("the journal can not be written: no payment is taken until it can", exc_info=True)
+                log_event(log, LogId.JOURNAL_FAILED, exc_info=True)
             self.is_journal_writable = False
             raise
         self.is_journal_writable = True
@@ -384,6 +389,7 @@ class Engine:
         )
         # Before the commit: a change while it is under way is compared with what is being told.
         self._told_reasons = now
+        log_event(log, LogId.READINESS_CHANGED, from_state=before, to_state=record.after)
         await self.publish(record, "readiness", readiness_event(tuple(one.value for one in now)))
         self._tell_lookers()
 

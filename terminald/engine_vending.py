@@ -20,6 +20,8 @@ from terminald.core.vend import VendAsked
 from terminald.core.vend_events import VendEvent, VendRequested
 from terminald.engine import Engine
 from terminald.errors import JournalUnavailable
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 from terminald.wire.api import SaleDefaults
 
 log = logging.getLogger(__name__)
@@ -78,7 +80,7 @@ class VendingHost:
             except JournalUnavailable:
                 refused = Reason.JOURNAL_FAILED.value
         if refused:
-            log.warning("vmc %s: request %d is denied: %s", machine, event.request, refused)
+            log_event(log, LogId.VEND_DENIED, device=machine, request=event.request, reason=refused)
             await self._world.vmcs[machine].deny(event.request)
             record = Record(
                 kind="vend", subject=machine, sale_id=NO_SALE, cause="VendRefused", before="", after=refused
@@ -143,5 +145,6 @@ class VendingHost:
             is_open = not against
             if self._is_open.get(name) is not is_open:
                 self._is_open[name] = is_open
-                log.info("vmc %s: %s", name, "sells" if is_open else f"sells for cash only: {', '.join(against)}")
+                state = "open" if is_open else "cash_only"
+                log_event(log, LogId.VENDING_CHANGED, device=name, to_state=state, reason=",".join(against))
                 vmc.set_open(is_open=is_open)

@@ -36,6 +36,7 @@ from terminald.core.refund_table import RefundKind, RefundState
 from terminald.core.sale_table import DeliveryState, SaleState
 from terminald.core.spool import JobState
 from terminald.core.vend_table import EXPIRED, GONE
+from terminald.logs_ids import LogId
 from terminald.wire import api_shapes as shapes
 from terminald.wire import barcode
 from terminald.wire.api import (
@@ -207,6 +208,7 @@ TABLES: dict[str, Iterable[str]] = {
     "readiness": READINESS_ADVICE,
     "attention": ATTENTION_ADVICE,
     "metrics": re.findall(r"^# TYPE (\S+)", metrics_text(EVERYTHING, "0").decode(), re.MULTILINE),
+    "log ids": [one.word for one in LogId],
     "drivers": get_args(PrinterDriver),
     "receipt states": get_args(shapes.ReceiptState),
     "exit codes": [
@@ -337,7 +339,7 @@ def test_make_has_the_targets() -> None:
 
 def test_what_is_installed_is_there() -> None:
     sources = [each for argv in commands_of("install") for each in argv if re.match(r"(systemd|config)/", each)]
-    assert len(sources) == 5
+    assert len(sources) == 6
     for source in sources:
         assert (ROOT / source).is_file()
 

@@ -26,6 +26,7 @@ from terminald.engine_vending import VendingHost, VendTerms
 from terminald.errors import IllegalTransition
 from terminald.wire.api import SaleDefaults
 from tests.engine_bench import CODE, GATEWAY, Bench, settle
+from tests.log_lines import lines
 from tests.simulation.virtual_time import run_virtually
 
 DEFAULTS = SaleDefaults(
@@ -248,7 +249,7 @@ def test_a_machine_that_fails_again_and_again_sells_for_cash(tmp_path: Path, cap
         assert bench.vmc.is_open == [False, True, False]
         await bench.ask()
         assert await refusals(bench) == ["returns_open"]
-        assert "vmc snacks: sells for cash only: returns_open" in caplog.messages
+        assert "vending device=snacks to_state=cash_only reason=returns_open" in lines(caplog.records)
         await bench.gateway.answer(RevokeOrder, ReversalConfirmed())
         await asyncio.sleep(6)
         assert bench.vmc.is_open == [False, True, False, True]

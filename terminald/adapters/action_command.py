@@ -13,6 +13,8 @@ from terminald.adapters.ports_actions import BeginStep
 from terminald.core.kiosk_action import ActionDone, ActionFailed, ActionOutcome
 from terminald.core.money import Fen
 from terminald.errors import JournalUnavailable
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 
 _log = logging.getLogger(__name__)
 
@@ -75,4 +77,4 @@ async def _end(process: asyncio.subprocess.Process) -> None:
             async with asyncio.timeout(patience_s):
                 await process.wait()
     if process.returncode is None:
-        _log.warning("a command that was killed does not end: process %d", process.pid)
+        log_event(_log, LogId.COMMAND_STUCK, detail=f"process {process.pid}")

@@ -20,6 +20,8 @@ from terminald.adapters.api_peer import Gate, Peer
 from terminald.adapters.api_routes import Handler, Request
 from terminald.adapters.api_views import MAX_NAME
 from terminald.errors import ApiError, IllegalTransition, JournalError
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 from terminald.wire.api import MAX_BODY
 from terminald.wire.api_calls import CALLS, ApiCall
 from terminald.wire.api_problems import problem_json
@@ -150,7 +152,7 @@ def _refusal(exc: ApiError | IllegalTransition | JournalError, call: ApiCall) ->
             what = call.id.replace("_", " ")
             return ApiError("illegal_transition", f"{what}: not possible any more, or not yet, in state {exc.state}.")
         case JournalError():
-            _log.warning("call %s: %s", call.id, exc)
+            log_event(_log, LogId.CALL_NOT_RECORDED, command=call.id, detail=str(exc))
             return ApiError("journal_failed", "What can not be recorded is not begun.")
 
 

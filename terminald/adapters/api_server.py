@@ -19,6 +19,8 @@ from terminald.adapters.api_routes import Routes
 from terminald.adapters.api_socket import BACKLOG
 from terminald.adapters.ports import Desk
 from terminald.core.schedule import Now
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 from terminald.wire.api import SaleDefaults
 
 _log = logging.getLogger(__name__)
@@ -97,7 +99,7 @@ def _connection_loop(app: ASGIApp) -> ASGIApp:
             await app(scope, receive, send)
         except Exception:  # noqa: BLE001 - the API's connection loop
             # Without the path, which says what the caller sent.
-            _log.exception("a %s call failed; its caller was told internal_error", scope["method"])
+            log_event(_log, LogId.CALL_FAILED, command=scope["method"], exc_info=True)
 
     return serve
 

@@ -14,6 +14,8 @@ from typing import Final
 from terminald.adapters.systemd import passed_descriptors
 from terminald.config import ApiConfig
 from terminald.errors import ConfigError, TerminaldError
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 
 _log = logging.getLogger(__name__)
 
@@ -61,8 +63,7 @@ def _adopt(passed: range, configured: Path) -> socket.socket:
     sock.settimeout(0)
     place = sock.getsockname()
     if place != str(configured):
-        what = "the command line looks for it at api.socket, %s: write the same path in both"
-        _log.warning(f"systemd passes the socket %s, and {what}", place, configured)
+        log_event(_log, LogId.SOCKET_ELSEWHERE, path=str(place), detail=f"api.socket: {configured}")
     return sock
 
 

@@ -23,6 +23,8 @@ from terminald.adapters.scanner_serial import DRAIN_READS, READ_LIMIT, SETTLE_S
 from terminald.adapters.serial_opening import SerialOpener
 from terminald.core.vend_events import ApprovalNotSent, ApprovalSent, VendEvent
 from terminald.errors import DeviceAbsent, DeviceLost
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 from terminald.wire import qibixx
 from terminald.wire.qibixx_setup import Act, Note
 from terminald.wire.qibixx_talk import Talk, Terms
@@ -145,10 +147,10 @@ class QibixxVmc:
             return ApprovalNotSent(request=request, reason=exc.detail)
         reason = self._talk.refusal(request, price) or self._write_approval(line.fileno(), price)
         if reason:
-            _log.warning("vmc %s: request %d is not approved: %s", self.name, request, reason)
+            log_event(_log, LogId.VEND_NOT_APPROVED, device=self.name, request=request, reason=reason)
             return ApprovalNotSent(request=request, reason=reason)
         self._talk.approved(_now_ms())
-        _log.info("vmc %s: request %d: approved", self.name, request)
+        log_event(_log, LogId.VEND_APPROVED, device=self.name, request=request)
         return ApprovalSent(request=request)
 
     async def deny(self, request: int) -> None:
@@ -258,9 +260,10 @@ class QibixxVmc:
                 case bytes():
                     self._write(act)
                 case Note():
-                    _log.log(_LEVELS[act.level], "vmc %s: %s", self.name, act.text)
+                    log_event(_log, LogId.ADAPTER_SAYS, level=_LEVELS[act.level], device=self.name, detail=act.text)
                 case VendEvent():
-                    _log.info("vmc %s: request %d: %s", self.name, act.request, type(act).__name__)
+                    name = type(act).__name__
+                    log_event(_log, LogId.MACHINE_EVENT, device=self.name, request=act.request, event=name)
                     self._on_event(self.name, act)
 
     def _write(self, command: bytes) -> None:

@@ -15,6 +15,8 @@ from terminald.cli.words import fields
 from terminald.config import Config, load
 from terminald.config_advice import warnings
 from terminald.errors import ConfigError
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         app.run(config, args.config)
     except ExceptionGroup:
         # A bug in some part. Logged, because the log redacts what a traceback may hold.
-        log.critical("terminald ends on a fault of its own; what was open goes on at the next start", exc_info=True)
+        log_event(log, LogId.CRASHED, exc_info=True)
         return FAILED
     return DONE
 

@@ -30,6 +30,7 @@ from terminald.core.vend_events import (
 from terminald.errors import DeviceAbsent, DeviceHeld, DeviceLost, DeviceMissing
 from terminald.wire.qibixx_talk import INACTIVE_MS, SILENT
 from tests.adapters.qibixx_adapter import INACTIVE, WAIT_S, ScriptedAdapter
+from tests.log_lines import lines
 
 COLA = "c,STATUS,VEND,1.00,5"
 FIRST = VendRequested(request=1, price="1.00", amount=Fen(100), item="5")
@@ -426,11 +427,11 @@ def test_the_log_tells_requests_and_no_content(tmp_path: Path, caplog: pytest.Lo
                 assert isinstance(await vmc.approve(2, "1.00"), ApprovalSent)
 
     asyncio.run(scenario())
-    assert [record.getMessage() for record in caplog.records if "vmc" in record.getMessage()] == [
-        "vmc vending: the machine asks for '1.005,5', which has parts of a fen: denied",
-        "vmc vending: request 2: VendRequested",
-        "vmc vending: request 2: approved",
-        "vmc vending: request 2: AdapterLost",
+    assert [one for one in lines(caplog.records) if "device=vending" in one] == [
+        "a vending adapter says device=vending detail=the machine asks for '1.005,5', which has parts of a fen: denied",
+        "a vending machine reports device=vending request=2 event=VendRequested",
+        "a vend is approved device=vending request=2",
+        "a vending machine reports device=vending request=2 event=AdapterLost",
     ]
 
 

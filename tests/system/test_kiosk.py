@@ -337,7 +337,7 @@ def test_a_basket_is_cleared_by_its_barcode_and_by_time_and_what_is_unknown_is_a
     causes = [(one["cause"], one["total"]) for one in events(terminal, "basket")]
     assert causes == [("added", 350), ("cleared", 0), ("added", 600), ("expired", 0)]
     assert [one["reason"] for one in events(terminal, "scan")] == ["unknown_product", "basket_empty"]
-    assert "no product has the barcode 6900000000001" in terminal.log.read_text()
+    assert "no product has the barcode log_id=barcode_unknown detail=6900000000001" in terminal.log.read_text()
 
 
 def test_check_says_that_a_machine_is_missing_and_the_daemon_is_not_ready_without_it(terminal: Bench) -> None:
