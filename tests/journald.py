@@ -5,10 +5,21 @@ It knows nothing of the sender: the rules are systemd's (JOURNAL_NATIVE_PROTOCOL
 
 import contextlib
 import os
+import shutil
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+#: Puts a directory where systemd's journald has its socket, for one process alone, and becomes that.
+_IN_PLACE = """\
+set -e
+mount -t tmpfs none /run
+mkdir -p /run/systemd/journal
+mount --bind "$1" /run/systemd/journal
+shift
+exec "$@"
+"""
 _LARGEST = 1 << 20
 _MOST_FILES = 4
 
@@ -61,3 +72,16 @@ def fields(data: bytes) -> Iterator[tuple[str, str]]:
         assert name not in names
         names.add(name)
         yield name.decode("ascii"), value.decode()
+
+
+def in_place(directory: Path) -> list[str]:
+    """Return the beginning of a command, for which the ``socket`` in the directory is journald's."""
+    alone = ["unshare", "--mount", *(["--map-root-user"] if os.geteuid() else [])]
+    return [*alone, "sh", "-c", _IN_PLACE, "-", str(directory)]
+
+
+def is_place_to_be_had(directory: Path) -> bool:
+    """Tell whether a process may have mounts of its own here."""
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run([*in_place(directory), "true"], check=False, capture_output=True).returncode == 0

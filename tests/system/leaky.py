@@ -18,7 +18,7 @@ from terminald.errors import JournalUnavailable
 
 
 class LeakyJournal(SqliteJournal):
-    """Fails once for the first sale that is paid, and whenever sales are listed."""
+    """Fails once for the first sale that is paid, and whenever all sales are listed."""
 
     secrets: tuple[str, ...] = ()
     has_failed = False
@@ -30,6 +30,8 @@ class LeakyJournal(SqliteJournal):
         return super().commit(batch)
 
     def list_sales(self, wanted: SaleFilter) -> tuple[SaleView, ...]:
+        if wanted.reference:
+            return super().list_sales(wanted)
         exc = LookupError(f"{wanted} {self._everything()}")
         exc.add_note(f"while {self._everything()}")
         raise exc
