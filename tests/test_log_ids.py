@@ -13,6 +13,7 @@ from uuid import UUID
 import pytest
 
 from terminald.logs_ids import LogId
+from terminald.logs_limit import BURST, WINDOW_S
 from tests.write_log_rows import LANGUAGES, catalog, table
 
 ROOT = Path(__file__).parent.parent
@@ -131,6 +132,14 @@ def test_the_readme_says_of_every_line_what_the_catalog_says() -> None:
     readme = (ROOT / "README.md").read_text()
     missing = [row for row in rows.splitlines() if row not in readme]
     assert rows in readme, "run python -m tests.write_log_rows; these are missing:\n" + "\n".join(missing)
+
+
+def test_the_limit_of_a_kind_is_what_is_written_of_it() -> None:
+    english, chinese = (catalog(CATALOG)[LogId.LINES_SUPPRESSED.message_id, one].parts for one in LANGUAGES)
+    assert f"the first {BURST} within {WINDOW_S:.0f} s" in english["Meaning: "]
+    assert f"{WINDOW_S:.0f} 秒内的前 {BURST} 行" in chinese["含义："]
+    for document in (ROOT / "README.md", PACKAGE / "CHANGELOG.md"):
+        assert re.search(rf"{BURST} lines (are written )?in {WINDOW_S:.0f} s", document.read_text())
 
 
 NUMBERS = {
