@@ -8,7 +8,7 @@ import random
 import shutil
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from terminald.adapters.gateway_line import GatewaySettings
 from terminald.adapters.journal_sqlite import JournalThread, SqliteJournal
 from terminald.adapters.log_courier import GatewayCourier
 from terminald.adapters.log_store import LogStore
+from terminald.adapters.machine_look import disk_figures, process_figures
 from terminald.adapters.ports_devices import Device, DeviceReport
 from terminald.adapters.printer_dialog import PrinterDialog
 from terminald.adapters.printers import make_dialog, make_profile
@@ -45,11 +46,13 @@ from terminald.engine import Engine
 from terminald.engine_clock import ClockWatch
 from terminald.engine_commands import World
 from terminald.engine_desk import EngineDesk
+from terminald.engine_figures import engine_figures
 from terminald.engine_kiosk import KioskHost
 from terminald.engine_log_upload import LogUploads
 from terminald.engine_vending import VendingHost, VendTerms
 from terminald.logs import protect
 from terminald.wire.api import SaleDefaults
+from terminald.wire.metrics import Family
 
 log = logging.getLogger(__name__)
 
@@ -157,6 +160,7 @@ class App:
         self._clock_watch = ClockWatch(self._engine, take_step=clock.take_step)
         self._reloader = Reloader(file, config, self._take_config, self._vitals)
         self._supervised = Supervised(note=self._note_device, jitter=jitter, watch=self._device_watch)
+        self._api.take_figures(self._figures)
 
     def _make_kiosk(self, config: Config, journal: SqliteJournal) -> KioskHost | None:
         parts = Parts(
@@ -171,6 +175,15 @@ class App:
 
     def _credentials(self) -> Credentials | None:
         return self._engine.keeper.credentials()
+
+    def _figures(self) -> Iterator[Family]:
+        """Yield what is measured beside the status."""
+        yield from engine_figures(self._engine.book, self._engine.tally, self._engine.world.clock.now())
+        yield from self._gateway.figures()
+        yield from self._journal.figures()
+        yield from self._supervised.figures()
+        yield from disk_figures(self._config.state.directory)
+        yield from process_figures()
 
     def _note_device(self, report: DeviceReport) -> None:
         self._engine.note_device(report)

@@ -126,6 +126,30 @@ def is_code_used(book: Book, digest: str, instant: Instant) -> bool:
     )
 
 
+def unresolved(book: Book) -> tuple[Attempt | Refund, ...]:
+    """Return the orders and returns that are followed to their end, without the order of whoever is being served."""
+    customer = sale_with_customer(book)
+    with_customer = customer.attempts[-1:] if customer else ()
+    attempts = [one for one in book.attempts.values() if not one.state.is_final]
+    return (
+        *(one for one in attempts if one.client_sn not in with_customer),
+        *(one for one in book.refunds.values() if not one.state.is_final),
+    )
+
+
+def in_doubt_since(book: Book) -> Instant | None:
+    """Return since when the oldest unresolved order or return has been so; None where there is none.
+
+    An order that is known to be unpaid, and is only looked up again for a request that might arrive late, is none.
+    """
+    times = (
+        one.opened if isinstance(one, Refund) else one.started
+        for one in unresolved(book)
+        if isinstance(one, Refund) or not one.state.is_unpaid
+    )
+    return min(times, default=None)
+
+
 def view(book: Book, sale_id: SaleId) -> SaleView | None:
     """Return one sale of the book with all that belongs to it; None when the book does not hold it."""
     sale = book.sales.get(sale_id)
