@@ -10,6 +10,7 @@ from terminald.adapters.gateway_line import GatewaySettings, Line
 from terminald.adapters.gateway_meter import MeteredLine
 from terminald.adapters.journal_meter import CommitMeter
 from terminald.adapters.machine_look import disk_figures, process_figures
+from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.core.book import Book
 from terminald.engine_figures import engine_figures
 from terminald.engine_tally import Tally
@@ -20,7 +21,9 @@ from tests.core.machine_builders import NOON
 
 def families() -> Iterator[Family]:
     """Yield what the composition root puts together, in its order."""
-    yield from status_families(replace(STATUS, last_answer_at=STATUS.activated_at), "0")
+    printer = DeviceReport(name="printer", kind="printer", state=DeviceState.READY, detail="")
+    status = replace(STATUS, last_answer_at=STATUS.activated_at, devices=(*STATUS.devices, printer))
+    yield from status_families(status, "0")
     yield from engine_figures(Book(), Tally(), NOON)
     settings = GatewaySettings(url="http://127.0.0.1:1", connect_timeout_s=1, read_timeout_s=1)
     yield from MeteredLine(Line(settings, None)).figures()
