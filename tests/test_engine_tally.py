@@ -263,3 +263,12 @@ def test_an_action_is_counted_by_how_it_went(tmp_path: Path) -> None:
         }
 
     kiosks.play(tmp_path, kiosks.FIXED, scene, has_action=True)
+
+
+def test_an_action_that_a_crash_has_cut_off_is_counted_as_unknown(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        record = Record(kind="action", subject="s", sale_id=NO_SALE, cause="ActionUnknown", before="", after="1 of 3")
+        await bench.engine.publish(record, "", b"")
+        assert counted(bench.engine.tally.figures()) == {"actions unknown": 1}
+
+    play(tmp_path, scene)

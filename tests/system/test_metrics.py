@@ -11,6 +11,7 @@ import pytest
 from tests.every_metric import families
 from tests.metric_files import Samples, expressions, read_samples, unknown_in
 from tests.system.rig import Bench, bench
+from tests.system.vending import PRICE, VendingMachine, configure
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(180)]
 
@@ -92,3 +93,26 @@ def test_a_scrape_is_quick(selling: Bench) -> None:
     began = time.monotonic()
     scrape(selling)
     assert time.monotonic() - began < MOST_SCRAPE_S
+
+
+def test_a_vending_machine_is_seen_counted_and_timed(terminal: Bench) -> None:
+    configure(terminal)
+    with VendingMachine(terminal.directory / "vmc") as machine:
+        terminal.start()
+        terminal.wait(lambda: machine.status() == "ENABLED", "the reader on the bus")
+        machine.do(f"select {PRICE} 5")
+        terminal.wait(lambda: value(scrape(terminal), "terminald_sale_open") == 1, "the sale")
+        terminal.scanner.scan(PAID)
+        terminal.wait(lambda: value(scrape(terminal), 'terminald_vends_total{outcome="done"}') == 1, "the goods")
+        text = scrape(terminal)
+        assert value(text, "terminald_vend_approval_duration_seconds_count") == 1
+        assert value(text, 'terminald_devices{name="snacks",kind="vmc",state="ready"}') == 1
+        machine.do("unplug")
+        terminal.wait(lambda: _is_away(terminal), "the adapter away")
+        machine.do("replug")
+        again = 'terminald_device_reconnects_total{name="snacks",kind="vmc"}'
+        terminal.wait(lambda: value(scrape(terminal), again) == 1, "the adapter again")
+
+
+def _is_away(terminal: Bench) -> bool:
+    return value(scrape(terminal), 'terminald_devices{name="snacks",kind="vmc",state="absent"}') == 1
