@@ -8,8 +8,9 @@ import random
 import shutil
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import terminald
@@ -20,10 +21,10 @@ from terminald.adapters.api_socket import listening
 from terminald.adapters.device_watch import DeviceWatch
 from terminald.adapters.gateway_http import Credentials, HttpGateway
 from terminald.adapters.gateway_line import GatewaySettings
+from terminald.adapters.journal_meter import MeteredJournal
 from terminald.adapters.journal_sqlite import JournalThread, SqliteJournal
 from terminald.adapters.log_courier import GatewayCourier
 from terminald.adapters.log_store import LogStore
-from terminald.adapters.machine_look import disk_figures, process_figures
 from terminald.adapters.ports_devices import Device, DeviceReport
 from terminald.adapters.printer_dialog import PrinterDialog
 from terminald.adapters.printers import make_dialog, make_profile
@@ -33,6 +34,7 @@ from terminald.adapters.state_directory import lock
 from terminald.adapters.systemd import extending
 from terminald.adapters.vmcs import make_vmc
 from terminald.app_board import settle_device_id
+from terminald.app_figures import all_figures
 from terminald.app_kiosk import Parts, is_on, make_kiosk, make_output, required_parts
 from terminald.app_reload import PRINTER, Reloader, Supervised, changed_devices
 from terminald.app_vitals import Vitals
@@ -46,13 +48,11 @@ from terminald.engine import Engine
 from terminald.engine_clock import ClockWatch
 from terminald.engine_commands import World
 from terminald.engine_desk import EngineDesk
-from terminald.engine_figures import engine_figures
 from terminald.engine_kiosk import KioskHost
 from terminald.engine_log_upload import LogUploads
 from terminald.engine_vending import VendingHost, VendTerms
 from terminald.logs import protect
 from terminald.wire.api import SaleDefaults
-from terminald.wire.metrics import Family
 
 log = logging.getLogger(__name__)
 
@@ -62,14 +62,14 @@ STOP_GRACE_S = 30.0
 PRINT_PATIENCE_S = 10.0
 
 
-def open_journal(config: Config, stack: ExitStack) -> SqliteJournal:
+def open_journal(config: Config, stack: ExitStack) -> MeteredJournal:
     """Lock the state directory and open the journal in it; the stack lets go of both.
 
     Raises:
         JournalError: held by another process, not writable, corrupt or too new.
     """
     stack.enter_context(lock(config.state.directory))
-    journal = SqliteJournal(config.state.directory / "journal.db")
+    journal = MeteredJournal(config.state.directory / "journal.db")
     stack.callback(journal.close)
     return journal
 
@@ -101,7 +101,7 @@ def rules_of(config: Config, terminal_sn: str) -> Rules:
 class App:
     """The daemon, put together. One instance for the life of the process."""
 
-    def __init__(self, config: Config, journal: SqliteJournal, file: Path | None = None) -> None:
+    def __init__(self, config: Config, journal: MeteredJournal, file: Path | None = None) -> None:
         """The journal is open and locked; everything else is made here and opened by :meth:`run`.
 
         File is what the configuration was read from, and is read again from; None: it is not read again.
@@ -160,7 +160,8 @@ class App:
         self._clock_watch = ClockWatch(self._engine, take_step=clock.take_step)
         self._reloader = Reloader(file, config, self._take_config, self._vitals)
         self._supervised = Supervised(note=self._note_device, jitter=jitter, watch=self._device_watch)
-        self._api.take_figures(self._figures)
+        measured = (self._gateway, journal.meter, self._supervised)
+        self._api.take_figures(partial(all_figures, self._engine, measured, config.state.directory))
 
     def _make_kiosk(self, config: Config, journal: SqliteJournal) -> KioskHost | None:
         parts = Parts(
@@ -175,15 +176,6 @@ class App:
 
     def _credentials(self) -> Credentials | None:
         return self._engine.keeper.credentials()
-
-    def _figures(self) -> Iterator[Family]:
-        """Yield what is measured beside the status."""
-        yield from engine_figures(self._engine.book, self._engine.tally, self._engine.world.clock.now())
-        yield from self._gateway.figures()
-        yield from self._journal.figures()
-        yield from self._supervised.figures()
-        yield from disk_figures(self._config.state.directory)
-        yield from process_figures()
 
     def _note_device(self, report: DeviceReport) -> None:
         self._engine.note_device(report)

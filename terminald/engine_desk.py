@@ -352,6 +352,8 @@ class EngineDesk:
         custody, key = engine.keeper.custody, engine.keeper.status()
         terminal = custody.terminal if custody else None
         book, customer = engine.book, books.sale_with_customer(engine.book)
+        with_customer = customer.attempts[-1:] if customer else ()
+        open_attempts = [one for one in book.attempts.values() if not one.state.is_final]
         return Status(
             reasons=tuple(reason.value for reason in engine.reasons()),
             terminal_sn=terminal.terminal_sn if terminal else "",
@@ -363,7 +365,8 @@ class EngineDesk:
             last_answer_at=engine.link.last_answer_at,
             devices=tuple(engine.devices.values()),
             sale=customer.id if customer else None,
-            unresolved=len(books.unresolved(book)),
+            unresolved=sum(one.client_sn not in with_customer for one in open_attempts)
+            + sum(not one.state.is_final for one in book.refunds.values()),
             attention=sum(one.attention is not None for one in (*books.views(book), *([key] if key else ()))),
             print_queue=sum(not job.state.is_final for job in book.jobs.values()),
             is_clock_synchronized=now.is_trusted,

@@ -19,7 +19,6 @@ from terminald.adapters import journal_actions, journal_identity, journal_record
 from terminald.adapters.journal_faults import transaction, translated
 from terminald.adapters.journal_file import BUSY_TIMEOUT_S, open_file
 from terminald.adapters.journal_identity import Boot
-from terminald.adapters.journal_meter import CommitMeter
 from terminald.adapters.ports import Batch, LoggedEvent, LoggedRecord, SaleFilter
 from terminald.adapters.ports_report import CreatedAfter, CreatedPage, RefundPage
 from terminald.adapters.ports_story import RecordPage
@@ -296,9 +295,6 @@ class JournalThread:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self._one_read = asyncio.Lock()
         self._closed: asyncio.Future[None] | None = None
-        self._meter = CommitMeter()
-        #: What was measured of the commits.
-        self.figures = self._meter.figures
 
     async def aclose(self) -> None:
         """Wait for what is under way, then close the journal; harmless when repeated. Not undone by cancelling."""
@@ -312,7 +308,7 @@ class JournalThread:
 
         Not undone by cancelling: a caller that was cancelled does not know whether it was committed.
         """
-        return await asyncio.shield(self._submit(lambda: self._meter.measure(lambda: self._journal.commit(batch))))
+        return await asyncio.shield(self._submit(lambda: self._journal.commit(batch)))
 
     async def put_mark(self, mark: ActionMark) -> None:
         """Store how far an action was begun. Not undone by cancelling."""

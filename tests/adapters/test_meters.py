@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from terminald.adapters.device_meter import DeviceMeter
 from terminald.adapters.gateway_http import HttpGateway
 from terminald.adapters.gateway_meter import BOUNDS_S, CALLS, CLASSES
-from terminald.adapters.journal_sqlite import JournalThread, SqliteJournal
+from terminald.adapters.journal_meter import MeteredJournal
+from terminald.adapters.journal_sqlite import JournalThread
 from terminald.adapters.machine_look import disk_figures, process_figures
 from terminald.adapters.meters import OTHER, Counter, Stopwatch
 from terminald.adapters.ports import Batch
@@ -172,7 +173,8 @@ def test_commits_are_timed_and_failures_counted(tmp_path: Path) -> None:
     file = tmp_path / "journal.db"
 
     async def run() -> dict[tuple[str, str], float]:
-        journal = JournalThread(SqliteJournal(file))
+        store = MeteredJournal(file)
+        journal = JournalThread(store)
         await journal.commit(Batch(now=NOON))
         await journal.commit(Batch(now=NOON))
         with closing(sqlite3.connect(file)) as other:
@@ -180,7 +182,7 @@ def test_commits_are_timed_and_failures_counted(tmp_path: Path) -> None:
             other.execute("DROP TABLE settings")
             with pytest.raises(JournalUnavailable):
                 await journal.commit(Batch(now=NOON))
-        found = values(journal.figures())
+        found = values(store.meter.figures())
         await journal.aclose()
         return found
 
