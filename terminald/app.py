@@ -8,7 +8,7 @@ import random
 import shutil
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -53,6 +53,7 @@ from terminald.engine_log_upload import LogUploads
 from terminald.engine_vending import VendingHost, VendTerms
 from terminald.logs import protect
 from terminald.wire.api import SaleDefaults
+from terminald.wire.metrics import Family
 
 log = logging.getLogger(__name__)
 
@@ -160,8 +161,7 @@ class App:
         self._clock_watch = ClockWatch(self._engine, take_step=clock.take_step)
         self._reloader = Reloader(file, config, self._take_config, self._vitals)
         self._supervised = Supervised(note=self._note_device, jitter=jitter, watch=self._device_watch)
-        measured = (self._gateway, journal.meter, self._supervised)
-        self._api.take_figures(partial(all_figures, self._engine, measured, config.state.directory))
+        self._api.take_figures(self._figures(journal))
 
     def _make_kiosk(self, config: Config, journal: SqliteJournal) -> KioskHost | None:
         parts = Parts(
@@ -176,6 +176,10 @@ class App:
 
     def _credentials(self) -> Credentials | None:
         return self._engine.keeper.credentials()
+
+    def _figures(self, journal: MeteredJournal) -> Callable[[], Iterator[Family]]:
+        measured = (self._gateway, journal.meter, self._supervised)
+        return partial(all_figures, self._engine, measured, self._config.state.directory)
 
     def _note_device(self, report: DeviceReport) -> None:
         self._engine.note_device(report)

@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 
 from terminald import app, config, logs
-from terminald.adapters.journal_rows import ATTEMPTS, JOBS, SALES
 from terminald.adapters.journal_meter import MeteredJournal
+from terminald.adapters.journal_rows import ATTEMPTS, JOBS, SALES
 from terminald.adapters.ports import Batch
 from terminald.adapters.state_directory import lock
 
