@@ -1,7 +1,9 @@
 """Every snapshot that is open or recent, and what can be asked of them together."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from terminald.core.attempt_table import Attempt, AttemptState
 from terminald.core.commands import GatewayCommand, OfferOrder, SubmitPayment
@@ -63,6 +65,8 @@ class SaleView:
         open_ = sum(one.amount for one in self.refunds if not one.state.is_final)
         return Fen(max(0, self.sale.paid - self.sale.returned - open_))
 
+
+_Part = TypeVar("_Part", Refund, PrintJob)
 
 #: The answer to the one submit is awaited, and the sale still wants it.
 _SUBMITTED = frozenset({AttemptState.SUBMITTING, AttemptState.OFFERING})
@@ -170,8 +174,25 @@ def sale_with_customer(book: Book) -> Sale | None:
 
 
 def views(book: Book) -> tuple[SaleView, ...]:
-    """Return every sale of the book."""
-    return tuple(found for sale_id in book.sales if (found := view(book, sale_id)) is not None)
+    """Return every sale of the book, in a time that grows with their number: calls that nobody closes stay in it."""
+    refunds, jobs = _by_sale(book.refunds.values()), _by_sale(book.jobs.values())
+    return tuple(
+        SaleView(
+            sale=sale,
+            attempts=tuple(book.attempts[client_sn] for client_sn in sale.attempts),
+            refunds=tuple(refunds[sale.id]),
+            jobs=tuple(jobs[sale.id]),
+            vend=book.vends.get(sale.id),
+        )
+        for sale in book.sales.values()
+    )
+
+
+def _by_sale(parts: Iterable[_Part]) -> defaultdict[SaleId, list[_Part]]:
+    found: defaultdict[SaleId, list[_Part]] = defaultdict(list)
+    for part in parts:
+        found[part.sale_id].append(part)
+    return found
 
 
 def is_wanted(book: Book, command: GatewayCommand) -> bool:

@@ -1,8 +1,15 @@
 """What of the book is followed to its end without a customer, and since when the oldest of it is in doubt."""
 
-from terminald.core.book import Book, in_doubt_since, unresolved
+from collections import UserDict
+from collections.abc import ValuesView
+from dataclasses import replace
+
+from terminald.core import book as books
+from terminald.core.book import Book, SaleView, in_doubt_since, unresolved
 from terminald.core.events import OrderAbsent, OutcomePending, OutcomeUnknown, PayConfirmed, PollWindowClosed
+from terminald.core.ids import ClientSn, JobId, RefundId, SaleId
 from terminald.core.refund_table import Refund
+from terminald.core.spool import PrintJob
 from tests.core.machine_builders import NOON, after
 from tests.core.till import Till, selling
 
@@ -53,3 +60,44 @@ def _watching() -> Till:
             till.wake()
         (attempt,) = till.book.attempts.values()
     return till
+
+
+# --- many of them ----------------------------------------------------------------------------------------------------
+
+
+class Counted(UserDict[JobId, PrintJob]):
+    """Jobs that count how often all of them are looked through."""
+
+    looks = 0
+
+    def values(self) -> ValuesView[PrintJob]:
+        Counted.looks += 1
+        return super().values()
+
+
+def test_all_sales_are_shown_as_each_of_them_is_and_without_a_search_for_each() -> None:
+    """A terminal whose calls nobody closes for a year has thousands, and is asked for its status all the time."""
+    sold = selling((PayConfirmed(), 1))
+    sold.ask(100)
+    (one,) = books.views(sold.book)
+    copies = [_renamed(one, f"copy-{number}") for number in range(50)]
+    book = Book(
+        sales={each.sale.id: each.sale for each in copies},
+        attempts={attempt.client_sn: attempt for each in copies for attempt in each.attempts},
+        refunds={refund.id: refund for each in copies for refund in each.refunds},
+        jobs=Counted({job.id: job for each in copies for job in each.jobs}),
+    )
+    Counted.looks = 0
+    shown = books.views(book)
+    assert Counted.looks == 1
+    assert shown == tuple(copies) == tuple(books.view(book, sale_id) for sale_id in book.sales)
+
+
+def _renamed(view: SaleView, name: str) -> SaleView:
+    sale_id, client_sn = SaleId(name), ClientSn(name)
+    return SaleView(
+        sale=replace(view.sale, id=sale_id, attempts=(client_sn,)),
+        attempts=tuple(replace(one, client_sn=client_sn, sale_id=sale_id) for one in view.attempts),
+        refunds=tuple(replace(one, id=RefundId(f"{name}-r"), sale_id=sale_id) for one in view.refunds),
+        jobs=tuple(replace(one, id=JobId(f"{name}-j{n}"), sale_id=sale_id) for n, one in enumerate(view.jobs)),
+    )
