@@ -23,7 +23,6 @@ from terminald.config_decode import MAX_FAULTS, Section
 from terminald.config_fonts import find_font
 from terminald.config_kiosk import KioskConfig, ProductConfig
 from terminald.config_rules import Address, format_duration, parse_duration
-from terminald.config_support import NOT_YET
 from terminald.config_text import MAX_CONFIG_BYTES, Place, parse
 from terminald.config_vending import VendingConfig
 from terminald.core.ids import Secret
@@ -315,18 +314,6 @@ def test_a_sale_can_offer_both_ways_and_ask_for_a_report(load_text: Loader) -> N
     ).sale
     assert (sale.methods, sale.qr_payway, sale.qr_window) == (("qr", "scan"), "1", 90_000)
     assert (sale.delivery, sale.delivery_window, sale.on_overdue) == ("confirm", 60_000, "return")
-
-
-REFUSED = {
-    "api.listen": 'api.listen = "127.0.0.1:8765"\napi.token_file = "/nonexistent"',
-}
-
-
-@pytest.mark.parametrize("row", NOT_YET, ids=lambda row: row.key)
-def test_what_this_version_does_not_do_is_refused_in_words(row: object, faults_of: Faults) -> None:
-    key = getattr(row, "key", "")
-    (fault,) = faults_of(REFUSED[key])
-    assert re.fullmatch(rf"t\.toml:\d: {key}: .*is not supported by this version; allowed: .+", fault)
 
 
 @pytest.mark.parametrize(
