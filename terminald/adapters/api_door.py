@@ -11,6 +11,7 @@ from terminald.adapters.api_app import problem_answer
 from terminald.config import ApiConfig
 from terminald.core.ids import Secret
 from terminald.errors import ApiError
+from terminald.logs import protect
 from terminald.wire.api_door import Admission, Terms, admit
 
 _log = logging.getLogger(__name__)
@@ -20,7 +21,9 @@ TOLD_AGAIN_S: Final = 60.0
 
 
 def terms_of(settings: ApiConfig, token: Secret | None) -> Terms:
-    """Return on what terms callers come in."""
+    """Return on what terms callers come in. From now on the token is hidden in whatever is logged."""
+    if token is not None:
+        protect(token)
     return Terms(origins=frozenset(settings.allowed_origins), token=token)
 
 

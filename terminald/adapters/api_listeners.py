@@ -53,6 +53,8 @@ def listening(settings: ApiConfig) -> Iterator[tuple[socket.socket, ...]]:
         for host in addresses(settings.listen):
             if settings.listen is not None and host not in taken:
                 ports += [stack.enter_context(contextlib.closing(one)) for one in _bind(host, settings.listen)]
+        for sock in ports:
+            _log.info("calls over TCP are taken at port %d of %s", *reversed(sock.getsockname()[:2]))
         yield (first, *ports)
 
 

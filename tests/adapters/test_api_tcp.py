@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from terminald.adapters.api_door import terms_of
 from terminald.adapters.api_limits import ApiLimits
 from terminald.adapters.api_peer import Gate
+from terminald.config import ApiConfig
 from terminald.core.ids import Secret
+from terminald.logs import redact
 from terminald.wire.api_calls import CALLS
 from terminald.wire.api_door import Terms
 from tests.adapters.api_desk import FakeDesk, raw
@@ -340,6 +343,14 @@ def test_callers_over_tcp_leave_room_for_the_unix_socket(tmp_path: Path) -> None
             assert (await port.call("GET /v1/status")).status == 200
 
     asyncio.run(story())
+
+
+def test_the_token_is_hidden_in_whatever_is_logged() -> None:
+    """I7."""
+    token = "MARKED-that-is-logged-by-mistake-0"
+    terms = terms_of(ApiConfig(allowed_origins=(PAGE,)), Secret(token))
+    assert terms == Terms(origins=frozenset({PAGE}), token=Secret(token))
+    assert redact(f"it is {token}.") == "it is ***."
 
 
 def test_a_refusal_is_told_once_a_minute_and_never_with_a_token(
