@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: install demo test test-browser lint soak soak-key bench clean
+.PHONY: install demo test test-browser lint soak soak-key replay mutants bench clean
 
 install: $(STAMP)
 
@@ -57,6 +57,16 @@ soak: $(STAMP)
 soak-key: SEEDS = 1000
 soak-key: $(STAMP)
 	@$(BIN)/python -m tests.simulation.soak_key $(if $(SEED),--seed $(SEED),$(SEEDS))
+
+# What a soak found, told line by line without the troubles that it does not need: make replay SEED=17 WORLD=money
+WORLD ?= money
+replay: $(STAMP)
+	@$(BIN)/python -m tests.simulation.replay $(SEED) --world $(WORLD)
+
+# Whether the judges of the simulation find out what they should: mistakes are made in copies of the sources.
+mutants: SEEDS = 2000
+mutants: $(STAMP)
+	@$(BIN)/python -m tests.mutants --seeds $(SEEDS)
 
 bench: $(STAMP)
 	@$(BIN)/python -m tests.bench
