@@ -4,10 +4,11 @@ import grp
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from terminald.config import ApiConfig, Config
 from terminald.config_fonts import PACKAGE, find_font, has_chinese
-from terminald.config_rules import format_duration, parse_duration
+from terminald.config_rules import format_duration, is_loopback, parse_duration
 from terminald.config_text import Place
 
 #: Below these values the gateway's documents are not kept (Web API documents, pay and pre-create).
@@ -30,6 +31,7 @@ def warnings(config: Config) -> tuple[str, ...]:
         *_drawn(config),
         *_too_open(config),
         *_too_closed(config),
+        *_of_tcp(config),
     )
     places = config.places
     return tuple(places.fault(place, what) for place, what in sorted(doubts, key=lambda doubt: places.line(doubt[0])))
@@ -74,6 +76,22 @@ def _too_closed(config: Config) -> Iterator[tuple[Place, str]]:
         grp.getgrnam(group)
     except KeyError:
         yield place, f"{group} is not a group of this machine: only root can give money back; run: addgroup {group}"
+
+
+def _of_tcp(config: Config) -> Iterator[tuple[Place, str]]:
+    api = config.api
+    if api.listen is None:
+        for key, is_set in (("token_file", api.token_file is not None), ("allowed_origins", bool(api.allowed_origins))):
+            if is_set:
+                yield ("api", key), "has no effect while api.listen is empty: nobody can call over TCP"
+        return
+    if api.token_file is not None and _mode(api.token_file) & 0o020:
+        yield ("api", "token_file"), f"may be changed by its group; run: chmod g-w {api.token_file}"
+    for origin in api.allowed_origins:
+        host = urlsplit(origin).hostname or ""
+        if origin.startswith("http:") and not is_loopback(host):
+            what = f"{origin} is not encrypted: whoever is between it and this machine can take the token; use https"
+            yield ("api", "allowed_origins"), what
 
 
 def _of_kiosk(config: Config) -> Iterator[tuple[Place, str]]:
