@@ -84,7 +84,7 @@ class KioskConfig(Section):
     mode: Literal["off", "fixed", "catalogue"] = option(rules.choice("off", "fixed", "catalogue"), "off")
     amount: int = option(rules.integer(1, MAX_AMOUNT, "fen"), 500)
     subject: str = option(rules.text(1, 64), "Ticket")
-    pause: Duration = option(rules.duration("0s", "1m"), "3s")
+    pause: Duration = option(rules.duration("0s", "5m"), "3s")
     clear: str = option(rules.pattern(_BARCODE % 0, "a barcode that no product has, up to 32 characters"), "")
     basket_window: Duration = option(rules.duration("10ms", "1h"), "60s")
     max_lines: int = option(rules.integer(1, MAX_LINES), 20)
