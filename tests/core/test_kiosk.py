@@ -144,7 +144,7 @@ def test_a_kiosk_rests_after_a_start_because_who_paid_before_may_still_be_there(
 def test_a_reader_that_keeps_repeats_to_itself_needs_a_pause_longer_than_a_code_is_shown(
     pause_s: int, sales_begun: int
 ) -> None:
-    """It tells each code of a phone that stays there once, a minute after the other: nothing else tells phones apart."""
+    """It tells each code of a phone that stays there once, a minute after the other: only time tells phones apart."""
     rules = replace(FIXED, pause=Duration(pause_s * SECOND))
     counter = Counter(rules)
     counter.wait(rules.pause)
