@@ -349,7 +349,7 @@ def test_a_keyboard_scanner_is_named_in_four_ways(device: str, by: str, load_tex
 
 def test_a_keyboard_scanner_takes_no_commands() -> None:
     scanner = ScannerConfig(name="a", driver="hid", device="05f9:2206", trigger_on=b"1", trigger_off=b"0")
-    assert [key for (key, *_), _ in scanner.conflicts()] == ["trigger_on", "trigger_off"]
+    assert [key for (key, *_), *_ in scanner.conflicts()] == ["trigger_on", "trigger_off"]
 
 
 def test_a_network_printer_may_look_like_a_usb_id(load_text: Loader) -> None:
@@ -704,7 +704,7 @@ def test_keys_inside_values_have_lines_too() -> None:
 
 def test_a_port_needs_a_token() -> None:
     address = Address(host="127.0.0.1", port=8765)
-    ((keys, what),) = ApiConfig(listen=address).conflicts()
+    ((keys, what, *_),) = ApiConfig(listen=address).conflicts()
     assert keys == ("listen", "token_file")
     assert what == "needs api.token_file; set it, or leave listen empty"
     assert not list(ApiConfig(listen=address, token_file=Path("/etc/terminald/token")).conflicts())

@@ -81,6 +81,32 @@ def test_a_fault_says_where_what_and_what_is_allowed(text: str, fault: str) -> N
     assert found.startswith(fault)
 
 
+NO_PRODUCT = COLA.replace("6901234567892", "1300000000000000")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (f'{COLA}{NO_PRODUCT}[kiosk]\nmode = "catalogue"', "6: kiosk.product.barcode"),
+        (f'[kiosk]\nmode = "catalogue"\nclear = "1300000000000000"\n{COLA}', "3: kiosk.clear"),
+        (f'{FIXED}clear = "1300000000000000"', "3: kiosk.clear"),
+    ],
+)
+def test_what_would_be_taken_for_a_payment_code_is_no_barcode(text: str, line: str) -> None:
+    """A scan belongs to a host's sale while one is open, and then nobody asks the catalogue."""
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+    (fault,) = caught.value.faults
+    assert fault.startswith(f't.toml:{line}: "1300000000000000" matches sale.payment_code: ')
+    assert fault.endswith("; use another barcode, or narrow that pattern")
+    narrow = "[sale]\npayment_code = '^[0-9]{17,24}$'\n"
+    assert read(f"{narrow}{text}").kiosk.mode in ("catalogue", "fixed")
+
+
+def test_products_that_are_not_sold_may_have_any_barcode() -> None:
+    assert read(f"{NO_PRODUCT}{FIXED}").kiosk.products[0].barcode == "1300000000000000"
+
+
 def test_every_price_of_a_catalogue_is_in_whole_pulses() -> None:
     products = COLA + COLA.replace("7892", "7908").replace("350", "400")
     with pytest.raises(ConfigError) as caught:
