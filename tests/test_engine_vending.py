@@ -11,7 +11,7 @@ import pytest
 
 from terminald.core import book as books
 from terminald.core.commands import RefundOrder, RevokeOrder, SubmitPayment
-from terminald.core.events import Event, PayConfirmed, ReversalConfirmed
+from terminald.core.events import Event, PayConfirmed, PayDeclined, ReversalConfirmed
 from terminald.core.ids import Duration
 from terminald.core.money import Fen
 from terminald.core.vend_events import (
@@ -305,6 +305,37 @@ def test_people_report_the_goods_only_where_the_machine_is_silent(tmp_path: Path
         assert bench.states() == [("unknown", "paid")]
         await bench.desk.deliver(sale.id)
         assert bench.states() == [("unknown", "completed")]
+
+    play(tmp_path, scene)
+
+
+def test_a_stop_does_not_wait_for_a_customer_who_has_shown_nothing(tmp_path: Path) -> None:
+    async def scene(bench: VendBench) -> None:
+        await bench.ask()
+        began = asyncio.get_running_loop().time()
+        await bench.engine.drain(30)
+        assert asyncio.get_running_loop().time() == began
+        await settle()
+        assert bench.states() == [("denied", "canceled")]
+        assert bench.vmc.denied == [1]
+
+    play(tmp_path, scene)
+
+
+def test_a_stop_waits_for_a_code_that_is_with_the_gateway(tmp_path: Path) -> None:
+    """The customer may have paid already: money that is taken is answered with goods, or goes back."""
+
+    async def scene(bench: VendBench) -> None:
+        await bench.ask()
+        (sale,) = bench.engine.book.sales.values()
+        await bench.desk.present_code(sale.id, CODE)
+        stopping = asyncio.create_task(bench.engine.drain(30))
+        await asyncio.sleep(5)
+        assert not stopping.done()
+        await bench.gateway.answer(SubmitPayment, PayDeclined())
+        await asyncio.sleep(1)
+        assert stopping.done()
+        assert (bench.states(), bench.vmc.denied) == ([("denied", "canceled")], [1])
 
     play(tmp_path, scene)
 
