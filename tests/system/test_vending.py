@@ -109,6 +109,7 @@ def test_select_pay_dispense(vending: Vending) -> None:
     vending.buy()
     sale = vending.wait_vend("done")
     assert (sale.state, sale.paid) == ("completed", FEN)
+    vending.bench.wait(lambda: vending.machine.display() == "Thank you", "what the customer reads at the end")
     assert sale.vend == Vend(machine="snacks", item=ITEM, price=PRICE, state="done")
     vending.assert_books(kept=FEN, dispensed=1)
     told = vending.bench.terminald("explain", sale.id).stdout
