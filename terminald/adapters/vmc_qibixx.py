@@ -5,10 +5,10 @@ passed to it, and what it says is carried out: written, told, logged. While the 
 than once a minute.
 
 An approval must leave at once, for nothing in it says whose it is: what lies in the kernel is for whoever has selected
-by the time at which it leaves. So it is written to an empty line only, and taken back (``TCOFLUSH``) when it has not
-left in time, or when the machine says anything about its request while it has not. The line is lost then, and what
-becomes of the request is unknown, not denied: a part of it may have left unseen, or all of it in the moment of taking
-it back, and some drivers count more than there is.
+by the time at which it leaves. So it is written to an empty line only: one that does not get empty is lost, and nothing
+was approved. And it is taken back (``TCOFLUSH``) when it has not left in time, or when the machine says anything about
+its request while it has not. The line is lost then too, and what becomes of the request is unknown, not denied: a part
+of it may have left unseen, or all of it in the moment of taking it back, and some drivers count more than there is.
 """
 
 import asyncio
@@ -44,6 +44,8 @@ STALL_S: Final = 3.0
 #: What was written has left in 1 to 4 ms. It is waited for before an approval and at closing, for so long at most.
 LEAVING_S: Final = 0.5
 LEAVING_POLL_S: Final = 0.005
+
+TAKES_NOTHING: Final = "the adapter takes nothing more; plug it in again"
 
 _LEVELS: Final = {"info": logging.INFO, "warning": logging.WARNING}
 
@@ -157,7 +159,9 @@ class QibixxVmc:
             self._heed_fault()
         except DeviceLost as exc:
             return ApprovalNotSent(request=request, reason=exc.detail)
-        reason = self._talk.refusal(request, price) or self._write_approval(line.fileno(), price, is_free=is_free)
+        if not is_free:
+            self._give_up(line.fileno(), TAKES_NOTHING)
+        reason = self._fault or self._talk.refusal(request, price) or self._write_approval(line.fileno(), price)
         if reason:
             _log.warning("vmc %s: request %d is not approved: %s", self.name, request, reason)
             return ApprovalNotSent(request=request, reason=reason)
@@ -312,10 +316,10 @@ class QibixxVmc:
 
     # --- approvals ---------------------------------------------------------------------------------------------------
 
-    def _write_approval(self, fd: int, price: str, *, is_free: bool) -> str:
+    def _write_approval(self, fd: int, price: str) -> str:
         """Write an approval now or never; return why it is never. What waits behind other commands could come late."""
         command = qibixx.approve(price)
-        if self._waiting or not is_free:
+        if self._waiting:
             return "the adapter takes nothing"
         try:
             written = os.write(fd, command)
@@ -339,17 +343,21 @@ class QibixxVmc:
         if not self._is_held(fd):
             self._approval_s = None
         elif asyncio.get_running_loop().time() >= since_s + STALL_S:
-            self._end_approval(fd, "the adapter does not take an approval; plug the adapter in again")
+            self._end_approval(fd, "the adapter does not take an approval; plug it in again")
             self._heed_fault()
 
     def _end_approval(self, fd: int, fault: str) -> None:
         """Take back what has not left of an approval, which is the line's fault; do nothing when it has left."""
         if self._approval_s is not None and self._is_held(fd):
-            with contextlib.suppress(OSError, termios.error):
-                termios.tcflush(fd, termios.TCOFLUSH)
-            self._waiting.clear()
-            self._fault = fault
+            self._give_up(fd, fault)
         self._approval_s = None
+
+    def _give_up(self, fd: int, fault: str) -> None:
+        """Discard what has not left, and say nothing more; :meth:`run` ends with the fault."""
+        with contextlib.suppress(OSError, termios.error):
+            termios.tcflush(fd, termios.TCOFLUSH)
+        self._waiting.clear()
+        self._fault = fault
 
     def _is_held(self, fd: int) -> bool:
         """Tell whether anything that was written has not left; what was hung up has let it go."""
@@ -369,7 +377,7 @@ class QibixxVmc:
         return False
 
     def _stall(self) -> DeviceLost:
-        return DeviceLost(self.name, f"{self._device} takes nothing more; plug the adapter in again")
+        return DeviceLost(self.name, f"{self._device}: {TAKES_NOTHING}")
 
 
 def _now_ms() -> int:

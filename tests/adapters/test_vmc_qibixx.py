@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from terminald.adapters.fd_writer import kernel_backlog
 from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.adapters.ports_vending import Vmc
 from terminald.adapters.supervisor import Backoff, supervise
-from terminald.adapters.vmc_qibixx import STALL_S, QibixxVmc
+from terminald.adapters.vmc_qibixx import STALL_S, TAKES_NOTHING, QibixxVmc
 from terminald.adapters.vmcs import make_terms, make_vmc
 from terminald.config_vending import VendingConfig
 from terminald.core.events import Event
@@ -446,15 +447,25 @@ def test_nothing_is_approved_behind_what_the_kernel_still_holds(tmp_path: Path) 
         with ScriptedAdapter(tmp_path / "vmc") as adapter:
             vmc = build(adapter.link, sink, backlog=kernel.backlog)
             vmc.set_open(is_open=True)
-            async with serving(vmc):
+            async with serving(vmc) as task:
                 adapter.say(COLA)
                 await sink.told(FIRST)
                 kernel.kept = 1
-                assert await vmc.approve(1, "1.00") == ApprovalNotSent(request=1, reason="the adapter takes nothing")
+                assert await vmc.approve(1, "1.00") == ApprovalNotSent(request=1, reason=TAKES_NOTHING)
                 kernel.kept = 0
-                vmc.display("x")
-                await adapter.heard("C,DISPLAY,x")
+                with pytest.raises(DeviceLost, match="takes nothing more"):
+                    await asyncio.wait_for(task, WAIT_S)
+                assert sink.events == [FIRST, AdapterLost(request=1)]
+                assert await vmc.approve(1, "1.00") == ApprovalNotSent(
+                    request=1, reason=f"{adapter.link}: {TAKES_NOTHING}"
+                )
             assert "C,VEND,1.00" not in adapter.commands
+            vmc.set_open(is_open=True)
+            async with serving(vmc):
+                adapter.say(COLA)
+                await sink.told(replace(FIRST, request=2))
+                assert await vmc.approve(2, "1.00") == ApprovalSent(request=2)
+                await adapter.heard("C,VEND,1.00")
 
     asyncio.run(scenario())
 
