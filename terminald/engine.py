@@ -26,11 +26,12 @@ from terminald.core.schedule import Rules
 from terminald.core.stimuli import Advance, Record, Stimulus, ToSale
 from terminald.engine_commands import Performer, World
 from terminald.engine_custody import CustodyKeeper, Hands
-from terminald.engine_entries import entries_of, reason_words
+from terminald.engine_entries import entries_of, readiness_record
 from terminald.engine_link import LinkMonitor
 from terminald.engine_log import TransitionLog
 from terminald.engine_pulse import Pulse
 from terminald.engine_stop import is_in_flight
+from terminald.engine_tally import Tally
 from terminald.errors import ApiError, JournalError, JournalUnavailable, TerminaldError
 from terminald.logs import log_event
 from terminald.logs_ids import LogId
@@ -72,8 +73,11 @@ class Engine:
         self._is_stopping = False
         self.is_journal_writable = True
         self.devices: dict[str, DeviceReport] = {}
+        self.tally = Tally()
         #: Called when something may have changed of what :meth:`reasons` says. Must not block.
         self.lookers: list[Callable[[], None]] = []
+        #: Called with each step, once it is on disk and its commands are under way. Must not block.
+        self.followers: list[Callable[[Advance], None]] = []
         #: Set when everything that was open at the start has been taken up again.
         self.recovered = asyncio.Event()
         self._transitions = TransitionLog()
@@ -225,10 +229,11 @@ class Engine:
             )
         )
         self.book = books.prune(book, now.instant)
-        for entry in entries:
-            self._transitions.tell(entry.record, now.instant)
+        self._transitions.take(entries, now.instant)
         for command in done.commands:
             self._performer.perform(command)
+        for follow in self.followers:
+            follow(done)
         return done
 
     async def publish(self, record: Record, topic: str, body: bytes) -> None:
@@ -262,6 +267,7 @@ class Engine:
             self.is_journal_writable = False
             raise
         self.is_journal_writable = True
+        self.tally.take(batch)
         self._pulse.note()
         self._announce()
 
@@ -378,18 +384,10 @@ class Engine:
         now = self.reasons()
         if now == self._told_reasons and was_writable:
             return
-        before = "" if self._told_reasons is None else reason_words(self._told_reasons)
-        record = Record(
-            kind="readiness",
-            subject="terminal",
-            sale_id=stimuli.NO_SALE,
-            cause="ReadinessChanged",
-            before=before,
-            after=reason_words(now),
-        )
+        record = readiness_record(self._told_reasons, now)
         # Before the commit: a change while it is under way is compared with what is being told.
         self._told_reasons = now
-        log_event(log, LogId.READINESS_CHANGED, from_state=before, to_state=record.after)
+        log_event(log, LogId.READINESS_CHANGED, from_state=record.before, to_state=record.after)
         await self.publish(record, "readiness", readiness_event(tuple(one.value for one in now)))
         self._tell_lookers()
 

@@ -1,8 +1,10 @@
 """One line of the log for each transition: who, from which state to which, by what, and how long it had lasted."""
 
 import logging
+from collections.abc import Iterable
 from typing import Final
 
+from terminald.adapters.ports import Entry
 from terminald.core.events import Fault
 from terminald.core.ids import Instant
 from terminald.core.stimuli import Record
@@ -29,6 +31,11 @@ class TransitionLog:
 
     def __init__(self) -> None:
         self._since: dict[tuple[str, str], Instant] = {}
+
+    def take(self, entries: Iterable[Entry], at: Instant) -> None:
+        """Log what one commit has put on record."""
+        for entry in entries:
+            self.tell(entry.record, at)
 
     def tell(self, record: Record, at: Instant, *, key_version: int | None = None, fault: Fault | None = None) -> None:
         """Log one record; what is no transition has a line of its own. Fault is what an answer complained of."""

@@ -60,6 +60,8 @@ class LogId(Enum):
         _INFO,
         "the state directory is from another board and not activated: it begins anew on this one",
     )
+    TCP_LISTENING = ("aa1b31828d10426dad348bfacd4300d2", _INFO, "calls over TCP are taken")
+    ADDRESS_MISSING = ("f0924fcb721e48b1aa7af7aa20f23573", _INFO, "this machine has no such address")
     LINES_SUPPRESSED = ("c4aa5ed61f8849948de8de0288576252", _WARNING, "lines suppressed")
     LINES_LOST = ("646213ff09df4313837efcd68e971aee", _WARNING, "lines lost")
 
@@ -96,6 +98,7 @@ class LogId(Enum):
     # Calls and readiness
     READINESS_CHANGED = ("013a15687f7742baa11cbffacb801e18", _INFO, "readiness")
     CALL_FAILED = ("6085ac95c25547f6b7a461c3dfabbcb2", _ERROR, "a call failed; its caller was told internal_error")
+    TCP_REFUSED = ("7951477e12fc41d58aa3788c94b89b46", _WARNING, "a call over TCP was refused")
     CALL_NOT_RECORDED = (
         "a9f89d5fdc9f465ca35898ec23da7c48",
         _WARNING,
@@ -134,6 +137,7 @@ class LogId(Enum):
         "it is not known what the action for a sale has done",
     )
     COMMAND_STUCK = ("9ec950c232d84042896f90e81965d913", _WARNING, "a command that was killed does not end")
+    COMMAND_NOT_ENDED = ("d823b53a2fb84fe884b4f8d956651807", _WARNING, "a command can not be ended")
     PULSE_LATE = ("ea266a797c6d4fa0afbad3985ee759c9", _WARNING, "a pulse took longer than it should")
     VENDING_CHANGED = ("26f3c047d71b45a79670f80261eb8a93", _INFO, "vending")
     VEND_DENIED = ("637441d47d5d4437af066809b7508d84", _WARNING, "a vending machine's request is denied")

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from terminald import app, config, logs
-from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.journal_meter import MeteredJournal
 from terminald.adapters.ports import Batch, SaleFilter
 from terminald.adapters.state_directory import lock
 from terminald.core.book import SaleView
@@ -17,7 +17,7 @@ from terminald.core.sale_table import SaleState
 from terminald.errors import JournalUnavailable
 
 
-class LeakyJournal(SqliteJournal):
+class LeakyJournal(MeteredJournal):
     """Fails once for the first sale that is paid, and whenever all sales are listed."""
 
     secrets: tuple[str, ...] = ()
