@@ -1,0 +1,102 @@
+"""The report to a fleet's broker, put together from its configuration. Without it the terminal sells as well."""
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import terminald
+from terminald.adapters.fleet_broker import BrokerSettings, make_broker
+from terminald.adapters.journal_fleet import ThreadFleetJournal, open_mark
+from terminald.adapters.journal_sqlite import JournalThread, SqliteJournal
+from terminald.adapters.ports import Status
+from terminald.config import Config
+from terminald.config_mqtt import key_path, read_password
+from terminald.config_rules import NotAllowed
+from terminald.engine import Engine
+from terminald.engine_fleet import FleetCourier, FleetTerms
+from terminald.errors import FleetError
+from terminald.logs import log_event, protect
+from terminald.wire.fleet import About, FleetVoice, topic_name
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FleetParts:
+    """What of the daemon the report needs. The journal is for the start, its thread for later."""
+
+    engine: Engine
+    look: Callable[[], Status]
+    journal: SqliteJournal
+    thread: JournalThread
+
+
+def make_fleet(config: Config, parts: FleetParts) -> FleetCourier | None:
+    """Return the courier; None where none is configured, and where it can not be: then the log says why.
+
+    Raises:
+        JournalUnavailable: the journal can not be read.
+    """
+    if config.mqtt.url is None:
+        return None
+    status = parts.look()
+    try:
+        broker = make_broker(broker_settings(config, status.device_id))
+    except FleetError as exc:
+        log_event(_log, logging.ERROR, "no broker is told anything", reason=exc.code, detail=exc.detail)
+        return None
+    mark = open_mark(parts.journal)
+    name = fleet_name(config, status.device_id)
+    about = About(
+        name=name,
+        label=config.terminal.name,
+        device_id=status.device_id,
+        terminal_sn=status.terminal_sn,
+        version=terminald.__version__,
+        log=mark.log,
+    )
+    return FleetCourier(
+        parts.engine,
+        parts.look,
+        broker=broker,
+        journal=ThreadFleetJournal(parts.thread),
+        voice=FleetVoice(root=f"{config.mqtt.prefix}/{name}", about=about),
+        mark=mark,
+        terms=FleetTerms(jitter_s=config.mqtt.jitter / 1000, max_rate=config.mqtt.max_rate),
+        jitter=random.SystemRandom().random,
+    )
+
+
+def fleet_name(config: Config, device_id: str) -> str:
+    """Return the terminal's level in topics."""
+    return config.mqtt.name or topic_name(device_id)
+
+
+def broker_settings(config: Config, device_id: str) -> BrokerSettings:
+    """Return how the broker is reached; only where one is configured. The password is protected in logs from now on.
+
+    Raises:
+        FleetError: a secret can not be read.
+    """
+    mqtt = config.mqtt
+    if mqtt.url is None:
+        raise FleetError("off", "mqtt.url is empty")
+    try:
+        password, key_file = read_password(mqtt), key_path(mqtt)
+    except NotAllowed as exc:
+        raise FleetError("file", str(exc)) from exc
+    if password is not None:
+        protect(password)
+    return BrokerSettings(
+        host=mqtt.url.host,
+        port=mqtt.url.port,
+        has_tls=mqtt.url.has_tls,
+        client_id=f"terminald-{fleet_name(config, device_id)}",
+        username=mqtt.username,
+        password=password,
+        ca_file=mqtt.ca_file,
+        certificate_file=mqtt.certificate_file,
+        key_file=key_file,
+        keep_alive_s=mqtt.keep_alive // 1000,
+    )
