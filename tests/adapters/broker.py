@@ -12,6 +12,7 @@ import ssl
 import subprocess
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -167,7 +168,7 @@ class Listener:
         self.heard: list[Heard] = []
         self._topic = topic
         self._is_there = threading.Event()
-        self._client = Client(CallbackAPIVersion.VERSION2, client_id="listener", protocol=MQTTv5)
+        self._client = Client(CallbackAPIVersion.VERSION2, client_id=f"listener-{uuid.uuid4()}", protocol=MQTTv5)
         self._client.username_pw_set(READER, READER_PASSWORD)
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
@@ -199,6 +200,7 @@ class Listener:
     def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
+        self._client.reinitialise()  # what it does with its sockets otherwise is left to chance
 
 
 @contextlib.contextmanager
