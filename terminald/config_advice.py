@@ -7,7 +7,9 @@ from pathlib import Path
 
 from terminald.config import ApiConfig, Config
 from terminald.config_fonts import PACKAGE, find_font, has_chinese
-from terminald.config_rules import format_duration, parse_duration
+from terminald.config_mqtt import INSTALL, MqttConfig, has_package, read_password
+from terminald.config_mqtt import PACKAGE as MQTT_PACKAGE
+from terminald.config_rules import NotAllowed, format_duration, parse_duration
 from terminald.config_text import Place
 
 #: Below these values the gateway's documents are not kept (Web API documents, pay and pre-create).
@@ -30,6 +32,7 @@ def warnings(config: Config) -> tuple[str, ...]:
         *_drawn(config),
         *_too_open(config),
         *_too_closed(config),
+        *_of_fleet(config),
     )
     places = config.places
     return tuple(places.fault(place, what) for place, what in sorted(doubts, key=lambda doubt: places.line(doubt[0])))
@@ -87,6 +90,23 @@ def _of_kiosk(config: Config) -> Iterator[tuple[Place, str]]:
     if kiosk.action == "command" and not os.access(kiosk.command.argv[0], os.X_OK):
         what = f"{kiosk.command.argv[0]} is not there, or can not be run by this user; every sale would be given back"
         yield ("kiosk", "command", "argv"), what
+
+
+def _of_fleet(config: Config) -> Iterator[tuple[Place, str]]:
+    mqtt = config.mqtt
+    if mqtt.url is None:
+        if mqtt != MqttConfig():
+            yield ("mqtt", "url"), "is empty: nothing is told to a broker, and the rest of [mqtt] has no effect; set it"
+        return
+    if not has_package():
+        yield ("mqtt", "url"), f"nothing is told to a broker: the package {MQTT_PACKAGE} is missing; run: {INSTALL}"
+    if not mqtt.url.has_tls:
+        yield ("mqtt", "url"), "is not encrypted: use it with a broker on this machine only"
+    try:
+        if mqtt.username and not mqtt.certificate_file and read_password(mqtt) is None:
+            yield ("mqtt", "username"), "has no password: neither mqtt.password_file nor the credential mqtt_password"
+    except NotAllowed as exc:
+        yield ("mqtt", "password_file"), str(exc)
 
 
 def _drawn(config: Config) -> Iterator[tuple[Place, str]]:

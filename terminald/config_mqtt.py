@@ -1,7 +1,9 @@
 """The configuration of the broker that a fleet of terminals reports to: ``[mqtt]``."""
 
 # ruff: noqa: RUF009 - option() and its kin declare fields, as dataclasses.field() does
+import importlib.util
 import re
+import sys
 import urllib.parse
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,6 +14,10 @@ from terminald import config_rules as rules
 from terminald.config_decode import Conflict, Section, option
 from terminald.config_secrets import credential, read_secret
 from terminald.core.ids import Duration, Secret
+
+#: The library, which not every terminal needs, and how it is installed; the same versions as in pyproject.toml.
+PACKAGE: Final = "aiomqtt"
+INSTALL: Final = f"{sys.executable} -m pip install 'aiomqtt==2.5.1' 'paho-mqtt>=2.2,<3'"
 
 #: Where brokers listen: with TLS, and without.
 _PORTS: Final = {"mqtts": 8883, "mqtt": 1883}
@@ -71,6 +77,11 @@ class MqttConfig(Section):
             yield ("key_file", "certificate_file"), "needs mqtt.certificate_file; set it, or leave the key out"
         if self.url and not self.url.has_tls and (self.ca_file or self.certificate_file):
             yield ("url", "ca_file", "certificate_file"), "has no encryption to use certificates for; allowed: mqtts://"
+
+
+def has_package() -> bool:
+    """Tell whether the library is installed, without importing it."""
+    return importlib.util.find_spec(PACKAGE) is not None
 
 
 def read_password(mqtt: MqttConfig) -> Secret | None:

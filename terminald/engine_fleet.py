@@ -149,7 +149,7 @@ class FleetCourier:
 
     async def _connection(self) -> None:
         since = self._engine.world.clock.now().wall
-        async with self._broker.session(lambda: self._voice.offline(since, "lost")) as session:
+        async with self._broker.session(self._voice.offline(since, "lost")) as session:
             try:
                 await self._serve(session)
             except asyncio.CancelledError:

@@ -3,7 +3,6 @@
 The library is optional and takes its time to import: :func:`make_broker` imports what needs it.
 """
 
-import importlib.util
 import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,12 +10,9 @@ from pathlib import Path
 from typing import Final
 
 from terminald.adapters.ports_fleet import FleetBroker
+from terminald.config_mqtt import INSTALL, PACKAGE, has_package
 from terminald.core.ids import Secret
 from terminald.errors import FleetError
-
-#: What is installed for it, and how.
-PACKAGE: Final = "aiomqtt"
-EXTRA: Final = "terminald[mqtt]"
 
 #: X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED (openssl, x509_vfy.h).
 _CLOCK_VERDICTS: Final = frozenset({9, 10})
@@ -58,11 +54,6 @@ class _TidySocket(ssl.SSLSocket):
             raise
 
 
-def has_package() -> bool:
-    """Tell whether the library is installed, without importing it."""
-    return importlib.util.find_spec(PACKAGE) is not None
-
-
 def make_broker(settings: BrokerSettings) -> FleetBroker:
     """Return the broker, not yet connected. Imports the library.
 
@@ -71,7 +62,7 @@ def make_broker(settings: BrokerSettings) -> FleetBroker:
     """
     context = tls_context(settings) if settings.has_tls else None
     if not has_package():
-        raise FleetError("package_missing", f"the package {PACKAGE} is missing; install {EXTRA}")
+        raise FleetError("package_missing", f"the package {PACKAGE} is missing; run: {INSTALL}")
     from terminald.adapters.fleet_mqtt import MqttBroker  # noqa: PLC0415 - it needs the library, which is optional
 
     return MqttBroker(settings, context)

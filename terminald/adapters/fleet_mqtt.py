@@ -9,7 +9,7 @@ Nothing is subscribed to: what a broker sends is not looked at.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from ssl import SSLContext
 from typing import Final
@@ -55,9 +55,9 @@ class MqttBroker:
         self._context = context
 
     @asynccontextmanager
-    async def session(self, will: Callable[[], FleetMessage]) -> AsyncIterator[FleetSession]:
+    async def session(self, will: FleetMessage | None) -> AsyncIterator[FleetSession]:
         """Connect, and leave a will; see the port."""
-        client = self._make(will())
+        client = self._make(will)
         try:
             await client.open()
             yield client
@@ -65,7 +65,7 @@ class MqttBroker:
         finally:
             client.drop()
 
-    def _make(self, will: FleetMessage) -> "_Client":
+    def _make(self, will: FleetMessage | None) -> "_Client":
         settings = self._settings
         delay_s = max(1, settings.keep_alive_s // 2)
         connect, last = (Properties(kind) for kind in (PacketTypes.CONNECT, PacketTypes.WILLMESSAGE))  # type: ignore[no-untyped-call]
@@ -83,7 +83,7 @@ class MqttBroker:
             # A session that is taken up again takes its will back; one that is begun anew has it published.
             clean_start=False,
             properties=connect,
-            will=aiomqtt.Will(will.topic, will.payload, qos=_QOS, retain=True, properties=last),
+            will=None if will is None else aiomqtt.Will(will.topic, will.payload, _QOS, retain=True, properties=last),
             timeout=ANSWER_S,
             max_inflight_messages=WINDOW,
             max_queued_incoming_messages=1,

@@ -1,6 +1,6 @@
 """What the fleet's courier needs of the world: a broker, and the event log from a mark on."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -59,8 +59,8 @@ class FleetSession(Protocol):
 class FleetBroker(Protocol):
     """Makes connections to the broker, one at a time."""
 
-    def session(self, will: Callable[[], FleetMessage]) -> AbstractAsyncContextManager[FleetSession]:
-        """Connect, and leave a will that the broker publishes when the connection is lost.
+    def session(self, will: FleetMessage | None) -> AbstractAsyncContextManager[FleetSession]:
+        """Connect, and leave a will that the broker publishes when the connection is lost; None: no will.
 
         Entering raises FleetError when there is no connection. Leaving without an exception ends it in words: then
         there is no will. Leaving with one lets it drop.

@@ -62,7 +62,7 @@ def in_session(settings: BrokerSettings, *, then: Callable[[FleetSession], objec
     """Connect, do something, and end the connection in words."""
 
     async def live() -> None:
-        async with make_broker(settings).session(lambda: VOICE.offline(SINCE, "lost")) as session:
+        async with make_broker(settings).session(VOICE.offline(SINCE, "lost")) as session:
             done = then(session) if then else None
             if asyncio.iscoroutine(done):
                 await done
@@ -240,7 +240,7 @@ def test_a_lost_connection_is_noticed_while_nothing_is_sent(broker: Broker) -> N
 
 def test_a_second_client_of_the_same_name_takes_the_place_of_the_first(broker: Broker) -> None:
     async def wait_lost(session: FleetSession) -> None:
-        async with make_broker(settings_for(broker)).session(lambda: VOICE.offline(SINCE, "lost")):
+        async with make_broker(settings_for(broker)).session(VOICE.offline(SINCE, "lost")):
             await session.wait_lost()
 
     with pytest.raises(FleetError) as caught:
