@@ -238,6 +238,46 @@ def test_a_lost_connection_is_noticed_while_nothing_is_sent(broker: Broker) -> N
     assert caught.value.code == "lost"
 
 
+def test_a_half_open_link_is_noticed_while_nothing_is_sent(broker: Broker) -> None:
+    """A router that was switched off says nothing to either end; the keep-alive of 5 s finds it out."""
+
+    async def live() -> float:
+        hole = asyncio.Event()
+
+        async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while data := await reader.read(65536):
+                if not hole.is_set():
+                    writer.write(data)
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            upstream, downstream = await asyncio.open_connection("127.0.0.1", broker.port)
+            await asyncio.gather(pump(reader, downstream), pump(upstream, writer), return_exceptions=True)
+            downstream.close()
+            writer.close()
+
+        loop = asyncio.get_running_loop()
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        settings = replace(settings_for(broker), port=server.sockets[0].getsockname()[1])
+        began = loop.time()
+
+        async def fall_into_it() -> None:
+            async with make_broker(settings).session(VOICE.offline(SINCE, "lost")) as session:
+                await session.deliver([event(1)])
+                hole.set()
+                await session.wait_lost()
+
+        with pytest.raises(FleetError):
+            await fall_into_it()
+        took_s = loop.time() - began
+        broker.stop()
+        server.close()
+        await server.wait_closed()
+        await asyncio.sleep(0.1)
+        return took_s
+
+    assert asyncio.run(live()) < 15
+
+
 def test_a_second_client_of_the_same_name_takes_the_place_of_the_first(broker: Broker) -> None:
     async def wait_lost(session: FleetSession) -> None:
         async with make_broker(settings_for(broker)).session(VOICE.offline(SINCE, "lost")):
