@@ -105,7 +105,10 @@ class FleetCourier:
         self._acknowledged = self._marked = mark.seq
         self._many = asyncio.Event()
         self._not_before = 0.0
-        #: How many connections in a row ended over what was sent after the acknowledged row.
+        #: Status and events do not wait for their acknowledgements at the same time: so it is known which of them a
+        #: connection ended over; and how many in a row ended over the events after the acknowledged row.
+        self._turn = asyncio.Lock()
+        self._sends_events = False
         self._misunderstood = 0
         #: The last failure that was logged; empty while the broker is told.
         self._told = "start"
@@ -130,7 +133,7 @@ class FleetCourier:
             began = _time()
             failure = await self._try()
             if isinstance(failure, FleetError):
-                self._misunderstood += failure.code == "protocol"
+                self._misunderstood += failure.code == "protocol" and self._sends_events
                 self._tell(failure)
             elif failure is not None:
                 _log.error("a connection to the broker failed unforeseen, and is tried again", exc_info=failure)
@@ -139,6 +142,7 @@ class FleetCourier:
 
     async def _try(self) -> BaseException | None:
         """Return why a connection has ended: a fault of the library, whatever it is, is no reason not to sell."""
+        self._sends_events = False
         connection = asyncio.create_task(self._connection())
         try:
             await asyncio.wait({connection})
@@ -190,8 +194,13 @@ class FleetCourier:
             await _within(LOOK_AGAIN_S, self._engine.wait_for_event(seq))
 
     async def _tell_status(self, session: FleetSession, status: Status) -> None:
+        message = self._voice.status(status_json(status, self._voice.about.version))
+        if len(message.payload) > session.max_payload:
+            self._tell(FleetError("refused", "the status is too large for the broker"))
+            return
         try:
-            await session.deliver([self._voice.status(status_json(status, self._voice.about.version))])
+            async with self._turn:
+                await session.deliver([message])
         except FleetRefused as exc:
             self._tell(exc)
 
@@ -252,8 +261,12 @@ class FleetCourier:
         """Send a chunk until the broker has taken all of it."""
         while True:
             try:
-                await session.deliver([parcel.message for parcel in chunk])
+                async with self._turn:
+                    self._sends_events = True
+                    await session.deliver([parcel.message for parcel in chunk])
+                    self._sends_events = False
             except FleetRefused as exc:
+                self._sends_events = False
                 refused = chunk[exc.index]
                 if exc.reason in _OF_ITSELF and refused.stub is not None:
                     chunk[exc.index] = _stub(refused)

@@ -322,6 +322,39 @@ def test_a_link_that_breaks_does_not_make_an_event_too_large(tmp_path: Path) -> 
     run_virtually(live())
 
 
+def test_a_status_at_which_a_connection_ends_does_not_cost_an_event(tmp_path: Path) -> None:
+    def judge(message: FleetMessage) -> None:
+        if "/status" in message.topic:
+            raise FleetError("protocol", "the connection has ended")
+
+    async def live() -> None:
+        async with reporting(tmp_path) as report:
+            report.broker.judge = judge
+            report.log(3)
+            report.begin()
+            await asyncio.sleep(3600)
+            report.broker.judge = lambda _: None
+            await asyncio.sleep(3600)
+            assert [one["data"] for one in report.broker.told("events/")] == ["x"] * 3
+            await report.end()
+
+    run_virtually(live())
+
+
+def test_a_status_that_is_too_large_is_left_out(tmp_path: Path) -> None:
+    async def live() -> None:
+        async with reporting(tmp_path) as report:
+            report.broker.max_payload = 200
+            report.log(3)
+            report.begin()
+            await asyncio.sleep(2 * JITTER_S)
+            assert len(report.broker.told("events/")) == 3
+            assert report.broker.told("status") == []
+            await report.end()
+
+    run_virtually(live())
+
+
 def test_tries_to_connect_are_spread_and_become_rare(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def live() -> None:
         async with reporting(tmp_path) as report:
@@ -477,6 +510,10 @@ def test_the_end_is_told_and_a_broker_that_stalls_does_not_hold_it_up(tmp_path: 
     run_virtually(live())
 
 
+def forbid_writing(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA query_only=ON")
+
+
 def test_the_log_is_told_from_the_moment_on_at_which_it_was_switched_on(tmp_path: Path) -> None:
     """Then from the mark; and a mark that can not be right begins a log of a new name."""
 
@@ -495,6 +532,9 @@ def test_the_log_is_told_from_the_moment_on_at_which_it_was_switched_on(tmp_path
                 assert again.seq == bench.engine.last_seq
                 assert again.log not in (first.log, "l")
                 assert open_mark(store) == again
+            store.write("no mark", partial(put_setting, name="fleet", value=""))
+            store.write("a disk that fails", forbid_writing)
+            assert open_mark(store).seq == bench.engine.last_seq
             await settle()
 
     run_virtually(live())

@@ -33,8 +33,10 @@ WINDOW: Final = 20
 ANSWER_S: Final = 20.0
 #: How long the end of a connection may take: the daemon waits for it when it stops.
 GOODBYE_S: Final = 2.0
-#: Besides its payload a message has its topic, of up to 200 bytes, and a few of its own.
-_ENVELOPE: Final = 300
+#: Besides its payload a message has its topic, of up to 350 bytes, and a few of its own.
+_ENVELOPE: Final = 400
+#: A broker that takes less in one packet takes no status.
+LEAST_PACKET: Final = 2_000
 _NO_LIMIT: Final = 2**28
 _QOS: Final = 1
 #: The session outlives the will's delay by so much: its end would have the will published at once (3.1.2.5).
@@ -117,7 +119,9 @@ class _Client(aiomqtt.Client):
         except ValueError as exc:  # a host name that can not be one
             raise FleetError("unreachable", "its host name can not be looked up") from exc
         if not self._is_fit:
-            raise FleetError("unfit", "the broker takes no QoS 1, or no retained messages")
+            raise FleetError(
+                "unfit", f"the broker takes no QoS 1, no retained messages, or less than {LEAST_PACKET} bytes"
+            )
 
     async def deliver(self, messages: Sequence[FleetMessage]) -> None:
         """Send messages, and return when each is acknowledged; see the port."""
@@ -182,7 +186,7 @@ class _Client(aiomqtt.Client):
             can_retain: int = getattr(properties, "RetainAvailable", 1)
             self._free = asyncio.Semaphore(max(1, min(window, WINDOW)))
             self.max_payload = largest - _ENVELOPE
-            self._is_fit = qos >= _QOS and bool(can_retain)
+            self._is_fit = qos >= _QOS and bool(can_retain) and largest >= LEAST_PACKET
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
     def _on_disconnect(

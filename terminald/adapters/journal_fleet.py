@@ -5,13 +5,14 @@ The mark is a setting of the journal: the one writer syncs it, in the order of t
 
 import secrets
 import sqlite3
+from contextlib import suppress
 from typing import Final
 
 from terminald.adapters.journal_identity import get_setting, put_setting
 from terminald.adapters.journal_rows import Snapshots
 from terminald.adapters.journal_sqlite import MAX_PAGE, JournalThread, SqliteJournal
 from terminald.adapters.ports_fleet import FleetMark, LoggedRow
-from terminald.errors import JournalCorrupt
+from terminald.errors import JournalCorrupt, JournalUnavailable
 
 #: The setting's name.
 _NAME: Final = "fleet"
@@ -24,10 +25,11 @@ _MARKS: Final = Snapshots(FleetMark)
 def open_mark(journal: SqliteJournal) -> FleetMark:
     """Return the mark. The first time, and where it can not be read, the log gets a name and is passed on from its end.
 
-    Blocks. Nothing about money depends on the mark: a damaged one is no reason not to start.
+    Blocks. Nothing about money depends on the mark: one that is damaged, or can not be written, is no reason not to
+    start.
 
     Raises:
-        JournalUnavailable: the file can not be read or written now.
+        JournalUnavailable: the file can not be read.
     """
     newest = journal.last_seq()
     try:
@@ -36,12 +38,11 @@ def open_mark(journal: SqliteJournal) -> FleetMark:
         mark = None
     if mark is None or not 0 <= mark.seq <= newest:
         mark = FleetMark(log=secrets.token_hex(_NAME_BYTES), seq=newest)
-        _put(journal, mark)
+        text = _MARKS.encode(mark)
+        # Where the disk is full nothing is logged either: the mark is written with the first events.
+        with suppress(JournalUnavailable):
+            journal.write(_DOING, lambda connection: put_setting(connection, _NAME, text))
     return mark
-
-
-def _put(journal: SqliteJournal, mark: FleetMark) -> None:
-    journal.write(_DOING, lambda connection: put_setting(connection, _NAME, _MARKS.encode(mark)))
 
 
 class ThreadFleetJournal:

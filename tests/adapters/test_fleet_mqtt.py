@@ -198,18 +198,27 @@ def test_a_message_at_which_the_protocol_breaks_is_told_from_a_broken_link(tmp_p
 
 
 def test_what_the_broker_allows_is_kept_to(tmp_path: Path, certificates: Path) -> None:
-    """Receive Maximum 3, and packets of 1000 bytes: more at once, or a larger one, would end the connection."""
-    broker = Broker(tmp_path, certificates, settings="max_inflight_messages 3\nmax_packet_size 1000\n")
+    """Receive Maximum 3, and packets of 3000 bytes: more at once, or a larger one, would end the connection."""
+    broker = Broker(tmp_path, certificates, settings="max_inflight_messages 3\nmax_packet_size 3000\n")
     broker.start()
 
     async def deliver(session: FleetSession) -> None:
-        assert 500 < session.max_payload < 1000
+        assert 2000 < session.max_payload < 3000
         await session.deliver([event(seq) for seq in range(1, 41)])
 
     try:
         with listening_to(broker) as listener:
             in_session(settings_for(broker), then=deliver)
             wait(lambda: len(listener.seqs()) == 40, "all of them")
+    finally:
+        broker.stop()
+
+
+def test_a_broker_that_takes_hardly_anything_is_none_for_us(tmp_path: Path, certificates: Path) -> None:
+    broker = Broker(tmp_path, certificates, settings="max_packet_size 1000\n")
+    broker.start()
+    try:
+        assert failure_of(settings_for(broker)).code == "unfit"
     finally:
         broker.stop()
 
