@@ -31,9 +31,11 @@ CHUNK: Final = 20
 SETTLE_S: Final = 0.1
 #: How long what can wait is put off while somebody is being served. A kiosk that is never quiet still gets through.
 PATIENCE_S: Final = 5.0
-#: The mark is written so often at most, each time with a sync of the disk; so much is sent again after a power cut.
+#: The mark is written so often at most, or after so many events, each time with a sync of the disk: what came after it
+#: is sent again after a power cut. A customer's payment goes first, for so long.
 MARK_EVERY_S: Final = 60.0
 MARK_EVERY: Final = 500
+MARK_PATIENCE_S: Final = 300.0
 #: The retained status is not sent more often than this, and at least so often.
 STATUS_LEAST_S: Final = 5.0
 STATUS_MOST_S: Final = 3600.0
@@ -212,7 +214,7 @@ class FleetCourier:
             await asyncio.sleep(SETTLE_S)
             newest = self._engine.last_seq
             if newest - self._acknowledged > PAGE:
-                await self._wait_quiet()
+                await self._wait_quiet(PATIENCE_S)
             try:
                 page = await self._journal.page(self._acknowledged, PAGE)
             except JournalError as exc:
@@ -281,14 +283,14 @@ class FleetCourier:
         await asyncio.sleep(max(0.0, self._not_before - _time()))
         self._not_before = max(self._not_before, _time()) + count / self._terms.max_rate
 
-    async def _wait_quiet(self) -> None:
+    async def _wait_quiet(self, patience_s: float) -> None:
         """Return when nobody is being served, or when that has taken long enough."""
 
         async def quiet() -> None:
             while not self._engine.is_quiet():
                 await self._engine.wait_for_event(self._engine.last_seq)
 
-        await _within(PATIENCE_S, quiet())
+        await _within(patience_s, quiet())
 
     # --- the mark ----------------------------------------------------------------------------------------------------
 
@@ -303,7 +305,7 @@ class FleetCourier:
             await _within(MARK_EVERY_S, self._many.wait())
             self._many.clear()
             if self._acknowledged > self._marked:
-                await self._wait_quiet()
+                await self._wait_quiet(MARK_PATIENCE_S)
                 await self._put_mark()
 
     async def _put_mark(self) -> None:

@@ -411,6 +411,24 @@ def test_history_waits_while_somebody_is_served_and_not_for_ever(tmp_path: Path)
     run_virtually(live())
 
 
+def test_the_mark_is_not_written_while_somebody_is_served(tmp_path: Path) -> None:
+    async def live() -> None:
+        async with reporting(tmp_path) as report:
+            report.log(3)
+            report.begin()
+            await asyncio.sleep(JITTER_S + 5)
+            assert len(report.broker.seqs()) == 3
+            await report.bench.open()
+            await asyncio.sleep(MARK_EVERY_S + 10)
+            assert report.journal.marks == []
+            await report.bench.desk.cancel("order")
+            await asyncio.sleep(1)
+            assert len(report.journal.marks) == 1
+            await report.end()
+
+    run_virtually(live())
+
+
 def test_what_happens_now_is_told_at_once_also_during_a_sale(tmp_path: Path) -> None:
     async def live() -> None:
         async with reporting(tmp_path) as report:
