@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -157,6 +158,16 @@ def test_a_client_can_prove_itself_by_a_certificate(tmp_path: Path, certificates
         in_session(own, then=lambda session: session.deliver([event(1)]))
     finally:
         broker.stop()
+
+
+def test_an_encrypted_key_asks_nobody_for_its_password(broker: Broker, tmp_path: Path) -> None:
+    key = tmp_path / "encrypted.key"
+    plain = broker.certificates / "client.key"
+    command = ["openssl", "pkcs8", "-topk8", "-in", str(plain), "-out", str(key), "-passout", "pass:open-sesame"]
+    subprocess.run(command, check=True, capture_output=True)
+    settings = replace(settings_for(broker), certificate_file=broker.certificates / "client.pem", key_file=key)
+    found = failure_of(settings)
+    assert (found.code, "are encrypted" in found.detail) == ("file", True)
 
 
 def test_a_refused_message_is_not_taken_for_a_delivered_one(tmp_path: Path, certificates: Path) -> None:
