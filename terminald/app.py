@@ -32,7 +32,7 @@ from terminald.adapters.state_directory import lock
 from terminald.adapters.systemd import extending
 from terminald.adapters.vmcs import make_vmc
 from terminald.app_board import settle_device_id
-from terminald.app_fleet import FleetParts, make_fleet
+from terminald.app_fleet import run_fleet
 from terminald.app_kiosk import Parts, is_on, make_kiosk, make_output, required_parts
 from terminald.app_reload import PRINTER, Reloader, Supervised, changed_devices
 from terminald.app_vitals import Vitals
@@ -46,7 +46,6 @@ from terminald.engine import Engine
 from terminald.engine_clock import ClockWatch
 from terminald.engine_commands import World
 from terminald.engine_desk import EngineDesk
-from terminald.engine_fleet import FleetCourier
 from terminald.engine_kiosk import KioskHost
 from terminald.engine_log_upload import LogUploads
 from terminald.engine_vending import VendingHost, VendTerms
@@ -152,7 +151,6 @@ class App:
             columns=config.printer.columns,
         )
         self._kiosk = self._make_kiosk(config, journal)
-        self._fleet = self._make_fleet(config, journal)
         self._vending = VendingHost(self._engine, vend_terms(config))
         gate = gate_of(config.api.admin_group)
         self._api = ApiServer(self._desk, sale_defaults(config), clock.now, terminald.__version__, gate=gate)
@@ -171,10 +169,6 @@ class App:
             mark=journal.load_mark(),
         )
         return make_kiosk(config, parts, sale_defaults(config))
-
-    def _make_fleet(self, config: Config, journal: SqliteJournal) -> FleetCourier | None:
-        parts = FleetParts(engine=self._engine, look=self._desk.status, journal=journal, thread=self._journal)
-        return make_fleet(config, parts)
 
     def _credentials(self) -> Credentials | None:
         return self._engine.keeper.credentials()
@@ -212,9 +206,11 @@ class App:
         running.append(tasks.create_task(self._reloader.run()))
         if self._config.checkin.upload_log:
             running.append(tasks.create_task(self._log_uploads().run()))
+        running.append(tasks.create_task(run_fleet(self._config, self._engine, self._desk.status, self._journal)))
         running.append(tasks.create_task(self._clock_watch.run()))
         running.append(tasks.create_task(self._vitals.run()))
-        running += [tasks.create_task(one.run()) for one in (self._kiosk, self._fleet) if one is not None]
+        if self._kiosk is not None:
+            running.append(tasks.create_task(self._kiosk.run()))
         await stop.wait()
         self._vitals.stop()
         log.info("stopping")

@@ -1,52 +1,43 @@
 """The report to a fleet's broker, put together from its configuration. Without it the terminal sells as well."""
 
+import asyncio
 import logging
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import terminald
 from terminald.adapters.fleet_broker import BrokerSettings, make_broker
-from terminald.adapters.journal_fleet import ThreadFleetJournal, open_mark
-from terminald.adapters.journal_sqlite import JournalThread, SqliteJournal
+from terminald.adapters.journal_fleet import ThreadFleetJournal
+from terminald.adapters.journal_sqlite import JournalThread
 from terminald.adapters.ports import Status
+from terminald.adapters.ports_fleet import FleetMark
 from terminald.config import Config
 from terminald.config_mqtt import key_path, read_password
 from terminald.config_rules import NotAllowed
 from terminald.engine import Engine
-from terminald.engine_fleet import FleetCourier, FleetTerms
-from terminald.errors import FleetError
+from terminald.engine_fleet import JOURNAL_PAUSE_S, FleetCourier, FleetTerms
+from terminald.errors import FleetError, JournalError
 from terminald.logs import log_event, protect
 from terminald.wire.fleet import About, FleetVoice, topic_name
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FleetParts:
-    """What of the daemon the report needs. The journal is for the start, its thread for later."""
+async def run_fleet(config: Config, engine: Engine, look: Callable[[], Status], thread: JournalThread) -> None:
+    """Report until cancelled; return where no broker is configured, or none can be used: then the log says why.
 
-    engine: Engine
-    look: Callable[[], Status]
-    journal: SqliteJournal
-    thread: JournalThread
-
-
-def make_fleet(config: Config, parts: FleetParts) -> FleetCourier | None:
-    """Return the courier; None where none is configured, and where it can not be: then the log says why.
-
-    Raises:
-        JournalUnavailable: the journal can not be read.
+    Look returns the present state. Whatever fails here, nothing else does.
     """
     if config.mqtt.url is None:
-        return None
-    status = parts.look()
+        return
+    status, journal = look(), ThreadFleetJournal(thread)
     try:
-        broker = make_broker(broker_settings(config, status.device_id))
+        # The library takes its time to import, on a small board.
+        broker = await asyncio.to_thread(lambda: make_broker(broker_settings(config, status.device_id)))
     except FleetError as exc:
         log_event(_log, logging.ERROR, "no broker is told anything", reason=exc.code, detail=exc.detail)
-        return None
-    mark = open_mark(parts.journal)
+        return
+    mark = await _open_mark(journal)
     name = fleet_name(config, status.device_id)
     about = About(
         name=name,
@@ -56,16 +47,26 @@ def make_fleet(config: Config, parts: FleetParts) -> FleetCourier | None:
         version=terminald.__version__,
         log=mark.log,
     )
-    return FleetCourier(
-        parts.engine,
-        parts.look,
+    courier = FleetCourier(
+        engine,
+        look,
         broker=broker,
-        journal=ThreadFleetJournal(parts.thread),
+        journal=journal,
         voice=FleetVoice(root=f"{config.mqtt.prefix}/{name}", about=about),
         mark=mark,
         terms=FleetTerms(jitter_s=config.mqtt.jitter / 1000, max_rate=config.mqtt.max_rate),
         jitter=random.SystemRandom().random,
     )
+    await courier.run()
+
+
+async def _open_mark(journal: ThreadFleetJournal) -> FleetMark:
+    while True:
+        try:
+            return await journal.open_mark()
+        except JournalError as exc:
+            log_event(_log, logging.DEBUG, "the event log can not be read for the broker", detail=str(exc))
+            await asyncio.sleep(JOURNAL_PAUSE_S)
 
 
 def fleet_name(config: Config, device_id: str) -> str:

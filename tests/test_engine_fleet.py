@@ -6,14 +6,12 @@ import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from terminald.adapters.journal_fleet import open_mark, read_page
-from terminald.adapters.journal_identity import put_setting
+from terminald.adapters.journal_fleet import read_page
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch, Entry
 from terminald.adapters.ports_devices import DeviceReport, DeviceState
@@ -36,7 +34,7 @@ from terminald.engine_fleet import (
 )
 from terminald.errors import FleetError, FleetRefused, JournalUnavailable
 from terminald.wire.fleet import About, FleetMessage, FleetVoice
-from tests.engine_bench import CODE, Bench, engine_bench, settle
+from tests.engine_bench import CODE, Bench, engine_bench
 from tests.simulation.virtual_time import run_virtually
 
 JITTER_S = 30.0
@@ -524,35 +522,5 @@ def test_the_end_is_told_and_a_broker_that_stalls_does_not_hold_it_up(tmp_path: 
             began = loop.time()
             await report.end()
             assert loop.time() - began <= GOODBYE_S + 0.1
-
-    run_virtually(live())
-
-
-def forbid_writing(connection: sqlite3.Connection) -> None:
-    connection.execute("PRAGMA query_only=ON")
-
-
-def test_the_log_is_told_from_the_moment_on_at_which_it_was_switched_on(tmp_path: Path) -> None:
-    """Then from the mark; and a mark that can not be right begins a log of a new name."""
-
-    async def live() -> None:
-        async with engine_bench(tmp_path / "journal.db") as bench:
-            store = bench.journal.store
-            report = Report(bench)
-            report.log(10)
-            first = open_mark(store)
-            assert first.seq == bench.engine.last_seq
-            report.log(5)
-            assert open_mark(store) == first
-            for text in ("{", '{"log": "l", "seq": -1}', f'{{"log": "l", "seq": {bench.engine.last_seq + 1}}}'):
-                store.write("a wrong mark", partial(put_setting, name="fleet", value=text))
-                again = open_mark(store)
-                assert again.seq == bench.engine.last_seq
-                assert again.log not in (first.log, "l")
-                assert open_mark(store) == again
-            store.write("no mark", partial(put_setting, name="fleet", value=""))
-            store.write("a disk that fails", forbid_writing)
-            assert open_mark(store).seq == bench.engine.last_seq
-            await settle()
 
     run_virtually(live())

@@ -10,7 +10,7 @@ from typing import Final
 
 from terminald.adapters.journal_identity import get_setting, put_setting
 from terminald.adapters.journal_rows import Snapshots
-from terminald.adapters.journal_sqlite import MAX_PAGE, JournalThread, SqliteJournal
+from terminald.adapters.journal_sqlite import MAX_PAGE, JournalThread
 from terminald.adapters.ports_fleet import FleetMark, LoggedRow
 from terminald.errors import JournalCorrupt, JournalUnavailable
 
@@ -22,35 +22,33 @@ _NAME_BYTES: Final = 8
 _MARKS: Final = Snapshots(FleetMark)
 
 
-def open_mark(journal: SqliteJournal) -> FleetMark:
-    """Return the mark. The first time, and where it can not be read, the log gets a name and is passed on from its end.
-
-    Blocks. Nothing about money depends on the mark: one that is damaged, or can not be written, is no reason not to
-    start.
-
-    Raises:
-        JournalUnavailable: the file can not be read.
-    """
-    newest = journal.last_seq()
-    try:
-        mark = _MARKS.decode(journal.read(lambda connection: get_setting(connection, _NAME)))
-    except JournalCorrupt:
-        mark = None
-    if mark is None or not 0 <= mark.seq <= newest:
-        mark = FleetMark(log=secrets.token_hex(_NAME_BYTES), seq=newest)
-        text = _MARKS.encode(mark)
-        # Where the disk is full nothing is logged either: the mark is written with the first events.
-        with suppress(JournalUnavailable):
-            journal.write(_DOING, lambda connection: put_setting(connection, _NAME, text))
-    return mark
-
-
 class ThreadFleetJournal:
     """Implements :class:`terminald.adapters.ports_fleet.FleetJournal` on the journal's thread."""
 
     def __init__(self, thread: JournalThread) -> None:
         """Between two pages the thread is free for commits."""
         self._thread = thread
+
+    async def open_mark(self) -> FleetMark:
+        """Return the mark. The first time, and where it makes no sense, the log gets a name and is told from its end on.
+
+        Nothing about money depends on the mark: a damaged one is no reason to tell nothing.
+
+        Raises:
+            JournalError: the file can not be read.
+        """
+        newest = await self._thread.last_seq()
+        text = await self._thread.read(lambda connection: get_setting(connection, _NAME))
+        try:
+            mark = _MARKS.decode(text)
+        except JournalCorrupt:
+            mark = None
+        if mark is None or not 0 <= mark.seq <= newest:
+            mark = FleetMark(log=secrets.token_hex(_NAME_BYTES), seq=newest)
+            # Where the disk is full nothing is logged either: the mark is written with the first events.
+            with suppress(JournalUnavailable):
+                await self.put_mark(mark)
+        return mark
 
     async def page(self, seq: int, limit: int) -> tuple[LoggedRow, ...]:
         """Return rows with greater sequence numbers, oldest first; at most MAX_PAGE of them."""
