@@ -4,12 +4,12 @@ import grp
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from terminald.config import ApiConfig, Config
 from terminald.config_fonts import PACKAGE, find_font, has_chinese
-from terminald.config_mqtt import INSTALL, MqttConfig, has_package, read_password
-from terminald.config_mqtt import PACKAGE as MQTT_PACKAGE
-from terminald.config_rules import NotAllowed, format_duration, parse_duration
+from terminald.config_mqtt import doubts_of_mqtt
+from terminald.config_rules import format_duration, is_loopback, parse_duration
 from terminald.config_text import Place
 
 #: Below these values the gateway's documents are not kept (Web API documents, pay and pre-create).
@@ -32,7 +32,8 @@ def warnings(config: Config) -> tuple[str, ...]:
         *_drawn(config),
         *_too_open(config),
         *_too_closed(config),
-        *_of_fleet(config),
+        *_of_tcp(config),
+        *doubts_of_mqtt(config.mqtt),
     )
     places = config.places
     return tuple(places.fault(place, what) for place, what in sorted(doubts, key=lambda doubt: places.line(doubt[0])))
@@ -79,6 +80,22 @@ def _too_closed(config: Config) -> Iterator[tuple[Place, str]]:
         yield place, f"{group} is not a group of this machine: only root can give money back; run: addgroup {group}"
 
 
+def _of_tcp(config: Config) -> Iterator[tuple[Place, str]]:
+    api = config.api
+    if api.listen is None:
+        for key, is_set in (("token_file", api.token_file is not None), ("allowed_origins", bool(api.allowed_origins))):
+            if is_set:
+                yield ("api", key), "has no effect while api.listen is empty: nobody can call over TCP"
+        return
+    if api.token_file is not None and _mode(api.token_file) & 0o020:
+        yield ("api", "token_file"), f"may be changed by its group; run: chmod g-w {api.token_file}"
+    for origin in api.allowed_origins:
+        host = urlsplit(origin).hostname or ""
+        if origin.startswith("http:") and not is_loopback(host):
+            what = f"{origin} is not encrypted: whoever is between it and this machine can take the token; use https"
+            yield ("api", "allowed_origins"), what
+
+
 def _of_kiosk(config: Config) -> Iterator[tuple[Place, str]]:
     kiosk = config.kiosk
     if kiosk.mode == "off" and kiosk.action != "none":
@@ -90,23 +107,6 @@ def _of_kiosk(config: Config) -> Iterator[tuple[Place, str]]:
     if kiosk.action == "command" and not os.access(kiosk.command.argv[0], os.X_OK):
         what = f"{kiosk.command.argv[0]} is not there, or can not be run by this user; every sale would be given back"
         yield ("kiosk", "command", "argv"), what
-
-
-def _of_fleet(config: Config) -> Iterator[tuple[Place, str]]:
-    mqtt = config.mqtt
-    if mqtt.url is None:
-        if mqtt != MqttConfig():
-            yield ("mqtt", "url"), "is empty: nothing is told to a broker, and the rest of [mqtt] has no effect; set it"
-        return
-    if not has_package():
-        yield ("mqtt", "url"), f"nothing is told to a broker: the package {MQTT_PACKAGE} is missing; run: {INSTALL}"
-    if not mqtt.url.has_tls:
-        yield ("mqtt", "url"), "is not encrypted: use it with a broker on this machine only"
-    try:
-        if mqtt.username and not mqtt.certificate_file and read_password(mqtt) is None:
-            yield ("mqtt", "username"), "has no password: neither mqtt.password_file nor the credential mqtt_password"
-    except NotAllowed as exc:
-        yield ("mqtt", "password_file"), str(exc)
 
 
 def _drawn(config: Config) -> Iterator[tuple[Place, str]]:

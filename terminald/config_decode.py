@@ -6,7 +6,6 @@ from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import TypeVar
 
 from terminald.config_rules import NotAllowed, Rule, show
-from terminald.config_support import refusal
 from terminald.config_text import Place, Places
 from terminald.errors import ConfigError
 
@@ -123,14 +122,10 @@ class _Decoder:
 
     def _value(self, how: _Declared, place: Place, value: object) -> tuple[object] | None:
         """Return the key's value, alone in a tuple; None after a fault."""
-        dotted = ".".join(step for step in place if isinstance(step, str))
         try:
             found = how.rule(value) if how.rule else None
         except NotAllowed as exc:
             self._fault(place, str(exc))
-            return None
-        if refused := refusal(dotted, value):
-            self._fault(place, refused)
             return None
         if how.section:
             found = self._array(how, how.section, value, place) if how.most else self.section(how.section, value, place)

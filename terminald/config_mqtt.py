@@ -5,7 +5,7 @@ import importlib.util
 import re
 import sys
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ from typing import Final
 from terminald import config_rules as rules
 from terminald.config_decode import Conflict, Section, option
 from terminald.config_secrets import credential, read_secret
+from terminald.config_text import Place
 from terminald.core.ids import Duration, Secret
 
 #: The library, which not every terminal needs, and how it is installed; the same versions as in pyproject.toml.
@@ -101,3 +102,20 @@ def key_path(mqtt: MqttConfig) -> Path | None:
         NotAllowed: it is open to every user.
     """
     return rules.secret_file(str(mqtt.key_file)) if mqtt.key_file else credential("mqtt_key")
+
+
+def doubts_of_mqtt(mqtt: MqttConfig) -> Iterator[tuple[Place, str]]:
+    """Yield what is allowed and yet worth a second look, each with its place."""
+    if mqtt.url is None:
+        if mqtt != MqttConfig():
+            yield ("mqtt", "url"), "is empty: nothing is told to a broker, and the rest of [mqtt] has no effect; set it"
+        return
+    if not has_package():
+        yield ("mqtt", "url"), f"nothing is told to a broker: the package {PACKAGE} is missing; run: {INSTALL}"
+    if not mqtt.url.has_tls:
+        yield ("mqtt", "url"), "is not encrypted: use it with a broker on this machine only"
+    try:
+        if mqtt.username and not mqtt.certificate_file and read_password(mqtt) is None:
+            yield ("mqtt", "username"), "has no password: neither mqtt.password_file nor the credential mqtt_password"
+    except rules.NotAllowed as exc:
+        yield ("mqtt", "password_file"), str(exc)

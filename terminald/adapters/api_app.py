@@ -22,6 +22,7 @@ from terminald.adapters.api_views import MAX_NAME
 from terminald.errors import ApiError, IllegalTransition, JournalError
 from terminald.wire.api import MAX_BODY
 from terminald.wire.api_calls import CALLS, ApiCall
+from terminald.wire.api_door import media_type
 from terminald.wire.api_problems import problem_json
 
 _log = logging.getLogger(__name__)
@@ -229,7 +230,6 @@ async def _body(request: HttpRequest, limit_s: float) -> bytes:
                     raise ApiError("body_too_large", f"The body is larger than {MAX_BODY} bytes.")
     except TimeoutError:
         raise ApiError("body_timeout", f"The body was not complete within {limit_s:g} s.") from None
-    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if body and media_type != "application/json":
+    if body and media_type(request.headers.get("Content-Type", "")) != "application/json":
         raise ApiError("unsupported_media_type", "Bodies are JSON, and must say so in Content-Type.")
     return bytes(body)

@@ -11,6 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from terminald.adapters.api_app import Shutdown, build_app
+from terminald.adapters.api_door import Door
 from terminald.adapters.api_events import EventStreams
 from terminald.adapters.api_limits import ApiLimits
 from terminald.adapters.api_peer import Gate, gate_of
@@ -40,15 +41,20 @@ class ApiServer:
         version: str,
         limits: ApiLimits | None = None,
         gate: Gate | None = None,
+        door: Door | None = None,
     ) -> None:
-        """Clock places instants on the calendar; version is terminald's. Without a gate no group administers."""
+        """Clock places instants on the calendar; version is terminald's.
+
+        Without a gate no group administers; without a door nobody comes in over TCP.
+        """
         self._limits = limits or ApiLimits()
         #: Set when calls are answered.
         self.answers = asyncio.Event()
         self._shutdown = Shutdown()
         streams = EventStreams(desk, self._shutdown.begun, self._limits)
         self._routes = Routes(desk, defaults, clock, version, streams)
-        self._app = build_app(self._routes.handlers(), self._shutdown, self._limits, gate or gate_of(""))
+        app = build_app(self._routes.handlers(), self._shutdown, self._limits, gate or gate_of(""))
+        self._app = (door or Door()).before(app)
 
     def take_defaults(self, defaults: SaleDefaults) -> None:
         """Take what sales are from now on when the host does not say."""

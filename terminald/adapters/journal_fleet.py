@@ -30,7 +30,7 @@ class ThreadFleetJournal:
         self._thread = thread
 
     async def open_mark(self) -> FleetMark:
-        """Return the mark. The first time, and where it makes no sense, the log gets a name and is told from its end on.
+        """Return the mark. The first time, and where it makes no sense, the log gets a name and its end is the mark.
 
         Nothing about money depends on the mark: a damaged one is no reason to tell nothing.
 

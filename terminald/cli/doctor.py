@@ -25,6 +25,7 @@ from terminald.cli.doctor_kiosk import check_kiosk
 from terminald.cli.doctor_machine import check_journal, check_state
 from terminald.cli.doctor_print import check_print
 from terminald.cli.doctor_scan import check_scans
+from terminald.cli.doctor_tcp import check_tcp
 from terminald.cli.doctor_unit import check_access, check_socket, check_unit
 from terminald.cli.outcome import CONFIG_WRONG, DONE, FAILED
 from terminald.config import Config, load
@@ -93,6 +94,7 @@ def examine(path: Path, *, scans: bool = False, prints: bool = False) -> Iterato
         yield finding
     yield from check_unit()
     yield from check_socket()
+    yield from check_tcp(config)
     yield from check_access(config)
     yield from check_scanners(config)
     yield from check_printer(config)

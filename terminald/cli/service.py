@@ -14,6 +14,7 @@ from terminald.cli.outcome import CONFIG_WRONG, DONE, FAILED, say_warning
 from terminald.cli.words import fields
 from terminald.config import Config, load
 from terminald.config_advice import warnings
+from terminald.config_token import read_api_token
 from terminald.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ def check(args: argparse.Namespace) -> int:
     """Report every fault of the configuration, or what it says."""
     try:
         config = load(args.config)
+        read_api_token(config)
     except ConfigError as exc:
         if args.json:
             print(msgspec.json.encode(_Verdict(ok=False, faults=tuple(exc.faults))).decode())
@@ -69,6 +71,9 @@ def _summary(config: Config) -> Iterator[tuple[str, str]]:
     yield "gateway", config.gateway.url
     yield "state", str(config.state.directory)
     yield "API", str(config.api.socket)
+    if config.api.listen:
+        pages = ", ".join(config.api.allowed_origins) or "no origin"
+        yield "over TCP", f"{config.api.listen}, for pages of {pages}"
     yield "scanners", ", ".join(f"{one.name} on {one.device}" for one in config.scanners) or "none: the host scans"
     printer = config.printer
     where = f"{printer.driver} {printer.device}, {printer.columns} columns"

@@ -43,8 +43,10 @@ class ApiCall:
 
 
 _BODY_PROBLEMS: Final = ("invalid_json", "body_timeout", "body_too_large", "unsupported_media_type")
+#: What any call over TCP can answer, and none over the Unix socket.
+TCP_PROBLEMS: Final = ("unauthorized", "host_not_allowed", "origin_not_allowed")
 #: What any call can answer.
-COMMON_PROBLEMS: Final = ("invalid_request", "internal_error", "overloaded", "stopping")
+COMMON_PROBLEMS: Final = ("invalid_request", "internal_error", "overloaded", "stopping", *TCP_PROBLEMS)
 
 _DAY: Final = Parameter(name="day", description="YYYY-MM-DD, of the gateway; today when missing")
 _TIME: Final = "RFC 3339 with offset, for the sale's creation"
