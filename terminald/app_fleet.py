@@ -30,6 +30,8 @@ async def run_fleet(config: Config, engine: Engine, look: Callable[[], Status], 
     """
     if config.mqtt.url is None:
         return
+    # What this start logs is told, also where nothing was told before.
+    begin = engine.last_seq
     status, journal = look(), ThreadFleetJournal(thread)
     try:
         # The library takes its time to import, on a small board.
@@ -37,7 +39,7 @@ async def run_fleet(config: Config, engine: Engine, look: Callable[[], Status], 
     except FleetError as exc:
         log_event(_log, logging.ERROR, "no broker is told anything", reason=exc.code, detail=exc.detail)
         return
-    mark = await _open_mark(journal)
+    mark = await _open_mark(journal, begin)
     name = fleet_name(config, status.device_id)
     about = About(
         name=name,
@@ -60,10 +62,10 @@ async def run_fleet(config: Config, engine: Engine, look: Callable[[], Status], 
     await courier.run()
 
 
-async def _open_mark(journal: ThreadFleetJournal) -> FleetMark:
+async def _open_mark(journal: ThreadFleetJournal, begin: int) -> FleetMark:
     while True:
         try:
-            return await journal.open_mark()
+            return await journal.open_mark(begin)
         except JournalError as exc:
             log_event(_log, logging.DEBUG, "the event log can not be read for the broker", detail=str(exc))
             await asyncio.sleep(JOURNAL_PAUSE_S)

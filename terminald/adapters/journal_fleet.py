@@ -29,8 +29,8 @@ class ThreadFleetJournal:
         """Between two pages the thread is free for commits."""
         self._thread = thread
 
-    async def open_mark(self) -> FleetMark:
-        """Return the mark. The first time, and where it makes no sense, the log gets a name and its end is the mark.
+    async def open_mark(self, begin: int) -> FleetMark:
+        """Return the mark. The first time, and where it makes no sense, the log gets a name, and is told after begin.
 
         Nothing about money depends on the mark: a damaged one is no reason to tell nothing.
 
@@ -44,7 +44,7 @@ class ThreadFleetJournal:
         except JournalCorrupt:
             mark = None
         if mark is None or not 0 <= mark.seq <= newest:
-            mark = FleetMark(log=secrets.token_hex(_NAME_BYTES), seq=newest)
+            mark = FleetMark(log=secrets.token_hex(_NAME_BYTES), seq=begin)
             # Where the disk is full nothing is logged either: the mark is written with the first events.
             with suppress(JournalUnavailable):
                 await self.put_mark(mark)

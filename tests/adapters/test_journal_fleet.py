@@ -45,13 +45,13 @@ def forbid_writing(connection: sqlite3.Connection) -> None:
 def test_the_log_is_told_from_the_moment_on_at_which_it_was_switched_on_and_then_from_the_mark(tmp_path: Path) -> None:
     async def live(thread: JournalThread, journal: ThreadFleetJournal) -> None:
         newest = await log(thread, 10)
-        first = await journal.open_mark()
+        first = await journal.open_mark(newest)
         assert first.seq == newest
         await log(thread, 5)
-        assert await journal.open_mark() == first
+        assert await journal.open_mark(newest) == first
         later = FleetMark(log=first.log, seq=newest + 3)
         await journal.put_mark(later)
-        assert await journal.open_mark() == later
+        assert await journal.open_mark(newest) == later
 
     on_thread(tmp_path / "journal.db", live)
 
@@ -60,12 +60,12 @@ def test_the_log_is_told_from_the_moment_on_at_which_it_was_switched_on_and_then
 def test_a_mark_that_can_not_be_right_begins_a_log_of_another_name(text: str, tmp_path: Path) -> None:
     async def live(thread: JournalThread, journal: ThreadFleetJournal) -> None:
         newest = await log(thread, 10)
-        first = await journal.open_mark()
+        first = await journal.open_mark(newest)
         await thread.write("a wrong mark", partial(put_setting, name="fleet", value=text))
-        again = await journal.open_mark()
+        again = await journal.open_mark(newest)
         assert again.seq == newest
         assert again.log not in (first.log, "l")
-        assert await journal.open_mark() == again
+        assert await journal.open_mark(newest) == again
 
     on_thread(tmp_path / "journal.db", live)
 
@@ -74,7 +74,7 @@ def test_a_disk_that_can_not_be_written_is_no_reason_to_tell_nothing(tmp_path: P
     async def live(thread: JournalThread, journal: ThreadFleetJournal) -> None:
         newest = await log(thread, 1)
         await thread.read(forbid_writing)
-        mark = await journal.open_mark()
+        mark = await journal.open_mark(newest)
         assert mark.seq == newest
         with pytest.raises(JournalUnavailable):
             await journal.put_mark(mark)
