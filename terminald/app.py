@@ -8,8 +8,9 @@ import random
 import shutil
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import terminald
@@ -21,6 +22,7 @@ from terminald.adapters.api_server import ApiServer
 from terminald.adapters.device_watch import DeviceWatch
 from terminald.adapters.gateway_http import Credentials, HttpGateway
 from terminald.adapters.gateway_line import GatewaySettings
+from terminald.adapters.journal_meter import MeteredJournal
 from terminald.adapters.journal_sqlite import JournalThread, SqliteJournal
 from terminald.adapters.log_courier import GatewayCourier
 from terminald.adapters.log_store import LogStore
@@ -33,6 +35,7 @@ from terminald.adapters.state_directory import lock
 from terminald.adapters.systemd import extending
 from terminald.adapters.vmcs import make_vmc
 from terminald.app_board import settle_device_id
+from terminald.app_figures import all_figures
 from terminald.app_fleet import run_fleet
 from terminald.app_kiosk import Parts, is_on, make_kiosk, make_output, required_parts
 from terminald.app_reload import PRINTER, Reloader, Supervised, changed_devices
@@ -53,6 +56,7 @@ from terminald.engine_log_upload import LogUploads
 from terminald.engine_vending import VendingHost, VendTerms
 from terminald.logs import protect
 from terminald.wire.api import SaleDefaults
+from terminald.wire.metrics import Family
 
 log = logging.getLogger(__name__)
 
@@ -62,14 +66,14 @@ STOP_GRACE_S = 30.0
 PRINT_PATIENCE_S = 10.0
 
 
-def open_journal(config: Config, stack: ExitStack) -> SqliteJournal:
+def open_journal(config: Config, stack: ExitStack) -> MeteredJournal:
     """Lock the state directory and open the journal in it; the stack lets go of both.
 
     Raises:
         JournalError: held by another process, not writable, corrupt or too new.
     """
     stack.enter_context(lock(config.state.directory))
-    journal = SqliteJournal(config.state.directory / "journal.db")
+    journal = MeteredJournal(config.state.directory / "journal.db")
     stack.callback(journal.close)
     return journal
 
@@ -102,7 +106,7 @@ class App:
     """The daemon, put together. One instance for the life of the process."""
 
     def __init__(
-        self, config: Config, journal: SqliteJournal, file: Path | None = None, token: Secret | None = None
+        self, config: Config, journal: MeteredJournal, file: Path | None = None, token: Secret | None = None
     ) -> None:
         """The journal is open and locked; everything else is made here and opened by :meth:`run`.
 
@@ -156,6 +160,7 @@ class App:
         self._clock_watch = ClockWatch(self._engine, take_step=clock.take_step)
         self._reloader = Reloader(file, config, self._take_config, self._vitals)
         self._supervised = Supervised(note=self._note_device, jitter=jitter, watch=self._device_watch)
+        self._api.take_figures(self._figures(journal))
 
     def _make_kiosk(self, config: Config, journal: SqliteJournal) -> KioskHost | None:
         parts = Parts(
@@ -184,6 +189,10 @@ class App:
 
     def _credentials(self) -> Credentials | None:
         return self._engine.keeper.credentials()
+
+    def _figures(self, journal: MeteredJournal) -> Callable[[], Iterator[Family]]:
+        measured = (self._gateway, journal.meter, self._supervised)
+        return partial(all_figures, self._engine, measured, self._config.state.directory)
 
     def _note_device(self, report: DeviceReport) -> None:
         self._engine.note_device(report)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from terminald import logs
+from terminald.adapters.device_meter import DeviceMeter
 from terminald.adapters.device_watch import DeviceWatch
 from terminald.adapters.ports_devices import Device, DeviceSink
 from terminald.adapters.supervisor import supervise
@@ -146,6 +147,9 @@ class Supervised:
         self._note = note
         self._jitter = jitter
         self._watch = watch
+        self._meter = DeviceMeter()
+        #: What was counted of the devices.
+        self.figures = self._meter.figures
         self._group: asyncio.TaskGroup | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -174,4 +178,4 @@ class Supervised:
             task.cancel()
 
     async def _supervise(self, device: Device) -> None:
-        await supervise(device, self._note, jitter=self._jitter, watch=self._watch)
+        await supervise(self._meter.wrap(device), self._note, jitter=self._jitter, watch=self._watch)

@@ -30,6 +30,7 @@ from terminald.engine_entries import entries_of, reason_words
 from terminald.engine_link import LinkMonitor
 from terminald.engine_pulse import Pulse
 from terminald.engine_stop import is_in_flight
+from terminald.engine_tally import Tally
 from terminald.errors import ApiError, JournalError, JournalUnavailable, TerminaldError
 from terminald.wire.api_views import readiness_event
 
@@ -69,6 +70,7 @@ class Engine:
         self._is_stopping = False
         self.is_journal_writable = True
         self.devices: dict[str, DeviceReport] = {}
+        self.tally = Tally()
         #: Called when something may have changed of what :meth:`reasons` says. Must not block.
         self.lookers: list[Callable[[], None]] = []
         #: Set when everything that was open at the start has been taken up again.
@@ -257,6 +259,7 @@ class Engine:
             self.is_journal_writable = False
             raise
         self.is_journal_writable = True
+        self.tally.take(batch)
         self._pulse.note()
         self._announce()
 

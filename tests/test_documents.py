@@ -16,7 +16,6 @@ import msgspec
 import pytest
 
 import terminald
-from terminald.adapters.api_metrics import metrics_text
 from terminald.adapters.api_views import queried_json
 from terminald.adapters.ports import OrderLook
 from terminald.app import STOP_GRACE_S, sale_defaults
@@ -49,7 +48,6 @@ from terminald.wire.api import (
 from terminald.wire.api_problems import ATTENTION_ADVICE, PROBLEMS, READINESS_ADVICE
 from terminald.wire.fleet import About, FleetVoice
 from terminald.wire.openapi import EVENTS, openapi_json
-from tests.adapters.api_desk import STATUS
 from tests.core.machine_builders import (
     AMOUNT,
     CLIENT_SN,
@@ -62,6 +60,7 @@ from tests.core.machine_builders import (
     TEXT,
     make_event,
 )
+from tests.every_metric import families
 from tests.wire.api_samples import NOW, paid_view
 
 ROOT = Path(__file__).parent.parent
@@ -190,9 +189,6 @@ OPERATIONS = {
     for method, operation in methods.items()
 }
 
-#: A status in which nothing is missing.
-EVERYTHING = replace(STATUS, last_answer_at=STATUS.activated_at)
-
 _FLEET = FleetVoice(
     root=f"{Config().mqtt.prefix}/NAME",
     about=About(name="NAME", label="", device_id="", terminal_sn="", version="", log=""),
@@ -219,7 +215,7 @@ TABLES: dict[str, Iterable[str]] = {
     "problems": PROBLEMS,
     "readiness": READINESS_ADVICE,
     "attention": ATTENTION_ADVICE,
-    "metrics": re.findall(r"^# TYPE (\S+)", metrics_text(EVERYTHING, "0").decode(), re.MULTILINE),
+    "metrics": [family.name for family in families()],
     "drivers": get_args(PrinterDriver),
     "receipt states": get_args(shapes.ReceiptState),
     "exit codes": [

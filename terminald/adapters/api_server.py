@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import uvicorn
@@ -21,6 +21,7 @@ from terminald.adapters.api_socket import BACKLOG
 from terminald.adapters.ports import Desk
 from terminald.core.schedule import Now
 from terminald.wire.api import SaleDefaults
+from terminald.wire.metrics import Family
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +60,10 @@ class ApiServer:
     def take_defaults(self, defaults: SaleDefaults) -> None:
         """Take what sales are from now on when the host does not say."""
         self._routes.defaults = defaults
+
+    def take_figures(self, figures: Callable[[], Iterable[Family]]) -> None:
+        """Take what the metrics show beside the status; it does not block."""
+        self._routes.figures = figures
 
     def stop(self) -> None:
         """Make :meth:`serve` return, after the calls under way or the grace; repeatable, and harmless before it."""

@@ -17,6 +17,7 @@ from typing import Protocol
 import httpx
 
 from terminald.adapters.gateway_line import GatewaySettings, Line, Reply, Signature
+from terminald.adapters.gateway_meter import MeteredLine
 from terminald.adapters.ports import CLOCK_FAULT, LinkReport, LinkState
 from terminald.core.commands import (
     GatewayCommand,
@@ -119,7 +120,9 @@ class HttpGateway:
         Raises:
             ValueError: the address may not be used, or the CA file can not be read.
         """
-        self._line = Line(settings, transport)
+        self._line = MeteredLine(Line(settings, transport))
+        #: What was measured of the requests.
+        self.figures = self._line.figures
         self._credentials = credentials
         self._on_time = on_time
         self._is_clock_right = is_clock_right

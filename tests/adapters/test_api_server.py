@@ -167,7 +167,7 @@ def test_metrics_are_text(tmp_path: Path) -> None:
     async def run() -> None:
         async with serving(tmp_path, FakeDesk()) as served:
             shown = await served.client.get("/metrics")
-            assert (shown.status_code, shown.content) == (200, metrics_text(STATUS, "1.2.3"))
+            assert (shown.status_code, shown.content) == (200, metrics_text(STATUS, (), "1.2.3"))
             assert shown.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
             assert shown.headers["cache-control"] == "no-store"
 
