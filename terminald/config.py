@@ -293,6 +293,11 @@ class Config(Section):
             yield ("kiosk", "sale"), f"the action may take {longest}; allowed: less than sale.delivery_window"
         if kiosk.mode != "off" and self.vending:
             yield ("kiosk", "vending"), "a code would be for the kiosk or for the machine; allowed: one of the two"
+        for place, barcode in kiosk.barcodes():
+            if sale.payment_code.fullmatch(barcode):
+                why = "in a sale that somebody else has open, it would be sent to the gateway as a payment code"
+                what = f"{rules.show(barcode)} matches sale.payment_code: {why}"
+                yield ("kiosk", "sale"), f"{what}; use another barcode, or narrow that pattern", place
 
     def _vending_conflicts(self) -> Iterable[Conflict]:
         """Devices of different kinds share one list, and one line has one device."""

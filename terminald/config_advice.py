@@ -29,6 +29,7 @@ def warnings(config: Config) -> tuple[str, ...]:
         *_too_short(config),
         *_without_effect(config),
         *_of_kiosk(config),
+        *_of_vending(config),
         *_drawn(config),
         *_too_open(config),
         *_too_closed(config),
@@ -107,6 +108,24 @@ def _of_kiosk(config: Config) -> Iterator[tuple[Place, str]]:
     if kiosk.action == "command" and not os.access(kiosk.command.argv[0], os.X_OK):
         what = f"{kiosk.command.argv[0]} is not there, or can not be run by this user; every sale would be given back"
         yield ("kiosk", "command", "argv"), what
+
+
+def _of_vending(config: Config) -> Iterator[tuple[Place, str]]:
+    """Doubts about how the customer of a vending machine is to pay."""
+    methods = config.sale.methods
+    if not config.vending or ("scan" in methods and config.scanners):
+        return
+    if "qr" not in methods:
+        if "scanner" not in config.readiness.require:
+            what = 'there is no [[scanner]], and nobody else shows codes to a vending machine; add one, or offer "qr"'
+            yield ("sale", "methods"), what
+        return
+    is_seen = "is seen by nobody but a program that follows GET /v1/events and shows it"
+    by_code = 'take codes as well ("scan" in sale.methods, and a [[scanner]])'
+    if config.printer.driver == "none":
+        yield ("printer", "driver"), f'"none": the QR of a vend {is_seen}; set a printer, or {by_code}'
+    elif config.receipt.print_when == "never":
+        yield ("receipt", "print"), f'"never": the QR of a vend {is_seen}; set "paid", or {by_code}'
 
 
 def _drawn(config: Config) -> Iterator[tuple[Place, str]]:

@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field, dataclass, field, fields
+from itertools import chain
 from typing import TypeVar
 
 from terminald.config_rules import NotAllowed, Rule, show
@@ -14,8 +15,8 @@ T = TypeVar("T")
 #: More than a person mends in one go; a file that is not a configuration at all would fill the journal.
 MAX_FAULTS = 100
 
-#: Keys of the same table, and what is wrong between them. The first is where the fault is shown.
-Conflict = tuple[tuple[str, ...], str]
+#: Keys of the same table, and what is wrong between them. The first is where the fault is shown, or a place below it.
+Conflict = tuple[tuple[str, ...], str, *tuple[Place, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,9 +116,9 @@ class _Decoder:
             return None
         build: Callable[..., S] = section
         made = build(**values)
-        for between, what in made.conflicts():
+        for between, what, *below in made.conflicts():
             if all(declared[key][0].name in values or key not in raw for key in between):
-                self._fault((*place, between[0]), what)
+                self._fault((*place, between[0], *chain.from_iterable(below)), what)
         return made
 
     def _value(self, how: _Declared, place: Place, value: object) -> tuple[object] | None:

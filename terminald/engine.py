@@ -73,6 +73,8 @@ class Engine:
         self.tally = Tally()
         #: Called when something may have changed of what :meth:`reasons` says. Must not block.
         self.lookers: list[Callable[[], None]] = []
+        #: Called with each step, once it is on disk and its commands are under way. Must not block.
+        self.followers: list[Callable[[Advance], None]] = []
         #: Set when everything that was open at the start has been taken up again.
         self.recovered = asyncio.Event()
         self._pulse = Pulse(lambda: world.journal.events_after(self.last_seq, 1))
@@ -226,6 +228,8 @@ class Engine:
             log.info("%s %s: %s → %s on %s", record.kind, record.subject, record.before, record.after, record.cause)
         for command in done.commands:
             self._performer.perform(command)
+        for follow in self.followers:
+            follow(done)
         return done
 
     async def publish(self, record: Record, topic: str, body: bytes) -> None:

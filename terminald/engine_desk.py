@@ -317,7 +317,7 @@ class EngineDesk:
         """Write the receipt of a paid sale as text, whether or not there is a printer."""
         found = await self.get_sale(name)
         text = text_of(found, self.stationery, self.columns)
-        return WrittenReceipt(sale_id=found.sale.id, columns=self.columns, text=text)
+        return WrittenReceipt(sale_id=found.sale.id, columns=self.columns, text=text, order=found.sale.order.text)
 
     async def report(self, day: int | None) -> DayReport:
         """Return the report of a day, by its number since 1970; None: today."""

@@ -349,7 +349,7 @@ def test_a_keyboard_scanner_is_named_in_four_ways(device: str, by: str, load_tex
 
 def test_a_keyboard_scanner_takes_no_commands() -> None:
     scanner = ScannerConfig(name="a", driver="hid", device="05f9:2206", trigger_on=b"1", trigger_off=b"0")
-    assert [key for (key, *_), _ in scanner.conflicts()] == ["trigger_on", "trigger_off"]
+    assert [key for (key, *_), *_ in scanner.conflicts()] == ["trigger_on", "trigger_off"]
 
 
 def test_a_network_printer_may_look_like_a_usb_id(load_text: Loader) -> None:
@@ -704,7 +704,7 @@ def test_keys_inside_values_have_lines_too() -> None:
 
 def test_a_port_needs_a_token() -> None:
     address = Address(host="127.0.0.1", port=8765)
-    ((keys, what),) = ApiConfig(listen=address).conflicts()
+    ((keys, what, *_),) = ApiConfig(listen=address).conflicts()
     assert keys == ("listen", "token_file")
     assert what == "needs api.token_file; set it, or leave listen empty"
     assert not list(ApiConfig(listen=address, token_file=Path("/etc/terminald/token")).conflicts())
@@ -748,6 +748,36 @@ def test_a_vending_machine_has_a_name_and_a_line_of_its_own(faults_of: Faults, l
     (fault,) = faults_of(scanner + '[[vending]]\ndevice = "/dev/a"')
     assert fault == 't.toml:4: vending: "/dev/a" is the device of a scanner'
     assert load_text(scanner + '[[vending]]\ndevice = "/dev/b"').vending[0].name == "vending"
+
+
+VENDING = '[[vending]]\ndevice = "/dev/b"\n'
+SCANNER = '[[scanner]]\nname = "a"\ndevice = "/dev/a"\n'
+BY_QR = '[sale]\nmethods = ["qr"]\n[readiness]\nrequire = []\n'
+PAPER = '[printer]\ndriver = "usb"\ndevice = "/dev/usb/lp0"\n'
+NOT_PRINTED = '[receipt]\nprint = "never"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "doubts"),
+    [
+        (
+            VENDING + BY_QR,
+            [':1: printer.driver: "none": the QR of a vend is seen by nobody but a program that follows'],
+        ),
+        (VENDING + BY_QR + SCANNER, [":1: printer.driver: "]),
+        (VENDING + BY_QR + PAPER + NOT_PRINTED, [':11: receipt.print: "never": the QR of a vend is seen by nobody']),
+        (VENDING + BY_QR.replace('"qr"', '"scan", "qr"'), [":1: printer.driver: "]),
+        (VENDING + BY_QR.replace("qr", "scan"), [":4: sale.methods: there is no [[scanner]], and nobody else shows"]),
+        (VENDING + BY_QR.replace("[]", '["scanner"]').replace("qr", "scan"), [":6: readiness.require: "]),
+        (VENDING + BY_QR + PAPER, []),
+        (VENDING + BY_QR.replace("qr", "scan") + SCANNER, []),
+        (VENDING + BY_QR.replace('"qr"', '"scan", "qr"') + SCANNER, []),
+        (BY_QR, []),
+    ],
+)
+def test_a_vend_that_nobody_can_pay_is_a_warning(text: str, doubts: list[str], load_text: Loader) -> None:
+    found = [each.split("t.toml")[1] for each in warnings(load_text(text))]
+    assert [each[: len(doubt)] for each, doubt in zip(found, doubts, strict=True)] == doubts
 
 
 def test_the_configuration_of_a_vending_machine_has_nothing_to_doubt() -> None:

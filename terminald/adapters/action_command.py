@@ -69,10 +69,22 @@ class CommandAction:
 async def _end(process: asyncio.subprocess.Process) -> None:
     """End a process that is still there, with all of its group: politely, then not. Who obeys may leave others."""
     for number, patience_s in ((signal.SIGTERM, TERM_S), (signal.SIGKILL, KILL_S)):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
+        _signal(process.pid, number)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience_s):
                 await process.wait()
     if process.returncode is None:
         _log.warning("a command that was killed does not end: process %d", process.pid)
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process group, or to its leader alone where the group is somebody else's by now (sudo)."""
+    for send, whom in ((os.killpg, "process group"), (os.kill, "process")):
+        try:
+            send(pid, number)
+        except ProcessLookupError:
+            return
+        except PermissionError as exc:
+            _log.warning("a command can not be ended: %s to %s %d: %s", number.name, whom, pid, exc.strerror)
+        else:
+            return

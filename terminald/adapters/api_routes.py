@@ -24,9 +24,10 @@ from terminald.wire.api import (
     decode_sale_request,
     decode_undelivered_request,
 )
+from terminald.wire.api_receipt import receipt_json
 from terminald.wire.api_report import decode_day, decode_wants_sales, printed_json, report_json
 from terminald.wire.api_story import Origin, decode_language
-from terminald.wire.api_views import receipt_json, refund_json, sale_json, sales_json
+from terminald.wire.api_views import refund_json, sale_json, sales_json
 from terminald.wire.metrics import MEDIA_TYPE, Family
 from terminald.wire.openapi import openapi_json
 
@@ -153,7 +154,7 @@ class Routes:
 
     async def _get_receipt(self, request: Request) -> Response:
         written = await self._desk.receipt_text(request.name)
-        return json_answer(receipt_json(written.sale_id, written.columns, written.text))
+        return json_answer(receipt_json(written.sale_id, written.columns, written.text, written.order))
 
     async def _explain(self, request: Request) -> Response:
         language = decode_language(request.query)

@@ -14,7 +14,9 @@ from terminald.cli.outcome import CONFIG_WRONG, DONE, FAILED, say_warning
 from terminald.cli.words import fields
 from terminald.config import Config, load
 from terminald.config_advice import warnings
+from terminald.config_kiosk import KioskConfig
 from terminald.config_token import read_api_token
+from terminald.core.money import format_yuan
 from terminald.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -78,5 +80,20 @@ def _summary(config: Config) -> Iterator[tuple[str, str]]:
     printer = config.printer
     where = f"{printer.driver} {printer.device}, {printer.columns} columns"
     yield "printer", "none" if printer.driver == "none" else where
+    if config.kiosk.mode != "off":
+        yield "kiosk", _kiosk_words(config.kiosk)
     if config.vending:
         yield "vending", ", ".join(f"{one.name} on {one.device}" for one in config.vending)
+
+
+def _kiosk_words(kiosk: KioskConfig) -> str:
+    """Say what is sold without a host, and what is done when it is paid."""
+    sold = f"{format_yuan(kiosk.amount)} yuan by each code ({kiosk.subject})"
+    if kiosk.mode == "catalogue":
+        sold = f"{len(kiosk.products)} product{'s' if len(kiosk.products) > 1 else ''} to scan"
+    match kiosk.action:
+        case "command":
+            return f"{sold}; then {kiosk.command.argv[0]} is run"
+        case "gpio":
+            return f"{sold}; then pulses on {kiosk.gpio.chip} {kiosk.gpio.line}"
+    return sold

@@ -7,6 +7,7 @@ from typing import Final, Literal
 import msgspec
 
 from terminald.wire import api_shapes as shapes
+from terminald.wire.api_receipt import ReceiptText
 from terminald.wire.api_report import PrintedSlip, Report
 from terminald.wire.api_story import LANGUAGES, Evidence, Explanation
 
@@ -214,7 +215,7 @@ CALLS: Final = (
         method="GET",
         path="/v1/sales/{id}/receipt",
         summary="Show the receipt of a paid sale as plain text; with or without a printer.",
-        gives={200: shapes.ReceiptText},
+        gives={200: ReceiptText},
         problems=("not_found", "nothing_to_print", "journal_failed"),
     ),
     ApiCall(

@@ -100,8 +100,8 @@ ATTENTION_ADVICE: Mapping[str, str] = {
     ),
     "delivered_and_returned": (
         "The goods were reported as delivered after the return of their money had begun. Find out why the report came "
-        "so late (sale.delivery_window may be too short); then say so: terminald attention SALE "
-        "--code delivered_and_returned --reason TEXT."
+        "so late (sale.delivery_window, or the result_window of a vending machine, may be too short); then say so: "
+        "terminald attention SALE --code delivered_and_returned --reason TEXT."
     ),
     "reversal_open": (
         "Giving the money back takes unusually long. Check the network of the terminal; terminald goes on by itself. "

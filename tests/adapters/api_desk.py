@@ -139,7 +139,8 @@ class FakeDesk:
 
     async def receipt_text(self, name: str) -> WrittenReceipt:
         await self._enter("receipt_text", name)
-        return WrittenReceipt(sale_id=self._find(name).sale.id, columns=32, text="支付凭证\n")
+        sale = self._find(name).sale
+        return WrittenReceipt(sale_id=sale.id, columns=32, text="支付凭证\n", order=sale.order.text)
 
     async def dossier(self, name: str) -> Dossier:
         await self._enter("dossier", name)
