@@ -36,6 +36,7 @@ from terminald.adapters.systemd import extending
 from terminald.adapters.vmcs import make_vmc
 from terminald.app_board import settle_device_id
 from terminald.app_figures import all_figures
+from terminald.app_fleet import run_fleet
 from terminald.app_kiosk import Parts, is_on, make_kiosk, make_output, required_parts
 from terminald.app_reload import PRINTER, Reloader, Supervised, changed_devices
 from terminald.app_vitals import Vitals
@@ -227,6 +228,7 @@ class App:
         running.append(tasks.create_task(self._reloader.run()))
         if self._config.checkin.upload_log:
             running.append(tasks.create_task(self._log_uploads().run()))
+        running.append(tasks.create_task(run_fleet(self._config, self._engine, self._desk.status, self._journal)))
         running.append(tasks.create_task(self._clock_watch.run()))
         running.append(tasks.create_task(self._vitals.run()))
         if self._kiosk is not None:

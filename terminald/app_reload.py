@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 #: The printer's name among the devices.
 PRINTER: Final = "printer"
 #: Tables that hold until a restart: identity, gateway, state, callers, and hosts that live as long as the daemon.
-_LASTING: Final = ("terminal", "gateway", "state", "api", "kiosk", "vending")
+_LASTING: Final = ("terminal", "gateway", "state", "api", "kiosk", "vending", "mqtt")
 #: Faults that the log gets; check shows them all.
 _MOST_FAULTS: Final = 20
 

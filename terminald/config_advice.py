@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from terminald.config import ApiConfig, Config
 from terminald.config_fonts import PACKAGE, find_font, has_chinese
+from terminald.config_mqtt import doubts_of_mqtt
 from terminald.config_rules import format_duration, is_loopback, parse_duration
 from terminald.config_text import Place
 
@@ -33,6 +34,7 @@ def warnings(config: Config) -> tuple[str, ...]:
         *_too_open(config),
         *_too_closed(config),
         *_of_tcp(config),
+        *doubts_of_mqtt(config.mqtt),
     )
     places = config.places
     return tuple(places.fault(place, what) for place, what in sorted(doubts, key=lambda doubt: places.line(doubt[0])))

@@ -157,3 +157,15 @@ class LogId(Enum):
     )
     LOG_UPLOADED = ("570d861181f94fe7aba2374de6a804b2", _INFO, "a log was taken by the gateway")
     UPLOAD_FAILED = ("66a091eedebc4f7ead6146cdbf2bd468", _WARNING, "the upload of the event log failed here")
+
+    # A fleet's broker
+    BROKER_TOLD = ("1fdf24a0a7e64e6481e56cac51da0455", _INFO, "the broker is told of this terminal")
+    BROKER_AWAY = ("f59acf75590b45b5b1f5e3a47dcad802", _WARNING, "the broker can not be told anything now")
+    BROKER_NONE = ("9604c51812e64ffdbd3c2838dbce0830", _ERROR, "no broker is told anything")
+    BROKER_FAULT = (
+        "d5a93f7579564aa79c28fe0860256026",
+        _ERROR,
+        "a connection to the broker failed unforeseen, and is tried again",
+    )
+    BROKER_UNREAD = ("1d0df6da212d4bb9b91dd74fb19e7c25", _DEBUG, "the event log can not be read for the broker")
+    BROKER_UNMARKED = ("ac8be6dfad8540f3947da7cbc38ee930", _DEBUG, "how far the broker is was not noted")

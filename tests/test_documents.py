@@ -28,7 +28,7 @@ from terminald.core import attempt_table, sale_table
 from terminald.core import sale as sales
 from terminald.core.commands import TellSale
 from terminald.core.events import Answer, AttemptEvent, OfferWithdrawn
-from terminald.core.ids import ClientSn
+from terminald.core.ids import ClientSn, WallTime
 from terminald.core.kiosk_table import REASONS as KIOSK_REASONS
 from terminald.core.readiness import Reason
 from terminald.core.refund_table import RefundKind, RefundState
@@ -47,6 +47,7 @@ from terminald.wire.api import (
     decode_undelivered_request,
 )
 from terminald.wire.api_problems import ATTENTION_ADVICE, PROBLEMS, READINESS_ADVICE
+from terminald.wire.fleet import About, FleetVoice
 from terminald.wire.openapi import EVENTS, openapi_json
 from tests.core.machine_builders import (
     AMOUNT,
@@ -189,7 +190,19 @@ OPERATIONS = {
     for method, operation in methods.items()
 }
 
+_FLEET = FleetVoice(
+    root=f"{Config().mqtt.prefix}/NAME",
+    about=About(name="NAME", label="", device_id="", terminal_sn="", version="", log=""),
+)
+_FLEET_MESSAGES = (
+    _FLEET.discovery(),
+    _FLEET.online(WallTime(0)),
+    _FLEET.status(b""),
+    _FLEET.event(1, "KIND", WallTime(0), b""),
+)
+
 TABLES: dict[str, Iterable[str]] = {
+    "fleet topics": [message.topic for message in _FLEET_MESSAGES],
     "sale states": [state.value for state in shapes.ShownState],
     "outcomes": [one.value for one in shapes.Outcome],
     "refund kinds": [kind.value for kind in RefundKind],
@@ -242,6 +255,11 @@ def test_problems_have_their_status() -> None:
     assert {row[0].strip("`"): int(row[1]) for row in rows("problems")} == {
         code: kind.status for code, kind in PROBLEMS.items()
     }
+
+
+def test_what_the_broker_retains_is_said() -> None:
+    said = {row[0].strip("`"): row[2] for row in rows("fleet topics")}
+    assert said == {message.topic: "yes" if message.is_retained else "no" for message in _FLEET_MESSAGES}
 
 
 def test_what_is_not_in_this_version_is_marked() -> None:

@@ -211,4 +211,10 @@ NUMBERS = {
     "log_not_taken": "92dd4f99b80642129f7b1ef9454ae99c",
     "log_uploaded": "570d861181f94fe7aba2374de6a804b2",
     "upload_failed": "66a091eedebc4f7ead6146cdbf2bd468",
+    "broker_told": "1fdf24a0a7e64e6481e56cac51da0455",
+    "broker_away": "f59acf75590b45b5b1f5e3a47dcad802",
+    "broker_none": "9604c51812e64ffdbd3c2838dbce0830",
+    "broker_fault": "d5a93f7579564aa79c28fe0860256026",
+    "broker_unread": "1d0df6da212d4bb9b91dd74fb19e7c25",
+    "broker_unmarked": "ac8be6dfad8540f3947da7cbc38ee930",
 }

@@ -19,6 +19,7 @@ from terminald.adapters.ports import LinkState
 from terminald.app import gateway_settings
 from terminald.cli.doctor_devices import check_printer, check_scanners, check_unmentioned, check_vending
 from terminald.cli.doctor_findings import Finding, Verdict, fail, ok, warn
+from terminald.cli.doctor_fleet import check_fleet
 from terminald.cli.doctor_gateway import check_clock, check_gateway, check_identity, check_keys
 from terminald.cli.doctor_kiosk import check_kiosk
 from terminald.cli.doctor_machine import check_journal, check_state
@@ -100,6 +101,7 @@ def examine(path: Path, *, scans: bool = False, prints: bool = False) -> Iterato
     yield from check_kiosk(config)
     yield from check_vending(config)
     yield from check_unmentioned(config)
+    yield from check_fleet(config, known)
     if scans:
         yield from check_scans(config)
     if prints:
