@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: install demo test test-browser lint soak soak-key replay mutants bench clean
+.PHONY: install demo test test-browser lint soak soak-key replay mutants endure bench clean
 
 install: $(STAMP)
 
@@ -67,6 +67,11 @@ replay: $(STAMP)
 mutants: SEEDS = 2000
 mutants: $(STAMP)
 	@$(BIN)/python -m tests.mutants --seeds $(SEEDS)
+
+# Whether anything grows in a daemon that sells once a second: make endure MINUTES=30
+MINUTES ?= 30
+endure: $(STAMP)
+	@$(BIN)/python -m tests.bench.endure --minutes $(MINUTES)
 
 bench: $(STAMP)
 	@$(BIN)/python -m tests.bench
