@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 import terminald
+from terminald.adapters.api_listeners import listening
 from terminald.adapters.api_peer import gate_of
 from terminald.adapters.api_server import ApiServer
-from terminald.adapters.api_socket import listening
 from terminald.adapters.ports import KeyStatus, LoggedEvent, OrderLook, SaleFilter, Status
 from terminald.adapters.ports_care import Forgotten
 from terminald.adapters.ports_receipts import WrittenReceipt
@@ -189,8 +189,8 @@ async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, faul
         StoppedDesk(fault, _now), defaults, _now, terminald.__version__, gate=gate_of(config.api.admin_group)
     )
     damaged = _identity(file)
-    with listening(config.api) as sock:
-        serving = asyncio.create_task(api.serve(sock))
+    with listening(config.api) as sockets:
+        serving = asyncio.create_task(api.serve(*sockets))
         await api.answers.wait()
         notify("READY=1", status(WORDS))
         while not stop.is_set() and _identity(file) == damaged:

@@ -26,14 +26,18 @@ from terminald.core.schedule import Rules
 from terminald.core.stimuli import Advance, Record, Stimulus, ToSale
 from terminald.engine_commands import Performer, World
 from terminald.engine_custody import CustodyKeeper, Hands
-from terminald.engine_entries import entries_of, reason_words
+from terminald.engine_entries import entries_of, readiness_record
 from terminald.engine_link import LinkMonitor
+from terminald.engine_log import TransitionLog
 from terminald.engine_pulse import Pulse
 from terminald.engine_readiness import Standing, changed, condition_of
 from terminald.engine_stop import is_in_flight
+from terminald.engine_tally import Tally
 from terminald.engine_undo import Undoing
 from terminald.engine_waiting import Waiting
 from terminald.errors import ApiError, JournalError, JournalUnavailable, TerminaldError
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 from terminald.wire.api_views import readiness_event
 
 log = logging.getLogger(__name__)
@@ -71,14 +75,17 @@ class Engine:
         self.last_seq = last_seq
         self.is_draining = False
         self._is_stopping = False
-        #: Why a person wants no sales to be begun.
         self.hold = hold
         self.is_journal_writable = True
         self.devices: dict[str, DeviceReport] = {}
+        self.tally = Tally()
         #: Called when something may have changed of what :meth:`reasons` says. Must not block.
         self.lookers: list[Callable[[], None]] = []
+        #: Called with each step, once it is on disk and its commands are under way. Must not block.
+        self.followers: list[Callable[[Advance], None]] = []
         #: Set when everything that was open at the start has been taken up again.
         self.recovered = asyncio.Event()
+        self._transitions = TransitionLog()
         self._pulse = Pulse(lambda: world.journal.events_after(self.last_seq, 1))
         self.required = required
         self._inbox: asyncio.Queue[Work] = asyncio.Queue()
@@ -96,12 +103,6 @@ class Engine:
         )
         self.keeper = CustodyKeeper(custody, gateway=world.gateway, clock=world.clock, rules=rules, hands=hands)
         self.link = LinkMonitor(self.keeper, world.clock, jitter=world.jitter, on_change=self._note_link)
-        self._undoing = Undoing(
-            self.keeper.perform,
-            book=lambda: self.book,
-            is_asking=lambda: bool(self._performer.asked),
-            spawn=self._tasks.create_task,
-        )
         self._performer = Performer(
             world,
             ask=self._ask_gateway,
@@ -110,6 +111,7 @@ class Engine:
             complete=self._complete,
             view=lambda sale_id: books.view(self.book, sale_id),
         )
+        self._undoing = Undoing(self.keeper.perform, lambda: self.book, self._performer, self._tasks.create_task)
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -148,7 +150,7 @@ class Engine:
                 while self.is_in_flight():
                     await self._news.wait()
         except TimeoutError:
-            log.warning("stopping with a payment or a receipt still open; it goes on at the next start")
+            log_event(log, LogId.STOP_UNFINISHED)
 
     def is_in_flight(self) -> bool:
         """Whether something is under way that a stop waits for."""
@@ -209,7 +211,7 @@ class Engine:
         if self._inbox.qsize() < MAX_WAITING:
             self._inbox.put_nowait(work)
         else:
-            log.warning("an input was dropped: too many are waiting")
+            log_event(log, LogId.INPUT_DROPPED)
 
     def tell_surely(self, work: Work) -> None:
         """Have work done in the loop that must not be dropped, and of which whoever tells it bounds the number."""
@@ -230,6 +232,7 @@ class Engine:
         if not done.records:
             return done
         book = stimuli.merge(self.book, done)
+        entries = entries_of(self.book, book, done, now)
         await self._commit(
             Batch(
                 now=now,
@@ -238,14 +241,15 @@ class Engine:
                 refunds=done.refunds,
                 jobs=done.jobs,
                 vends=done.vends,
-                entries=entries_of(self.book, book, done, now),
+                entries=entries,
             )
         )
         self.book = books.prune(book, now.instant)
-        for record in done.records:
-            log.info("%s %s: %s → %s on %s", record.kind, record.subject, record.before, record.after, record.cause)
+        self._transitions.take(entries, now.instant)
         for command in done.commands:
             self._performer.perform(command)
+        for follow in self.followers:
+            follow(done)
         return done
 
     async def publish(self, record: Record, topic: str, body: bytes) -> None:
@@ -254,7 +258,7 @@ class Engine:
         try:
             await self._commit(Batch(now=self.world.clock.now(), entries=(entry,)))
         except JournalUnavailable:
-            log.warning("an event was not recorded: %s %s", topic, record.subject)
+            log_event(log, LogId.EVENT_NOT_RECORDED, kind=record.kind, event=record.cause)
 
     async def apply_surely(self, stimulus: Stimulus) -> None:
         """Take a step that can not be refused: a completion, a wake-up, a recovery. Waits for the journal to work."""
@@ -278,6 +282,7 @@ class Engine:
 
     async def _commit(self, batch: Batch) -> None:
         self.last_seq = await self.written(self.world.journal.commit(batch))
+        self.tally.take(batch)
         self._announce()
 
     async def written(self, write: Awaitable[T]) -> T:
@@ -286,7 +291,7 @@ class Engine:
             done = await write
         except JournalError:
             if self.is_journal_writable:
-                log.critical("the journal can not be written: no payment is taken until it can", exc_info=True)
+                log_event(log, LogId.JOURNAL_FAILED, exc_info=True)
             self.is_journal_writable = False
             self._undoing.begin()
             raise
@@ -382,10 +387,10 @@ class Engine:
         now = self.reasons()
         if now == self._told_reasons and was_writable:
             return
-        before = "" if self._told_reasons is None else reason_words(self._told_reasons)
-        record = changed("readiness", "terminal", before, reason_words(now))
+        record = readiness_record(self._told_reasons, now)
         # Before the commit: a change while it is under way is compared with what is being told.
         self._told_reasons = now
+        log_event(log, LogId.READINESS_CHANGED, from_state=record.before, to_state=record.after)
         await self.publish(record, "readiness", readiness_event(tuple(one.value for one in now)))
         self._tell_lookers()
 

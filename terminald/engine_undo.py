@@ -25,6 +25,7 @@ from terminald.core.events import (
 from terminald.core.ids import ClientSn, SaleId
 from terminald.core.sale_table import SaleState
 from terminald.core.stimuli import ToSale
+from terminald.engine_commands import Performer
 
 log = logging.getLogger(__name__)
 
@@ -53,15 +54,14 @@ class Undoing:
     def __init__(
         self,
         ask: Callable[[GatewayCommand], Awaitable[Answer]],
-        *,
         book: Callable[[], Book],
-        is_asking: Callable[[], bool],
+        performer: Performer,
         spawn: Callable[[Coroutine[None, None, None]], asyncio.Task[None]],
     ) -> None:
-        """Book is what is on disk. Nothing is sent about an order while the engine itself is asking."""
+        """Book is what is on disk. Nothing is sent about an order while the performer is asking."""
         self._ask = ask
         self._book = book
-        self._is_asking = is_asking
+        self._performer = performer
         self._spawn = spawn
         self._task: asyncio.Task[None] | None = None
         #: Sales of which an order may have been undone: they are to be canceled first of all.
@@ -94,7 +94,7 @@ class Undoing:
         await asyncio.sleep(UNDO_AFTER_S)
         undone: set[ClientSn] = set()
         while waiting := [one for one in _in_flight(self._book()) if one.client_sn not in undone]:
-            for attempt in waiting if not self._is_asking() else ():
+            for attempt in () if self._performer.asked else waiting:
                 log.warning("nothing can be recorded: order %s is being undone", attempt.client_sn)
                 self.begun.add(attempt.sale_id)
                 undo = ReverseOrder(client_sn=attempt.client_sn, token=attempt.token, amount=attempt.amount)

@@ -9,10 +9,10 @@ import secrets
 import sqlite3
 import time
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from terminald.adapters import (
     journal_actions,
@@ -43,6 +43,8 @@ from terminald.errors import JournalCorrupt, JournalDamaged
 
 #: Keyed BLAKE2b takes up to 64 bytes of key; 32 are out of anybody's reach.
 SALT_BYTES: Final = 32
+
+T = TypeVar("T")
 
 #: Commits whose time is remembered: those of the last busy hour.
 COMMITS_TIMED: Final = 500
@@ -308,6 +310,16 @@ class SqliteJournal:
             return journal_identity.load_floor(connection)
 
     # --- how ---
+
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do the reading of another module of the journal."""
+        with self._reading() as connection:
+            return work(connection)
+
+    def write(self, doing: str, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Do the writing of another module of the journal, all of it or nothing."""
+        with self._writing(doing) as connection:
+            work(connection)
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:

@@ -1,6 +1,7 @@
 """The journal for the event loop: every call is carried out on one thread of its own."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -131,6 +132,14 @@ class JournalThread:
     async def last_seq(self) -> int:
         """Return the sequence number of the last event. A round trip through the thread, for the watchdog as well."""
         return await self._read(self._journal.last_seq)
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do the reading of another module of the journal: a page at most."""
+        return await self._read(lambda: self._journal.read(work))
+
+    async def write(self, doing: str, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Do the writing of another module of the journal. Not undone by cancelling."""
+        await asyncio.shield(self._submit(lambda: self._journal.write(doing, work)))
 
     async def _read(self, work: Callable[[], T]) -> T:
         async with self._one_read:

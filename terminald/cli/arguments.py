@@ -24,6 +24,7 @@ _CODE = {
     "check": "service.check",
     "activate": "activate.activate",
     "adopt": "adopt.adopt",
+    "token": "api_token.token",
     "doctor": "doctor.doctor",
     "status": "status.status",
     "checkin": "status.checkin",
@@ -69,6 +70,7 @@ the terminal:
   activate     give this terminal its identity at the gateway, once
   adopt        let this board take over from the one that it replaces
   restore      go on with the copy of a journal that is damaged
+  token        make a new token for callers over TCP
   doctor       test each part, and say what to do
   status       is it ready, and if not, what to do
   checkin      renew the terminal's key now
@@ -176,6 +178,7 @@ def _parser() -> argparse.ArgumentParser:
         return made
 
     _terminal_commands(command)
+    _care_commands(command)
     _sell_command(command)
     _sale_commands(command)
     _paid_sale_commands(command)
@@ -212,6 +215,13 @@ def _terminal_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         has_json=False,
     )
     restore.add_argument("--yes", action="store_true", help="do not ask")
+    token = command(
+        "token",
+        "Make a new token for callers over TCP, and write it to api.token_file, in the place of the one before. It is "
+        "not shown. The daemon takes it at its next reload.",
+        has_json=False,
+    )
+    token.add_argument("--group", metavar="GROUP", help="who may read it beside the service, such as a web server")
     doctor = command("doctor", "Test each part for real; one line each. Works beside the daemon and without it.")
     doctor.add_argument(
         "--scan",
@@ -224,6 +234,10 @@ def _terminal_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     command("status", "Is the terminal ready to take payments, and if not, what to do. Exit code 3 when it is not.")
     metrics = command("metrics", "The status as metrics, in the text format of Prometheus.", has_json=False)
     metrics.add_argument("--out", type=Path, metavar="FILE", help="replace this file, for a collector of text files")
+    command("checkin", "Renew the terminal's key now. terminald does so by itself once a day. Exit code 3: it is not.")
+
+
+def _care_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     drain = command(
         "drain",
         "Begin no more sales, and wait until nothing is under way. Lasts until it is resumed, over restarts. Exit code "
@@ -241,7 +255,6 @@ def _terminal_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         "devices. Exit code 3 when it does not.",
     )
     health.add_argument("--wait", metavar="TIME", help="until it does, or for so long, such as 60s")
-    command("checkin", "Renew the terminal's key now. terminald does so by itself once a day. Exit code 3: it is not.")
 
 
 def _sell_command(command: Callable[..., argparse.ArgumentParser]) -> None:
