@@ -319,7 +319,7 @@ def run(config: Config, file: Path | None = None) -> None:
                 daemon = App(config, open_journal(config, stack), file, token)
             asyncio.run(daemon.run())
     except JournalCorrupt as exc:
-        log.critical("%s", exc)
+        log_event(log, LogId.JOURNAL_DAMAGED, detail=str(exc))
         journal = config.state.directory / JOURNAL_NAME
         asyncio.run(serve_stopped(config, sale_defaults(config), journal, exc))
 

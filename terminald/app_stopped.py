@@ -32,6 +32,8 @@ from terminald.core.sale_table import SaleOrder
 from terminald.core.schedule import Now
 from terminald.core.story import Dossier
 from terminald.errors import ApiError, JournalCorrupt
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 from terminald.wire.api import SaleDefaults
 
 log = logging.getLogger(__name__)
@@ -201,7 +203,7 @@ async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, faul
             except TimeoutError:
                 continue
         if not stop.is_set():
-            log.warning("the journal is another one: starting anew")
+            log_event(log, LogId.JOURNAL_REPLACED)
         notify("STOPPING=1")
         api.stop()
         await serving

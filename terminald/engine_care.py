@@ -13,6 +13,8 @@ from terminald.core.sale_table import DeliveryState, SaleState
 from terminald.core.schedule import MINUTE
 from terminald.engine import Engine
 from terminald.errors import ApiError, JournalError
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 
 log = logging.getLogger(__name__)
 
@@ -54,9 +56,7 @@ class Care:
         engine = self._engine
         await engine.written(engine.world.journal.put_hold(on_disk))
         if engine.hold is not hold:
-            log.warning(
-                "sales are begun again" if hold is Hold.NONE else "no more sales are begun: drained by a caller"
-            )
+            log_event(log, LogId.SALES_RESUMED if hold is Hold.NONE else LogId.SALES_HELD)
         engine.take_hold(hold)
 
     # --- old sales ---------------------------------------------------------------------------------------------------

@@ -12,6 +12,8 @@ from terminald.core.schedule import DAY
 from terminald.engine import Engine
 from terminald.engine_calm import EngineCalm
 from terminald.errors import JournalCorrupt, JournalError
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 
 log = logging.getLogger(__name__)
 
@@ -50,14 +52,15 @@ class Copies:
         try:
             made = await self.make()
         except JournalCorrupt:
-            log.critical("the journal is damaged: see terminald doctor", exc_info=True)
+            log_event(log, LogId.JOURNAL_DAMAGED, exc_info=True)
         except JournalError as exc:
-            log.log(logging.DEBUG if self._was_told else logging.WARNING, "the journal is not copied: %s", exc)
+            level = logging.DEBUG if self._was_told else None
+            log_event(log, LogId.JOURNAL_NOT_COPIED, level=level, detail=str(exc))
             self._was_told = True
         else:
             if made:
                 self._was_told = False
-                log.info("the journal was copied")
+                log_event(log, LogId.JOURNAL_COPIED)
 
     async def make(self) -> bool:
         """Make a copy now, unless somebody comes; return whether it was made.

@@ -13,6 +13,8 @@ from terminald.core.ids import WallTime
 from terminald.core.stimuli import NO_SALE, Record
 from terminald.engine import Engine
 from terminald.errors import ApiError, JournalError
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 
 log = logging.getLogger(__name__)
 
@@ -60,11 +62,11 @@ class DiskCare:
         p99 = self.p99_ms()
         if p99 is not None and p99 > SLOW_MS and self._slow_since is None:
             self._slow_since = self._engine.world.clock.now().wall
-            log.warning("one commit in a hundred takes longer than %d ms: the card may be dying", p99)
+            log_event(log, LogId.DISK_SLOW, elapsed_ms=p99)
             self._engine.tell(self._tell)
         elif p99 is not None and p99 < FAST_MS and self._slow_since is not None:
             self._slow_since = None
-            log.info("commits are as fast again as they should be")
+            log_event(log, LogId.DISK_FAST, elapsed_ms=p99)
         await self._prove_when_idle()
 
     async def _tell(self) -> None:
@@ -82,7 +84,7 @@ class DiskCare:
         try:
             await engine.request(lambda: engine.written(engine.world.journal.prove()))
         except (JournalError, ApiError) as exc:
-            log.warning("the disk was not proven: %s", exc)
+            log_event(log, LogId.DISK_UNPROVEN, detail=str(exc))
 
     def p99_ms(self) -> int | None:
         """Return what 99 of 100 commits take at most; None of too few."""

@@ -11,6 +11,8 @@ from terminald.core.retention import horizon
 from terminald.engine import Engine
 from terminald.engine_calm import EngineCalm
 from terminald.errors import ApiError, JournalError
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 
 log = logging.getLogger(__name__)
 
@@ -38,9 +40,9 @@ class Retention:
             try:
                 await self._pass()
             except JournalError as exc:
-                log.warning("old sales are not deleted now: %s", exc)
-            except ApiError:
-                log.info("old sales are not deleted now: too much is waiting")
+                log_event(log, LogId.SALES_NOT_DELETED, detail=str(exc))
+            except ApiError as exc:
+                log_event(log, LogId.SALES_NOT_DELETED, detail=exc.detail)
             await asyncio.sleep(PASS_EVERY_S)
 
     async def _pass(self) -> None:

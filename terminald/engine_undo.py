@@ -26,6 +26,8 @@ from terminald.core.ids import ClientSn, SaleId
 from terminald.core.sale_table import SaleState
 from terminald.core.stimuli import ToSale
 from terminald.engine_commands import Performer
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +97,7 @@ class Undoing:
         undone: set[ClientSn] = set()
         while waiting := [one for one in _in_flight(self._book()) if one.client_sn not in undone]:
             for attempt in () if self._performer.asked else waiting:
-                log.warning("nothing can be recorded: order %s is being undone", attempt.client_sn)
+                log_event(log, LogId.ORDER_UNDONE, sale=attempt.sale_id, client_sn=attempt.client_sn)
                 self.begun.add(attempt.sale_id)
                 undo = ReverseOrder(client_sn=attempt.client_sn, token=attempt.token, amount=attempt.amount)
                 if isinstance(await self._ask(undo), _UNDONE):
