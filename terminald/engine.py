@@ -18,12 +18,11 @@ from terminald.core import ledger, stimuli
 from terminald.core.book import Book
 from terminald.core.commands import GatewayCommand
 from terminald.core.custody_table import Custody
-from terminald.core.events import Answer, Event, PowerReturned, Recovered, ShutdownRequested
+from terminald.core.events import Answer, Event, PowerReturned, Recovered
 from terminald.core.ids import ClientSn
 from terminald.core.readiness import Hold, Reason, reasons
-from terminald.core.sale_table import SaleState
 from terminald.core.schedule import Rules
-from terminald.core.stimuli import Advance, Record, Stimulus, ToSale
+from terminald.core.stimuli import Advance, Record, Stimulus
 from terminald.engine_commands import Performer, World
 from terminald.engine_custody import CustodyKeeper, Hands
 from terminald.engine_entries import entries_of, readiness_record
@@ -122,7 +121,7 @@ class Engine:
             # First: after a power cut only the first start that puts something on record is told of it.
             await self._surely(lambda: self.keeper.apply(event))
             for stimulus in stimuli.recovery(self.book, event):
-                await self.apply_surely(stimulus)
+                await self._take_surely(lambda: stimuli.unless_over(self.book, stimulus))  # noqa: B023 - awaited here
             self.recovered.set()
             self._set_alarm()
             self._tasks.create_task(self.link.run())
@@ -167,9 +166,7 @@ class Engine:
 
     async def _close_waiting_sale(self) -> None:
         """Cancel the sale that waits for a code: the first one, or one whose attempt was declined meanwhile."""
-        sale = books.sale_with_customer(self.book)
-        if sale and sale.state is SaleState.AWAITING_PAYMENT:
-            await self.apply_surely(ToSale(sale_id=sale.id, event=ShutdownRequested()))
+        await self._take_surely(lambda: stimuli.closing(self.book))
 
     async def _watch(self) -> None:
         while True:
@@ -262,10 +259,15 @@ class Engine:
 
     async def apply_surely(self, stimulus: Stimulus) -> None:
         """Take a step that can not be refused: a completion, a wake-up, a recovery. Waits for the journal to work."""
+        await self._take_surely(lambda: stimulus)
+
+    async def _take_surely(self, choose: Callable[[], Stimulus | None]) -> None:
+        """The same, of what is chosen at each try: what the failure has undone may have made it needless."""
 
         async def step() -> None:
             await self._undoing.settle(self.apply)
-            await self.apply(stimulus)
+            if (stimulus := choose()) is not None:
+                await self.apply(stimulus)
 
         await self._surely(step)
 
@@ -327,12 +329,11 @@ class Engine:
             self._alarm = asyncio.get_running_loop().call_at(when, self._inbox.put_nowait, self._wake)
 
     async def _wake(self) -> None:
-        due, of_key, instant = stimuli.next_wakeup(self.book), self.keeper.next_wakeup(), self.world.clock.now().instant
-        if due and due[0].at <= instant:
-            await self.apply_surely(due[1])
-        elif of_key and of_key.at <= instant:
-            event = of_key.event
-            await self._surely(lambda: self.keeper.apply(event))
+        of_key, clock = self.keeper.next_wakeup(), self.world.clock
+        if stimuli.due(self.book, clock.now().instant):
+            await self._take_surely(lambda: stimuli.due(self.book, clock.now().instant))
+        elif of_key and of_key.at <= clock.now().instant:
+            await self._surely(lambda: self.keeper.apply(of_key.event))
 
     # --- the key -----------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from terminald.core import attempt as attempts
+from terminald.core import book as books
 from terminald.core import refund as refunds
 from terminald.core import sale as sales
 from terminald.core import spool
@@ -11,11 +12,11 @@ from terminald.core import vend as vends
 from terminald.core.attempt_table import Attempt
 from terminald.core.book import Book
 from terminald.core.commands import Command
-from terminald.core.events import Event, PowerReturned, PrinterReady, Recovered
-from terminald.core.ids import ClientSn, JobId, PaymentCode, RefundId, SaleId
+from terminald.core.events import Event, PowerReturned, PrinterReady, Recovered, ShutdownRequested
+from terminald.core.ids import ClientSn, Instant, JobId, PaymentCode, RefundId, SaleId
 from terminald.core.refund import Asked
 from terminald.core.refund_table import Refund
-from terminald.core.sale_table import Sale, SaleOrder
+from terminald.core.sale_table import Sale, SaleOrder, SaleState
 from terminald.core.spool import PrintJob
 from terminald.core.tables import Wakeup
 from terminald.core.vend import VendAsked
@@ -155,6 +156,12 @@ def next_wakeup(book: Book) -> tuple[Wakeup, Stimulus] | None:
     return min(_wakeups(book), key=lambda pair: pair[0].at, default=None)
 
 
+def due(book: Book, instant: Instant) -> Stimulus | None:
+    """Return the wake-up that is due, the earliest first; None when none is."""
+    first = next_wakeup(book)
+    return first[1] if first and first[0].at <= instant else None
+
+
 def _wakeups(book: Book) -> Iterator[tuple[Wakeup, Stimulus]]:  # noqa: C901 - three lines for each machine
     for sale in book.sales.values():
         if wakeup := sales.next_wakeup(sale):
@@ -183,6 +190,21 @@ def recovery(book: Book, event: Event) -> tuple[Stimulus, ...]:
         *(ToVend(sale_id=vend.sale_id, event=event) for vend in book.vends.values() if not vend.state.is_final),
         *(ToJob(job_id=job.id, event=event) for job in book.jobs.values() if not job.state.is_final),
     )
+
+
+def unless_over(book: Book, told: Stimulus) -> Stimulus | None:
+    """Return a recovery; None where it comes too late for its sale, which was settled since the start."""
+    sale = book.sales.get(told.sale_id) if isinstance(told, ToSale) else None
+    is_over = isinstance(told, ToSale) and (sale is None or sale.state.is_final)
+    return None if is_over else told
+
+
+def closing(book: Book) -> Stimulus | None:
+    """Return what to apply at a stop to the sale that waits for a code; None when none does."""
+    sale = books.sale_with_customer(book)
+    if sale is None or sale.state is not SaleState.AWAITING_PAYMENT:
+        return None
+    return ToSale(sale_id=sale.id, event=ShutdownRequested())
 
 
 def printer_ready(book: Book) -> tuple[Stimulus, ...]:

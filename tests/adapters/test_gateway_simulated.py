@@ -81,8 +81,13 @@ def with_gateway(use: Callable[[HttpGateway, GatewayWorld], Coroutine[None, None
 
     async def run() -> T:
         loop = asyncio.get_running_loop()
+        begun_s = loop.time()  # the gateway's day is to begin as it does elsewhere, whatever this machine's clock says
         world = GatewayWorld(
-            clock=loop.time, vendor_sn="v1", vendor_key="vk", app_id="app", activation_codes={"11112222": 1}
+            clock=lambda: loop.time() - begun_s,
+            vendor_sn="v1",
+            vendor_key="vk",
+            app_id="app",
+            activation_codes={"11112222": 1},
         )
         port: asyncio.Future[int] = loop.create_future()
         server = asyncio.create_task(serve(world, "127.0.0.1", 0, ready=port.set_result))

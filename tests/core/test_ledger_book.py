@@ -27,6 +27,7 @@ from terminald.core.events import (
     Recovered,
     RequestNotSent,
     SendDue,
+    ShutdownRequested,
 )
 from terminald.core.ids import PaymentCode, SaleId
 from terminald.core.sale_table import SaleState
@@ -199,3 +200,35 @@ def test_a_submit_that_was_under_way_is_asked_about_and_paid_after_the_restart()
     assert commands == [QueryOrder(client_sn=CLIENT_SN, token=2, amount=AMOUNT)]
     till.attempt(OrderPaid(), 2)
     assert (till.sale_state(), till.book.sales[SALE_ID].paid) == (SaleState.COMPLETED, AMOUNT)
+
+
+# --- what is chosen anew when the journal works again ----------------------------------------------------------------
+
+
+def test_a_wake_up_is_due_at_its_time_and_not_before() -> None:
+    till = selling((OutcomePending(), 1))
+    wakeup, stimulus = stimuli.next_wakeup(till.book) or pytest.fail("nothing is awaited")
+    assert stimuli.due(till.book, after(till.now, 1).instant) is None
+    assert stimuli.due(till.book, wakeup.at) == stimulus
+    assert stimuli.due(Book(), wakeup.at) is None
+
+
+def test_a_recovery_is_not_told_to_a_sale_that_was_settled_since_the_start() -> None:
+    till = Till()
+    till.open()
+    told = ToSale(sale_id=SALE_ID, event=Recovered())
+    assert stimuli.unless_over(till.book, told) is told
+    till.sale(CancelRequested())
+    assert stimuli.unless_over(till.book, told) is None
+    assert stimuli.unless_over(Book(), told) is None
+    of_attempt = ToAttempt(client_sn=CLIENT_SN, event=Recovered())
+    assert stimuli.unless_over(Book(), of_attempt) is of_attempt
+
+
+def test_a_stop_closes_the_sale_that_waits_for_a_code_and_no_other() -> None:
+    till = Till()
+    assert stimuli.closing(till.book) is None
+    till.open()
+    assert stimuli.closing(till.book) == ToSale(sale_id=SALE_ID, event=ShutdownRequested())
+    till.scan()
+    assert stimuli.closing(till.book) is None

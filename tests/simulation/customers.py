@@ -171,7 +171,7 @@ async def befall(history: History, reference: str) -> None:
         case "cut":
             await history.cut_link(rng.choice((1.0, 20.0, 120.0)))
         case "disk":
-            await history.fill_disk(rng.choice((0.5, 5.0, 70.0)))
+            await history.fill_disk(rng.choice((0.5, 5.0, 70.0, 200.0)))
 
 
 async def visit(history: History, reference: str) -> None:
@@ -186,7 +186,7 @@ async def visit(history: History, reference: str) -> None:
             await asyncio.sleep(rng.choice((0.0, 0.05, 3.0, 51.0)))
             await history.query(reference)
         if rng.random() < 0.15:
-            await history.fill_disk(rng.choice((0.5, 5.0, 70.0)))
+            await history.fill_disk(rng.choice((0.5, 5.0, 70.0, 200.0)))
         await asyncio.sleep(rng.choice((0.0, 1.0, 20.0)))
     if rng.random() < 0.4:
         await asyncio.sleep(rng.choice((0.0, 0.03, 1.0, 30.0, 60.0)))

@@ -248,7 +248,7 @@ async def _trouble(history: KioskHistory) -> None:
         case "kill":
             history.kill()
         case "disk":
-            await history.fill_disk(rng.choice((0.5, 5.0)))
+            await history.fill_disk(rng.choice((0.5, 5.0, 200.0)))
         case "link":
             await history.cut_link(rng.choice((5.0, 70.0)))
         case "stop":
