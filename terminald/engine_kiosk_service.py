@@ -150,7 +150,12 @@ class KioskService:
         return sale.delivery is DeliveryState.PENDING
 
     async def _apply(self, stimulus: ToSale) -> None:
-        await self._engine.request(lambda: self._engine.apply(stimulus))
+        async def apply() -> None:
+            # It may be over, and out of the book, by the time at which the journal can be written.
+            if stimulus.sale_id in self._engine.book.sales:
+                await self._engine.apply(stimulus)
+
+        await self._engine.request(apply)
 
 
 async def _surely(sale_id: SaleId, step: Callable[[], Awaitable[object]]) -> None:

@@ -80,6 +80,8 @@ class Door:
         self._given_up: set[str] = set()
         self._refunds: dict[tuple[str, str], int] = {}
         self._paid: set[str] = set()
+        #: Of which orders terminald was told, under their own name and with their amount, that they are paid.
+        self._said_paid: set[str] = set()
         self._waits: list[_Wait] = []
         #: What customers were shown, and what became of what they paid.
         self.offers = Offers(world)
@@ -147,6 +149,8 @@ class Door:
     def answer(self, asked: Request, answer: Response, *, is_true: bool) -> None:
         """Terminald gets an answer to read."""
         client_sn = self._name(peek(asked.body))
+        if self._says_paid(client_sn, answer.body.decode(errors="replace")):
+            self._said_paid.add(client_sn)
         if is_true:
             self.offers.note_answer(client_sn, asked, answer)
         if _ABSENT in answer.body:
@@ -154,6 +158,13 @@ class Door:
         if b"ILLEGAL_SIGN" in answer.body:
             self._may_repeat.add(client_sn)
         self._wake(asked.call, client_sn, is_answer=True)
+
+    def _says_paid(self, client_sn: str, text: str) -> bool:
+        order = self.world.books.find(client_sn=client_sn)
+        if order is None or '"PAID"' not in text:
+            return False
+        named, amount = rf'"client_sn": ?"{client_sn}"', rf'"total_amount": ?"{order.total_fen}"'
+        return re.search(named, text) is not None and re.search(amount, text) is not None
 
     def _name(self, fields: object) -> str:
         assert isinstance(fields, dict)
@@ -297,6 +308,8 @@ class Door:
         assert isinstance(returned, int)
         if paid and max((order.paid_fen for order in orders), default=0) != paid:
             self.found.append(f"I4: {reference} is told paid {paid} ({what}), and nothing was taken")
+        if paid and not any(order.client_sn in self._said_paid for order in orders):
+            self.found.append(f"I4: {reference} is told paid {paid} ({what}), and the gateway never said so")
         if returned > sum(order.refunded_fen for order in orders if order.client_sn in _paying(sale)):
             self.found.append(f"I4: {reference} is told returned {returned} ({what}), and less has gone back")
         if state == "canceled" and any(self._may_be_paid(order.client_sn) for order in orders):
