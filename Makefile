@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: install demo test lint soak soak-key bench clean
+.PHONY: install demo test lint deb soak soak-key bench clean
 
 install: $(STAMP)
 
@@ -41,6 +41,10 @@ lint: $(STAMP)
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
+
+# A package for this machine's Debian, or for another release: make deb DEBIAN=13. What else can be set: systemd/deb/build
+deb: $(STAMP)
+	@PYTHON="$(BIN)/python" sh systemd/deb/build
 
 # Many more histories than `make test` lives through: make soak SEEDS=2000
 SEEDS ?= 2000
