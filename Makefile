@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: install demo test lint deb soak soak-key bench clean
+.PHONY: install demo test lint deb test-vm soak soak-key bench clean
 
 install: $(STAMP)
 
@@ -45,6 +45,11 @@ lint: $(STAMP)
 # A package for this machine's Debian, or for another release: make deb DEBIAN=13. What else can be set: systemd/deb/build
 deb: $(STAMP)
 	@PYTHON="$(BIN)/python" sh systemd/deb/build
+
+# The package on a real Debian 13, under QEMU with the hardware of a terminal: minutes, and root. See tests/vm/README.md
+SCENARIOS ?= install devices
+test-vm: $(STAMP)
+	@$(BIN)/pytest --verbose --timeout=3600 $(SCENARIOS:%=tests/vm/scenario_%.py)
 
 # Many more histories than `make test` lives through: make soak SEEDS=2000
 SEEDS ?= 2000
