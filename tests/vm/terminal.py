@@ -26,6 +26,8 @@ ca_file = "/etc/terminald/gateway.pem"
 [vendor]
 sn = "{VENDOR_SN}"
 app_id = "{APP_ID}"
+[sale]
+poll_window = "120s"
 [[scanner]]
 name = "front"
 device = "{SCANNER}"
@@ -78,6 +80,7 @@ class Attempt(msgspec.Struct):
 class Sale(msgspec.Struct):
     """What ``terminald show --json`` says."""
 
+    id: str
     state: str
     paid: int
     attempts: list[Attempt]
