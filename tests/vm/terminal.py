@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.vm.control import Result, connect
+from tests.vm.control import MachineError, Result, connect
 from tests.vm.disk import Cut, Loss
 from tests.vm.machine import KEYBOARD_ID, PRINTER, SCANNER, Machine
 from tests.vm.world import ACTIVATION_CODE, APP_ID, VENDOR_KEY, VENDOR_SN, Gateway, Printer, wait_for
@@ -189,8 +189,14 @@ class Terminal:
 
     def begin(self, reference: str) -> threading.Thread:
         """Begin a sale over 3.50, and wait until it waits for a code."""
-        command = f"terminald sell 3.50 --subject Cola --reference {reference} --method scan"
-        thread = threading.Thread(target=self.machine.run, args=(command,), kwargs={"timeout_s": 300}, daemon=True)
+
+        def sell() -> None:
+            with contextlib.suppress(MachineError):  # the power was cut
+                self.machine.run(
+                    f"terminald sell 3.50 --subject Cola --reference {reference} --method scan", timeout_s=SLOW_S
+                )
+
+        thread = threading.Thread(target=sell, daemon=True)
         thread.start()
         wait_for(lambda: self.is_open(reference), "no sale was begun", limit_s=SLOW_S)
         return thread
