@@ -93,6 +93,11 @@ def test_it_is_named_by_version_release_and_architecture(package: Path) -> None:
     assert _field(package, "Architecture").strip() == arch
 
 
+def test_the_readme_names_the_package_of_this_version() -> None:
+    named = re.findall(r"dist/terminald_(\S+?)\+deb\d+_\w+\.deb", (ROOT / "README.md").read_text())
+    assert named == [terminald.__version__]
+
+
 @needs_dpkg
 def test_the_same_sources_give_the_same_bytes(package: Path, tmp_path: Path) -> None:
     again = build(tmp_path, TZ="Asia/Shanghai", LC_ALL="C.UTF-8", PYTHONHASHSEED="7", HOME=str(tmp_path))
