@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: install demo test lint deb test-vm soak soak-key bench clean
+.PHONY: install demo test test-browser test-vm lint deb soak soak-key replay mutants endure bench clean
 
 install: $(STAMP)
 
@@ -25,7 +25,9 @@ PARALLEL := --quiet --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reo
 # and they cover nothing that the others do not: they run with the rest.
 MEASURED := tests/core tests/wire
 SEARCHES := $(patsubst %,tests/core/test_%.py,custody_search ledger_both ledger_histories)
-THE_REST := $(SEARCHES) $(filter-out tests/__pycache__/ $(MEASURED:%=%/),$(wildcard tests/*/ tests/test_*.py))
+# What needs more than this checkout has a target of its own.
+BROWSER  := tests/browser
+THE_REST := $(SEARCHES) $(filter-out tests/__pycache__/ $(BROWSER)/ $(MEASURED:%=%/),$(wildcard tests/*/ tests/test_*.py))
 
 # The hundreds of processes that the tests start are not to compile the sources again each time.
 unexport PYTHONDONTWRITEBYTECODE
@@ -36,6 +38,10 @@ test: lint
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --show-missing --skip-covered --fail-under=100
 	@$(BIN)/pytest $(PARALLEL) $(THE_REST)
+
+# The API as a page in a real browser uses and abuses it. Where there is no Chromium it says so: apt-get install chromium
+test-browser: $(STAMP)
+	@$(BIN)/pytest --quiet $(BROWSER)
 
 lint: $(STAMP)
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
@@ -60,6 +66,21 @@ soak: $(STAMP)
 soak-key: SEEDS = 1000
 soak-key: $(STAMP)
 	@$(BIN)/python -m tests.simulation.soak_key $(if $(SEED),--seed $(SEED),$(SEEDS))
+
+# What a soak found, told line by line without the troubles that it does not need: make replay SEED=17 WORLD=money
+WORLD ?= money
+replay: $(STAMP)
+	@$(BIN)/python -m tests.simulation.replay $(SEED) --world $(WORLD)
+
+# Whether the judges of the simulation find out what they should: mistakes are made in copies of the sources.
+mutants: SEEDS = 2000
+mutants: $(STAMP)
+	@$(BIN)/python -m tests.mutants --seeds $(SEEDS)
+
+# Whether anything grows in a daemon that sells once a second: make endure MINUTES=30
+MINUTES ?= 30
+endure: $(STAMP)
+	@$(BIN)/python -m tests.bench.endure --minutes $(MINUTES)
 
 bench: $(STAMP)
 	@$(BIN)/python -m tests.bench

@@ -8,18 +8,21 @@ import random
 import shutil
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import terminald
 from terminald.adapters import clock as clocks
+from terminald.adapters.api_door import Door, terms_of
+from terminald.adapters.api_listeners import listening
 from terminald.adapters.api_peer import gate_of
 from terminald.adapters.api_server import ApiServer
-from terminald.adapters.api_socket import listening
 from terminald.adapters.device_watch import DeviceWatch
 from terminald.adapters.gateway_http import Credentials, HttpGateway
 from terminald.adapters.gateway_line import GatewaySettings
+from terminald.adapters.journal_meter import MeteredJournal
 from terminald.adapters.journal_sqlite import JournalThread, SqliteJournal
 from terminald.adapters.log_courier import GatewayCourier
 from terminald.adapters.log_store import LogStore
@@ -32,13 +35,16 @@ from terminald.adapters.state_directory import lock
 from terminald.adapters.systemd import extending
 from terminald.adapters.vmcs import make_vmc
 from terminald.app_board import settle_device_id
+from terminald.app_figures import all_figures
+from terminald.app_fleet import run_fleet
 from terminald.app_kiosk import Parts, is_on, make_kiosk, make_output, required_parts
 from terminald.app_reload import PRINTER, Reloader, Supervised, changed_devices
 from terminald.app_vitals import Vitals
 from terminald.config import Config
+from terminald.config_token import read_api_token
 from terminald.core.custody import begin
 from terminald.core.events import Event
-from terminald.core.ids import Duration
+from terminald.core.ids import Duration, Secret
 from terminald.core.schedule import MINUTE, Rules
 from terminald.core.terminal import Terminal
 from terminald.engine import Engine
@@ -48,8 +54,10 @@ from terminald.engine_desk import EngineDesk
 from terminald.engine_kiosk import KioskHost
 from terminald.engine_log_upload import LogUploads
 from terminald.engine_vending import VendingHost, VendTerms
-from terminald.logs import protect
+from terminald.logs import log_event, protect
+from terminald.logs_ids import LogId
 from terminald.wire.api import SaleDefaults
+from terminald.wire.metrics import Family
 
 log = logging.getLogger(__name__)
 
@@ -59,14 +67,14 @@ STOP_GRACE_S = 30.0
 PRINT_PATIENCE_S = 10.0
 
 
-def open_journal(config: Config, stack: ExitStack) -> SqliteJournal:
+def open_journal(config: Config, stack: ExitStack) -> MeteredJournal:
     """Lock the state directory and open the journal in it; the stack lets go of both.
 
     Raises:
         JournalError: held by another process, not writable, corrupt or too new.
     """
     stack.enter_context(lock(config.state.directory))
-    journal = SqliteJournal(config.state.directory / "journal.db")
+    journal = MeteredJournal(config.state.directory / "journal.db")
     stack.callback(journal.close)
     return journal
 
@@ -98,10 +106,13 @@ def rules_of(config: Config, terminal_sn: str) -> Rules:
 class App:
     """The daemon, put together. One instance for the life of the process."""
 
-    def __init__(self, config: Config, journal: SqliteJournal, file: Path | None = None) -> None:
+    def __init__(
+        self, config: Config, journal: MeteredJournal, file: Path | None = None, token: Secret | None = None
+    ) -> None:
         """The journal is open and locked; everything else is made here and opened by :meth:`run`.
 
-        File is what the configuration was read from, and is read again from; None: it is not read again.
+        File is what the configuration was read from, and is read again from; None: it is not read again. Token is what
+        callers over TCP present.
         """
         self._config = config
         jitter = random.SystemRandom().random
@@ -141,22 +152,16 @@ class App:
             custody=custody,
             last_seq=journal.last_seq(),
         )
-        self._desk = EngineDesk(
-            self._engine,
-            device_id=device_id,
-            code_pattern=config.sale.payment_code,
-            request_s=gateway_settings(config).deadline_s,
-            stationery=stationery_of(config),
-            columns=config.printer.columns,
-        )
+        self._desk = self._make_desk(config, device_id)
         self._kiosk = self._make_kiosk(config, journal)
         self._vending = VendingHost(self._engine, vend_terms(config))
-        gate = gate_of(config.api.admin_group)
-        self._api = ApiServer(self._desk, sale_defaults(config), clock.now, terminald.__version__, gate=gate)
+        self._door = Door(terms_of(config.api, token))
+        self._api = self._make_api(config, clock)
         self._vitals = Vitals(self._engine, self._desk.status, answers=self._api.answers)
         self._clock_watch = ClockWatch(self._engine, take_step=clock.take_step)
         self._reloader = Reloader(file, config, self._take_config, self._vitals)
         self._supervised = Supervised(note=self._note_device, jitter=jitter, watch=self._device_watch)
+        self._api.take_figures(self._figures(journal))
 
     def _make_kiosk(self, config: Config, journal: SqliteJournal) -> KioskHost | None:
         parts = Parts(
@@ -169,8 +174,26 @@ class App:
         )
         return make_kiosk(config, parts, sale_defaults(config))
 
+    def _make_desk(self, config: Config, device_id: str) -> EngineDesk:
+        return EngineDesk(
+            self._engine,
+            device_id=device_id,
+            code_pattern=config.sale.payment_code,
+            request_s=gateway_settings(config).deadline_s,
+            stationery=stationery_of(config),
+            columns=config.printer.columns,
+        )
+
+    def _make_api(self, config: Config, clock: clocks.SystemClock) -> ApiServer:
+        gate, version = gate_of(config.api.admin_group), terminald.__version__
+        return ApiServer(self._desk, sale_defaults(config), clock.now, version, gate=gate, door=self._door)
+
     def _credentials(self) -> Credentials | None:
         return self._engine.keeper.credentials()
+
+    def _figures(self, journal: MeteredJournal) -> Callable[[], Iterator[Family]]:
+        measured = (self._gateway, journal.meter, self._supervised)
+        return partial(all_figures, self._engine, measured, self._config.state.directory)
 
     def _note_device(self, report: DeviceReport) -> None:
         self._engine.note_device(report)
@@ -189,29 +212,30 @@ class App:
             loop.add_signal_handler(number, stop.set)
         loop.add_signal_handler(signal.SIGHUP, self._reloader.request)
         try:
-            with listening(self._config.api) as sock:
+            with listening(self._config.api) as sockets:
                 async with asyncio.TaskGroup() as tasks:
-                    await self._serve(sock, tasks, stop)
+                    await self._serve(sockets, tasks, stop)
         finally:
             self._device_watch.close()
             await self._gateway.aclose()
             await self._journal.aclose()
 
-    async def _serve(self, sock: socket.socket, tasks: asyncio.TaskGroup, stop: asyncio.Event) -> None:
+    async def _serve(self, sockets: tuple[socket.socket, ...], tasks: asyncio.TaskGroup, stop: asyncio.Event) -> None:
         """Start every part, and stop them in the order in which they can be missed."""
-        api = tasks.create_task(self._api.serve(sock))
+        api = tasks.create_task(self._api.serve(*sockets))
         running = [tasks.create_task(self._engine.run(is_new_boot=self._is_new_boot))]
         self._supervised.start(tasks, self._devices())
         running.append(tasks.create_task(self._reloader.run()))
         if self._config.checkin.upload_log:
             running.append(tasks.create_task(self._log_uploads().run()))
+        running.append(tasks.create_task(run_fleet(self._config, self._engine, self._desk.status, self._journal)))
         running.append(tasks.create_task(self._clock_watch.run()))
         running.append(tasks.create_task(self._vitals.run()))
         if self._kiosk is not None:
             running.append(tasks.create_task(self._kiosk.run()))
         await stop.wait()
         self._vitals.stop()
-        log.info("stopping")
+        log_event(log, LogId.STOPPING)
         grace_ends = asyncio.get_running_loop().time() + STOP_GRACE_S
         await self._engine.drain(STOP_GRACE_S)
         if self._kiosk is not None:
@@ -230,9 +254,10 @@ class App:
         optional = (self._printer, self._output)
         return [*self._scanners, *(one for one in optional if one is not None), *self._vmcs.values()]
 
-    async def _take_config(self, config: Config) -> None:
+    async def _take_config(self, config: Config, token: Secret | None) -> None:
         """Go on with another configuration. What is open keeps its deadlines; what did not change is not touched."""
         before, self._config = self._config, config
+        self._door.take(terms_of(config.api, token))
         gone = changed_devices(before, config)
         if PRINTER in gone:
             await self._let_print()
@@ -276,9 +301,10 @@ def run(config: Config, file: Path | None = None) -> None:
     Raises:
         TerminaldError: it can not start; the message says why and what to do.
     """
+    token = read_api_token(config)
     with ExitStack() as stack:
         with extending("starting: checking the journal, and bringing it to this version"):
-            daemon = App(config, open_journal(config, stack), file)
+            daemon = App(config, open_journal(config, stack), file, token)
         asyncio.run(daemon.run())
 
 

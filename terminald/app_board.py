@@ -15,6 +15,8 @@ from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.config import Config
 from terminald.core.terminal import Terminal
 from terminald.errors import ConfigError, WrongBoard
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ def settle_device_id(config: Config, journal: SqliteJournal, sources: Sources = 
             raise wrong_board(terminal, difference)
         device_id = _wanted(config, sources)
         journal.put_board(found, device_id=device_id)
-        log.info("the state directory is from another board and not activated: it begins anew on this one")
+        log_event(log, LogId.BOARD_NEW)
         return device_id
     if {**known, **found} != known:
         journal.put_board({**known, **found})

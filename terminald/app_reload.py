@@ -1,8 +1,8 @@
 """Reading the configuration again while the daemon runs: what can change takes effect, what can not is said.
 
 A configuration with a fault changes nothing at all. Of one without, the devices, the receipts, the sales to come, the
-check-in, the requirements and the log level are taken over. What the terminal is, where it keeps its state, whom it
-talks to and who may talk to it hold until a restart.
+check-in, the requirements and the log level are taken over, and for callers over TCP the token and the pages. What the
+terminal is, where it keeps its state, whom it talks to and where it listens hold until a restart.
 """
 
 import asyncio
@@ -14,20 +14,25 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from terminald import logs
+from terminald.adapters.device_meter import DeviceMeter
 from terminald.adapters.device_watch import DeviceWatch
 from terminald.adapters.ports_devices import Device, DeviceSink
 from terminald.adapters.supervisor import supervise
 from terminald.app_vitals import Vitals
-from terminald.config import CheckinConfig, Config, load
+from terminald.config import ApiConfig, CheckinConfig, Config, load
 from terminald.config_decode import Section
+from terminald.config_token import read_api_token
+from terminald.core.ids import Secret
 from terminald.errors import ConfigError
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 
 _log = logging.getLogger(__name__)
 
 #: The printer's name among the devices.
 PRINTER: Final = "printer"
 #: Tables that hold until a restart: identity, gateway, state, callers, and hosts that live as long as the daemon.
-_LASTING: Final = ("terminal", "gateway", "state", "api", "kiosk", "vending")
+_LASTING: Final = ("terminal", "gateway", "state", "api", "kiosk", "vending", "mqtt")
 #: Faults that the log gets; check shows them all.
 _MOST_FAULTS: Final = 20
 
@@ -36,9 +41,16 @@ class Reloader:
     """Carries out one reload after the other. One instance for the life of the process."""
 
     def __init__(
-        self, file: Path | None, config: Config, take: Callable[[Config], Awaitable[None]], vitals: Vitals
+        self,
+        file: Path | None,
+        config: Config,
+        take: Callable[[Config, Secret | None], Awaitable[None]],
+        vitals: Vitals,
     ) -> None:
-        """Take goes on with another configuration; vitals tell of it. Without a file nothing can be read again."""
+        """Take goes on with another configuration, and the token of the API that it names; vitals tell of it.
+
+        Without a file nothing can be read again.
+        """
         self._file = file
         self._config = config
         self._take = take
@@ -64,21 +76,21 @@ class Reloader:
     async def _reload(self) -> str:
         """Return what remains to be said about it."""
         if self._file is None:
-            _log.warning("there is no file from which the configuration could be read again")
+            log_event(_log, LogId.RELOAD_IMPOSSIBLE)
             return ""
         try:
-            fresh = load(self._file)
+            config, late = merged(self._config, load(self._file))
+            token = read_api_token(config)
         except ConfigError as exc:
             for fault in exc.faults[:_MOST_FAULTS]:
-                _log.error("the configuration is not taken over: %s", fault)
+                log_event(_log, LogId.CONFIG_REFUSED, detail=fault)
             return f"the configuration is wrong ({len(exc.faults)} by terminald check), the one before is kept"
-        config, late = merged(self._config, fresh)
-        await self._take(config)
+        await self._take(config, token)
         self._config = config
         logs.configure(config.log.level, stream=sys.stderr)
-        _log.info("the configuration was read again")
+        log_event(_log, LogId.CONFIG_RELOADED)
         if late:
-            _log.warning("without effect before a restart: %s", ", ".join(late))
+            log_event(_log, LogId.RESTART_NEEDED, detail=", ".join(late))
             return f"a restart is needed for {', '.join(late)}"
         return ""
 
@@ -86,6 +98,7 @@ class Reloader:
 def merged(old: Config, new: Config) -> tuple[Config, tuple[str, ...]]:
     """Return the new configuration with what lasts of the old one, and the names of the keys that had to be kept."""
     late: list[str] = []
+    old = replace(old, api=_api(old.api, new.api))
     # Hosts of the daemon's own take the terms of their sales, and their scanners, with the start.
     has_own_host = old.kiosk.mode != "off" or bool(old.vending)
     lasting = (*_LASTING, *(("sale", "scanners") if has_own_host else ()))
@@ -97,6 +110,13 @@ def merged(old: Config, new: Config) -> tuple[Config, tuple[str, ...]]:
         checkin = CheckinConfig(at=checkin.at, jitter=checkin.jitter, upload_log=old.checkin.upload_log)
     kept = {name: getattr(old, name) for name in lasting}
     return replace(new, checkin=checkin, **kept), tuple(late)
+
+
+def _api(old: ApiConfig, new: ApiConfig) -> ApiConfig:
+    """Return the old table, with the new terms for callers over TCP while the port is the same."""
+    if new.listen != old.listen:
+        return old
+    return replace(old, token_file=new.token_file, allowed_origins=new.allowed_origins)
 
 
 def _differing(name: str, old: Section | tuple[Section, ...], new: Section | tuple[Section, ...]) -> Iterable[str]:
@@ -129,6 +149,9 @@ class Supervised:
         self._note = note
         self._jitter = jitter
         self._watch = watch
+        self._meter = DeviceMeter()
+        #: What was counted of the devices.
+        self.figures = self._meter.figures
         self._group: asyncio.TaskGroup | None = None
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
@@ -157,4 +180,4 @@ class Supervised:
             task.cancel()
 
     async def _supervise(self, device: Device) -> None:
-        await supervise(device, self._note, jitter=self._jitter, watch=self._watch)
+        await supervise(self._meter.wrap(device), self._note, jitter=self._jitter, watch=self._watch)

@@ -10,6 +10,8 @@ from typing import Final, NoReturn
 from terminald.adapters.ports import Status
 from terminald.adapters.systemd import EXTEND_EVERY_S, extension, notify, reloading, status, watchdog_s
 from terminald.engine import Engine
+from terminald.logs import log_event, tell_suppressed
+from terminald.logs_ids import LogId
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +53,7 @@ class Vitals:
             if self._phase is _Phase.STARTING:
                 self._phase = _Phase.SERVING
                 notify("READY=1", self._status())
-                _log.info("serving")
+                log_event(_log, LogId.SERVING)
 
     def stop(self) -> None:
         """Tell that the daemon is stopping; nothing is taken back after it."""
@@ -90,6 +92,7 @@ class Vitals:
             before, line = self._told, self._status()
             if line != before:
                 notify(line)
+            tell_suppressed()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_S):
                     await self._engine.wait_for_event(self._engine.last_seq)

@@ -7,7 +7,6 @@ Attribute names are the keys, but for ``[[scanner]]`` (:attr:`Config.scanners`) 
 
 # ruff: noqa: RUF009 - option() and its kin declare fields, as dataclasses.field() does
 import datetime as dt
-import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -18,6 +17,8 @@ from terminald import config_rules as rules
 from terminald.config_decode import Conflict, Section, decode, option, required, table, tables
 from terminald.config_keyboard import KeyboardChoice, parse_keyboard
 from terminald.config_kiosk import KioskConfig
+from terminald.config_mqtt import MqttConfig
+from terminald.config_secrets import credential, read_secret
 from terminald.config_text import Places, read
 from terminald.config_vending import MAX_VENDING, VendingConfig
 from terminald.core.ids import Duration, Secret
@@ -26,8 +27,6 @@ from terminald.errors import ConfigError
 
 #: A board has a handful of ports; more is a mistake in the file.
 MAX_SCANNERS = 8
-#: Vendor keys are 32 characters; a longer file is not a key.
-_MAX_KEY_BYTES = 1024
 
 _BAUDRATES = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
 _LINE = rules.text(0, 96)
@@ -275,6 +274,7 @@ class Config(Section):
     vending: tuple[VendingConfig, ...] = tables(
         VendingConfig, key="vending", most=MAX_VENDING, distinct=("name", "device")
     )
+    mqtt: MqttConfig = table(MqttConfig)
     log: LogConfig = table(LogConfig)
     places: Places = field(default_factory=Places, compare=False, repr=False)
 
@@ -293,6 +293,11 @@ class Config(Section):
             yield ("kiosk", "sale"), f"the action may take {longest}; allowed: less than sale.delivery_window"
         if kiosk.mode != "off" and self.vending:
             yield ("kiosk", "vending"), "a code would be for the kiosk or for the machine; allowed: one of the two"
+        for place, barcode in kiosk.barcodes():
+            if sale.payment_code.fullmatch(barcode):
+                why = "in a sale that somebody else has open, it would be sent to the gateway as a payment code"
+                what = f"{rules.show(barcode)} matches sale.payment_code: {why}"
+                yield ("kiosk", "sale"), f"{what}; use another barcode, or narrow that pattern", place
 
     def _vending_conflicts(self) -> Iterable[Conflict]:
         """Devices of different kinds share one list, and one line has one device."""
@@ -345,42 +350,20 @@ def read_activation_code() -> Secret | None:
     Raises:
         ConfigError: there is one, and it is no code. It is not shown.
     """
-    path = _credential("activation_code")
+    path = credential("activation_code")
     if path is None:
         return None
     try:
-        return _read_secret(path, "an activation code")
+        return read_secret(path, "an activation code")
     except rules.NotAllowed as exc:
         raise ConfigError([f"activation_code: {exc}"]) from exc
 
 
 def _read_key(key_file: Path | None) -> Secret:
-    path = rules.secret_file(str(key_file)) if key_file else _credential("vendor_key")
+    path = rules.secret_file(str(key_file)) if key_file else credential("vendor_key")
     if path is None:
         raise rules.NotAllowed(
             "is missing, and systemd passes no credential vendor_key; name a file that only the service user may read, "
             "or pass the credential"
         )
-    return _read_secret(path, "a key")
-
-
-def _credential(name: str) -> Path | None:
-    """Return where systemd has put the credential of this name; None where it passes none."""
-    directory = os.environ.get("CREDENTIALS_DIRECTORY")
-    return path if directory and (path := Path(directory, name)).exists() else None
-
-
-def _read_secret(path: Path, what: str) -> Secret:
-    try:
-        with path.open("rb") as file:
-            text = file.read(_MAX_KEY_BYTES + 1).decode("ascii")
-    except OSError as exc:
-        raise rules.NotAllowed(
-            f"{path} cannot be read: {exc.strerror}; it must be there and readable for this user"
-        ) from exc
-    except UnicodeDecodeError:
-        text = ""
-    secret = text.removesuffix("\n").removesuffix("\r")
-    if not re.fullmatch("[!-~]+", secret) or len(text) > _MAX_KEY_BYTES:
-        raise rules.NotAllowed(f"{path} is not {what}; allowed: one line of letters and digits, without blanks")
-    return Secret(secret)
+    return read_secret(path, "a key")

@@ -4,10 +4,12 @@ import grp
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from terminald.config import ApiConfig, Config
 from terminald.config_fonts import PACKAGE, find_font, has_chinese
-from terminald.config_rules import format_duration, parse_duration
+from terminald.config_mqtt import doubts_of_mqtt
+from terminald.config_rules import format_duration, is_loopback, parse_duration
 from terminald.config_text import Place
 
 #: Below these values the gateway's documents are not kept (Web API documents, pay and pre-create).
@@ -27,9 +29,12 @@ def warnings(config: Config) -> tuple[str, ...]:
         *_too_short(config),
         *_without_effect(config),
         *_of_kiosk(config),
+        *_of_vending(config),
         *_drawn(config),
         *_too_open(config),
         *_too_closed(config),
+        *_of_tcp(config),
+        *doubts_of_mqtt(config.mqtt),
     )
     places = config.places
     return tuple(places.fault(place, what) for place, what in sorted(doubts, key=lambda doubt: places.line(doubt[0])))
@@ -76,6 +81,22 @@ def _too_closed(config: Config) -> Iterator[tuple[Place, str]]:
         yield place, f"{group} is not a group of this machine: only root can give money back; run: addgroup {group}"
 
 
+def _of_tcp(config: Config) -> Iterator[tuple[Place, str]]:
+    api = config.api
+    if api.listen is None:
+        for key, is_set in (("token_file", api.token_file is not None), ("allowed_origins", bool(api.allowed_origins))):
+            if is_set:
+                yield ("api", key), "has no effect while api.listen is empty: nobody can call over TCP"
+        return
+    if api.token_file is not None and _mode(api.token_file) & 0o020:
+        yield ("api", "token_file"), f"may be changed by its group; run: chmod g-w {api.token_file}"
+    for origin in api.allowed_origins:
+        host = urlsplit(origin).hostname or ""
+        if origin.startswith("http:") and not is_loopback(host):
+            what = f"{origin} is not encrypted: whoever is between it and this machine can take the token; use https"
+            yield ("api", "allowed_origins"), what
+
+
 def _of_kiosk(config: Config) -> Iterator[tuple[Place, str]]:
     kiosk = config.kiosk
     if kiosk.mode == "off" and kiosk.action != "none":
@@ -87,6 +108,24 @@ def _of_kiosk(config: Config) -> Iterator[tuple[Place, str]]:
     if kiosk.action == "command" and not os.access(kiosk.command.argv[0], os.X_OK):
         what = f"{kiosk.command.argv[0]} is not there, or can not be run by this user; every sale would be given back"
         yield ("kiosk", "command", "argv"), what
+
+
+def _of_vending(config: Config) -> Iterator[tuple[Place, str]]:
+    """Doubts about how the customer of a vending machine is to pay."""
+    methods = config.sale.methods
+    if not config.vending or ("scan" in methods and config.scanners):
+        return
+    if "qr" not in methods:
+        if "scanner" not in config.readiness.require:
+            what = 'there is no [[scanner]], and nobody else shows codes to a vending machine; add one, or offer "qr"'
+            yield ("sale", "methods"), what
+        return
+    is_seen = "is seen by nobody but a program that follows GET /v1/events and shows it"
+    by_code = 'take codes as well ("scan" in sale.methods, and a [[scanner]])'
+    if config.printer.driver == "none":
+        yield ("printer", "driver"), f'"none": the QR of a vend {is_seen}; set a printer, or {by_code}'
+    elif config.receipt.print_when == "never":
+        yield ("receipt", "print"), f'"never": the QR of a vend {is_seen}; set "paid", or {by_code}'
 
 
 def _drawn(config: Config) -> Iterator[tuple[Place, str]]:

@@ -3,10 +3,10 @@
 import difflib
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field, dataclass, field, fields
+from itertools import chain
 from typing import TypeVar
 
 from terminald.config_rules import NotAllowed, Rule, show
-from terminald.config_support import refusal
 from terminald.config_text import Place, Places
 from terminald.errors import ConfigError
 
@@ -15,8 +15,8 @@ T = TypeVar("T")
 #: More than a person mends in one go; a file that is not a configuration at all would fill the journal.
 MAX_FAULTS = 100
 
-#: Keys of the same table, and what is wrong between them. The first is where the fault is shown.
-Conflict = tuple[tuple[str, ...], str]
+#: Keys of the same table, and what is wrong between them. The first is where the fault is shown, or a place below it.
+Conflict = tuple[tuple[str, ...], str, *tuple[Place, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,21 +116,17 @@ class _Decoder:
             return None
         build: Callable[..., S] = section
         made = build(**values)
-        for between, what in made.conflicts():
+        for between, what, *below in made.conflicts():
             if all(declared[key][0].name in values or key not in raw for key in between):
-                self._fault((*place, between[0]), what)
+                self._fault((*place, between[0], *chain.from_iterable(below)), what)
         return made
 
     def _value(self, how: _Declared, place: Place, value: object) -> tuple[object] | None:
         """Return the key's value, alone in a tuple; None after a fault."""
-        dotted = ".".join(step for step in place if isinstance(step, str))
         try:
             found = how.rule(value) if how.rule else None
         except NotAllowed as exc:
             self._fault(place, str(exc))
-            return None
-        if refused := refusal(dotted, value):
-            self._fault(place, refused)
             return None
         if how.section:
             found = self._array(how, how.section, value, place) if how.most else self.section(how.section, value, place)

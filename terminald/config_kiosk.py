@@ -1,12 +1,13 @@
 """The configuration of a kiosk without a host application: ``[kiosk]``, its products, and its action on payment."""
 
 # ruff: noqa: RUF009 - option() and its kin declare fields, as dataclasses.field() does
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from terminald import config_rules as rules
 from terminald.config_decode import Conflict, Section, option, required, table, tables
+from terminald.config_text import Place
 from terminald.core.ids import Duration
 from terminald.core.money import MAX_AMOUNT
 
@@ -84,7 +85,7 @@ class KioskConfig(Section):
     mode: Literal["off", "fixed", "catalogue"] = option(rules.choice("off", "fixed", "catalogue"), "off")
     amount: int = option(rules.integer(1, MAX_AMOUNT, "fen"), 500)
     subject: str = option(rules.text(1, 64), "Ticket")
-    pause: Duration = option(rules.duration("0s", "1m"), "3s")
+    pause: Duration = option(rules.duration("0s", "5m"), "3s")
     clear: str = option(rules.pattern(_BARCODE % 0, "a barcode that no product has, up to 32 characters"), "")
     basket_window: Duration = option(rules.duration("10ms", "1h"), "60s")
     max_lines: int = option(rules.integer(1, MAX_LINES), 20)
@@ -126,6 +127,13 @@ class KioskConfig(Section):
     @property
     def _priced_by(self) -> str:
         return "amount" if self.mode == "fixed" else "product"
+
+    def barcodes(self) -> Iterator[tuple[Place, str]]:
+        """Return what is scanned beside payment codes, each with its place in this table."""
+        if self.mode == "catalogue":
+            yield from ((("product", index, "barcode"), one.barcode) for index, one in enumerate(self.products))
+        if self.mode != "off" and self.clear:
+            yield ("clear",), self.clear
 
     @property
     def longest_action(self) -> Duration:

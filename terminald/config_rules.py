@@ -31,6 +31,9 @@ _MAX_SOCKET_PATH = 107
 #: A pattern longer than this cannot be read by a person, and compiles slowly.
 _MAX_PATTERN = 200
 
+#: What browsers leave out of an origin.
+_WEB_PORTS = {"http": 80, "https": 443}
+
 _UNITS = {"h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
 _DURATION = re.compile(r"(?:(\d{1,6})h)?(?:(\d{1,6})m(?!s))?(?:(\d{1,6})s)?(?:(\d{1,9})ms)?", re.ASCII)
 _DURATION_FORM = 'a duration such as "200ms", "5s", "4m" or "1h30m"'
@@ -280,8 +283,20 @@ def url(value: object) -> str:
 
 
 def origin(value: object) -> str:
-    """Allow a web origin: scheme, host and port, nothing after it."""
-    return pattern(r"https?://[a-z0-9.-]+(:[0-9]{1,5})?", "an origin, such as http://localhost:8080")(value)
+    """Allow a web origin as browsers write it: scheme, host and port, but for the scheme's own port; nothing else."""
+    allowed = "an origin in small letters, such as http://localhost:8080"
+    found = pattern(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::[1-9][0-9]{0,4})?", allowed)(value)
+    parts = urllib.parse.urlsplit(found)
+    try:
+        port, host = parts.port, parts.hostname or ""
+    except ValueError:
+        port, host = 0, ""
+    if not host or port == 0:
+        raise NotAllowed(f"{show(found)} is not possible here; allowed: {allowed}")
+    if port == _WEB_PORTS[parts.scheme]:
+        usual = found.removesuffix(f":{port}")
+        raise NotAllowed(f"{show(found)} is written without the port by browsers; allowed: {show(usual)}")
+    return found
 
 
 def is_loopback(host: str) -> bool:
@@ -298,6 +313,9 @@ class Address:
 
     host: str
     port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 def parse_address(value: str) -> Address:

@@ -26,11 +26,15 @@ from terminald.core.schedule import Rules
 from terminald.core.stimuli import Advance, Record, Stimulus, ToSale
 from terminald.engine_commands import Performer, World
 from terminald.engine_custody import CustodyKeeper, Hands
-from terminald.engine_entries import entries_of, reason_words
+from terminald.engine_entries import entries_of, readiness_record
 from terminald.engine_link import LinkMonitor
+from terminald.engine_log import TransitionLog
 from terminald.engine_pulse import Pulse
 from terminald.engine_stop import is_in_flight
+from terminald.engine_tally import Tally
 from terminald.errors import ApiError, JournalError, JournalUnavailable, TerminaldError
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 from terminald.wire.api_views import readiness_event
 
 log = logging.getLogger(__name__)
@@ -69,10 +73,14 @@ class Engine:
         self._is_stopping = False
         self.is_journal_writable = True
         self.devices: dict[str, DeviceReport] = {}
+        self.tally = Tally()
         #: Called when something may have changed of what :meth:`reasons` says. Must not block.
         self.lookers: list[Callable[[], None]] = []
+        #: Called with each step, once it is on disk and its commands are under way. Must not block.
+        self.followers: list[Callable[[Advance], None]] = []
         #: Set when everything that was open at the start has been taken up again.
         self.recovered = asyncio.Event()
+        self._transitions = TransitionLog()
         self._pulse = Pulse(lambda: world.journal.events_after(self.last_seq, 1))
         self.required = required
         self._inbox: asyncio.Queue[Work] = asyncio.Queue()
@@ -134,7 +142,7 @@ class Engine:
                 while self.is_in_flight():
                     await self._news.wait()
         except TimeoutError:
-            log.warning("stopping with a payment or a receipt still open; it goes on at the next start")
+            log_event(log, LogId.STOP_UNFINISHED)
 
     def is_in_flight(self) -> bool:
         """Whether something is under way that a stop waits for."""
@@ -187,7 +195,7 @@ class Engine:
         if self._inbox.qsize() < MAX_WAITING:
             self._inbox.put_nowait(work)
         else:
-            log.warning("an input was dropped: too many are waiting")
+            log_event(log, LogId.INPUT_DROPPED)
 
     def tell_surely(self, work: Work) -> None:
         """Have work done in the loop that must not be dropped, and of which whoever tells it bounds the number."""
@@ -208,6 +216,7 @@ class Engine:
         if not done.records:
             return done
         book = stimuli.merge(self.book, done)
+        entries = entries_of(self.book, book, done, now)
         await self._commit(
             Batch(
                 now=now,
@@ -216,14 +225,15 @@ class Engine:
                 refunds=done.refunds,
                 jobs=done.jobs,
                 vends=done.vends,
-                entries=entries_of(self.book, book, done, now),
+                entries=entries,
             )
         )
         self.book = books.prune(book, now.instant)
-        for record in done.records:
-            log.info("%s %s: %s → %s on %s", record.kind, record.subject, record.before, record.after, record.cause)
+        self._transitions.take(entries, now.instant)
         for command in done.commands:
             self._performer.perform(command)
+        for follow in self.followers:
+            follow(done)
         return done
 
     async def publish(self, record: Record, topic: str, body: bytes) -> None:
@@ -232,7 +242,7 @@ class Engine:
         try:
             await self._commit(Batch(now=self.world.clock.now(), entries=(entry,)))
         except JournalUnavailable:
-            log.warning("an event was not recorded: %s %s", topic, record.subject)
+            log_event(log, LogId.EVENT_NOT_RECORDED, kind=record.kind, event=record.cause)
 
     async def apply_surely(self, stimulus: Stimulus) -> None:
         """Take a step that can not be refused: a completion, a wake-up, a recovery. Waits for the journal to work."""
@@ -253,10 +263,11 @@ class Engine:
             self.last_seq = await self.world.journal.commit(batch)
         except JournalError:
             if self.is_journal_writable:
-                log.critical("the journal can not be written: no payment is taken until it can", exc_info=True)
+                log_event(log, LogId.JOURNAL_FAILED, exc_info=True)
             self.is_journal_writable = False
             raise
         self.is_journal_writable = True
+        self.tally.take(batch)
         self._pulse.note()
         self._announce()
 
@@ -373,17 +384,10 @@ class Engine:
         now = self.reasons()
         if now == self._told_reasons and was_writable:
             return
-        before = "" if self._told_reasons is None else reason_words(self._told_reasons)
-        record = Record(
-            kind="readiness",
-            subject="terminal",
-            sale_id=stimuli.NO_SALE,
-            cause="ReadinessChanged",
-            before=before,
-            after=reason_words(now),
-        )
+        record = readiness_record(self._told_reasons, now)
         # Before the commit: a change while it is under way is compared with what is being told.
         self._told_reasons = now
+        log_event(log, LogId.READINESS_CHANGED, from_state=record.before, to_state=record.after)
         await self.publish(record, "readiness", readiness_event(tuple(one.value for one in now)))
         self._tell_lookers()
 

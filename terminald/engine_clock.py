@@ -16,6 +16,8 @@ from terminald.core.schedule import MINUTE, later
 from terminald.core.stimuli import Record
 from terminald.engine import WATCH_INTERVAL_S, Engine
 from terminald.errors import JournalUnavailable
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +46,7 @@ class ClockWatch:
 
     def _tell(self, step: int) -> None:
         way = "forward" if step > 0 else "back"
-        log.warning("the system's clock was set %s by %s", way, dt.timedelta(seconds=abs(step) // 1000))
+        log_event(log, LogId.CLOCK_SET, detail=f"{way} by {dt.timedelta(seconds=abs(step) // 1000)}")
         record = Record(
             kind="clock",
             subject="system",
@@ -64,6 +66,6 @@ class ClockWatch:
         try:
             await world.journal.commit(Batch(now=now))
         except JournalUnavailable:
-            log.debug("the time of day was not put on record")
+            log_event(log, LogId.CLOCK_NOT_MARKED)
         else:
             self._next_mark = later(now.instant, MARK_INTERVAL)

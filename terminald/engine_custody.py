@@ -33,6 +33,9 @@ from terminald.core.ids import Instant, WallTime
 from terminald.core.schedule import Now, Rules, later
 from terminald.core.stimuli import Record
 from terminald.core.tables import Wakeup
+from terminald.engine_log import TransitionLog
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 
 log = logging.getLogger(__name__)
 
@@ -93,6 +96,7 @@ class CustodyKeeper:
         self, custody: Custody | None, *, gateway: KeyGateway, clock: Clock, rules: Rules, hands: Hands
     ) -> None:
         """Custody is None for a terminal that is not activated: then nothing is ever done."""
+        self._transitions = TransitionLog()
         self.custody = custody
         self._gateway = gateway
         self._clock = clock
@@ -184,7 +188,7 @@ class CustodyKeeper:
         )
         await self._hands.commit(Batch(now=now, custody=after, entries=_entries(record, before, after, now)))
         self.custody = after
-        _tell_log(record, event, before, after)
+        _tell_log(self._transitions, now.instant, record, event, before, after)
         for command in commands:
             self._under_way += 1
             self._settled.clear()
@@ -323,14 +327,14 @@ def _entries(record: Record, before: Custody, after: Custody, now: Now) -> tuple
     return (entry, Entry(record=raised, topic="attention", body=key_attention_event(shown.attention)))
 
 
-def _tell_log(record: Record, event: Event, before: Custody, after: Custody) -> None:
+def _tell_log(told: TransitionLog, at: Instant, record: Record, event: Event, before: Custody, after: Custody) -> None:
     """Log a step, and what an answer said that was not good. No key is quoted: custody keeps it out (I7)."""
     fault = after.rotation.fault if isinstance(event, CustodyAnswer) else None
-    said = f": {fault.code}: {fault.message}" if fault else ""
-    log.info("%s: %s → %s on %s%s", record.subject, record.before, record.after, record.cause, said)
+    told.tell(record, at, key_version=after.rotation.version, fault=fault)
     old, new = before.rotation.attention, after.rotation.attention
     if new is not None and (old is None or old.code != new.code):
-        log.warning("the key needs a person: %s%s", new.code, said)
+        detail = f"{fault.code}: {fault.message}" if fault else ""
+        log_event(log, LogId.KEY_ATTENTION, code=new.code, detail=detail)
 
 
 def status_of(custody: Custody, now: Now) -> KeyStatus:

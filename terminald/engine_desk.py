@@ -40,6 +40,8 @@ from terminald.engine_report import DayReports, look_of
 from terminald.engine_returns import Returns
 from terminald.engine_story import read_records
 from terminald.errors import ApiError, IllegalTransition, JournalUnavailable
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 from terminald.wire.api_views import scan_event
 from terminald.wire.barcode import NotPaymentCode, classify
 
@@ -210,7 +212,7 @@ class EngineDesk:
             elif refused := await self._submit(sale, judged):
                 await self._reject(sale, scanner, refused, _REFUSALS[refused])
         except JournalUnavailable:
-            log.warning("a scan was dropped: the journal can not be written")
+            log_event(log, LogId.SCAN_DROPPED, device=scanner, reason="journal_failed")
 
     async def _submit(self, sale: Sale, code: PaymentCode) -> str:
         """Begin an attempt, or return why none is begun now: one of the refusals; empty when it is begun."""
@@ -317,7 +319,7 @@ class EngineDesk:
         """Write the receipt of a paid sale as text, whether or not there is a printer."""
         found = await self.get_sale(name)
         text = text_of(found, self.stationery, self.columns)
-        return WrittenReceipt(sale_id=found.sale.id, columns=self.columns, text=text)
+        return WrittenReceipt(sale_id=found.sale.id, columns=self.columns, text=text, order=found.sale.order.text)
 
     async def report(self, day: int | None) -> DayReport:
         """Return the report of a day, by its number since 1970; None: today."""

@@ -10,7 +10,7 @@ from terminald.core.readiness import Reason
 from terminald.core.refund_table import Refund, RefundState
 from terminald.core.sale_table import Sale, SaleState
 from terminald.core.schedule import Now
-from terminald.core.stimuli import Advance, Record
+from terminald.core.stimuli import NO_SALE, Advance, Record
 from terminald.core.tables import Attention
 from terminald.wire.api_views import attention_event, print_event, refund_event, sale_event
 
@@ -71,3 +71,15 @@ def _raised(record: Record, book: Book) -> Attention | None:
 def reason_words(judged: tuple[Reason, ...]) -> str:
     """Return the reasons against taking money as one word, for the records of readiness."""
     return ",".join(reason.value for reason in judged) or "ready"
+
+
+def readiness_record(before: tuple[Reason, ...] | None, after: tuple[Reason, ...]) -> Record:
+    """Return the record of a change of readiness; before is None at the start."""
+    return Record(
+        kind="readiness",
+        subject="terminal",
+        sale_id=NO_SALE,
+        cause="ReadinessChanged",
+        before="" if before is None else reason_words(before),
+        after=reason_words(after),
+    )

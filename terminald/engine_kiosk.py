@@ -40,6 +40,8 @@ from terminald.engine import Engine
 from terminald.engine_desk import EngineDesk
 from terminald.engine_kiosk_service import KioskService, is_own, reference_of
 from terminald.errors import ApiError, IllegalTransition, JournalUnavailable
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 from terminald.wire.api_kiosk import basket_event
 from terminald.wire.api_views import scan_event
 from terminald.wire.barcode import bare, classify
@@ -131,7 +133,7 @@ class KioskHost:
             self._frames.append((scanner, text))
             self._wake.set()
         else:
-            log.warning("a scan was dropped: too many are waiting")
+            log_event(log, LogId.SCAN_DROPPED, device=scanner, reason="too many are waiting")
 
     async def _follow(self) -> None:
         """Wake up with each event of the log."""
@@ -182,7 +184,7 @@ class KioskHost:
         if isinstance(judged, PaymentCode):
             await self._tell(CodeShown(code=judged))
         elif self._terms.products and judged.reason == "product_barcode":
-            log.info("no product has the barcode %s", code)
+            log_event(log, LogId.BARCODE_UNKNOWN, detail=code)
             self._refuse(UNKNOWN_PRODUCT, REASONS[UNKNOWN_PRODUCT])
         else:
             self._refuse(judged.reason, judged.detail)
@@ -210,7 +212,8 @@ class KioskHost:
         now = self._clock.now().instant
         before = self._kiosk
         self._kiosk, commands = kiosks.step(before, event, now=now, rules=self._terms.rules)
-        log.debug("kiosk: %s → %s on %s", before.state.value, self._kiosk.state.value, type(event).__name__)
+        after, cause = self._kiosk.state.value, type(event).__name__
+        log_event(log, LogId.KIOSK_CHANGED, from_state=before.state.value, to_state=after, event=cause)
         if self._kiosk.state in _WITH_CUSTOMER:
             self._calm.clear()
         else:
@@ -245,7 +248,7 @@ class KioskHost:
             view, _ = await self._desk.open_sale(self._order(wanted))
         except (ApiError, JournalUnavailable) as exc:
             reason = SALE_OPEN if isinstance(exc, ApiError) and exc.code == "busy" else NOT_READY
-            log.info("no sale was opened: %s", exc)
+            log_event(log, LogId.SALE_NOT_OPENED, detail=str(exc))
             self._refuse(reason, REASONS[reason])
             return SaleNotBegun()
         self._seen = None
@@ -293,7 +296,7 @@ class KioskHost:
         try:
             await self._desk.cancel(sale_id)
         except (ApiError, IllegalTransition, JournalUnavailable) as exc:
-            log.warning("sale %s was not canceled: %s", sale_id, exc)
+            log_event(log, LogId.SALE_NOT_CANCELED, sale=sale_id, detail=str(exc))
 
     def _serve(self, sale_id: SaleId) -> None:
         if self._tasks is None:

@@ -24,6 +24,8 @@ from terminald.core.stimuli import Record, ToSale
 from terminald.engine import COMMIT_RETRY_S, Engine
 from terminald.engine_desk import EngineDesk
 from terminald.errors import ApiError, IllegalTransition, JournalUnavailable
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 from terminald.wire.api_kiosk import sold_json
 
 log = logging.getLogger(__name__)
@@ -87,7 +89,7 @@ class KioskService:
 
     async def _begin_step(self, journal: ActionJournal, sale_id: SaleId, number: int, steps: int) -> None:
         await journal.put_mark(ActionMark(sale_id=sale_id, begun=number, steps=steps))
-        log.info("action %s: step %d of %d", sale_id, number, steps)
+        log_event(log, LogId.ACTION_STEP, sale=sale_id, detail=f"{number} of {steps}")
 
     async def _report(self, sale_id: SaleId, paid: Fen, outcome: ActionOutcome) -> None:
         match outcome:
@@ -95,7 +97,7 @@ class KioskService:
                 self._note(sale_id, "ActionDone", "")
                 await _surely(sale_id, lambda: self._desk.deliver(sale_id))
             case ActionFailed():
-                log.warning("the action for sale %s has failed: %s", sale_id, outcome.evidence)
+                log_event(log, LogId.ACTION_FAILED, sale=sale_id, detail=outcome.evidence)
                 self._note(sale_id, "ActionFailed", outcome.evidence)
                 amount = owed(paid, outcome)
                 await _surely(sale_id, lambda: self._desk.undeliver(sale_id, amount))
@@ -136,7 +138,7 @@ class KioskService:
             await self._report(sale.id, sale.paid, ActionFailed(evidence=_NOT_BEGUN))
             return
         evidence = f"{mark.begun} of {mark.steps} steps at most"
-        log.warning("it is not known what the action for sale %s has done: %s", sale.id, evidence)
+        log_event(log, LogId.ACTION_UNKNOWN, sale=sale.id, detail=evidence)
         self._note(sale.id, "ActionUnknown", evidence)
         if sale.delivery is DeliveryState.PENDING:
             await _surely(sale.id, lambda: self._apply(ToSale(sale_id=sale.id, event=DeliveryWindowClosed())))
@@ -160,7 +162,7 @@ async def _surely(sale_id: SaleId, step: Callable[[], Awaitable[object]]) -> Non
             await asyncio.sleep(COMMIT_RETRY_S)
         except (ApiError, IllegalTransition) as exc:
             if not isinstance(exc, ApiError) or exc.code != _OVERLOADED:
-                log.warning("sale %s has gone on without the kiosk: %s", sale_id, exc)
+                log_event(log, LogId.SALE_OVERTAKEN, sale=sale_id, detail=str(exc))
                 return
             await asyncio.sleep(COMMIT_RETRY_S)
         else:

@@ -15,6 +15,8 @@ from terminald.core.events import (
     RequestRefused,
 )
 from terminald.core.ids import WallTime
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 
 log = logging.getLogger(__name__)
 
@@ -104,9 +106,17 @@ class LinkMonitor:
             self.last_answer_at = self._clock.now().wall
         before, self._report = self._report, report
         if _kind(report) != _kind(before):
-            said = f"{report.fault.code}: {report.fault.message}" if report.fault else ""
             level = logging.INFO if report.state is LinkState.PROVEN else logging.WARNING
-            log.log(level, "gateway link: %s → %s %s", before.state.value, report.state.value, said)
+            fault = report.fault
+            log_event(
+                log,
+                LogId.LINK_CHANGED,
+                level=level,
+                from_state=before.state.value,
+                to_state=report.state.value,
+                code=fault.code if fault else None,
+                detail=fault.message if fault else None,
+            )
             self._on_change()
         elif self.is_key_refused or (is_probe and self.is_proven):
             self._on_change()

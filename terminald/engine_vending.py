@@ -4,9 +4,11 @@ While no sale could be opened the reader is not on the machine's bus, so that no
 for cash only (:meth:`terminald.adapters.ports_vending.Vmc.set_open`).
 """
 
+import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from terminald.core import book as books
 from terminald.core.commands import OrderText
@@ -15,11 +17,14 @@ from terminald.core.ids import Duration, Reference, SaleId
 from terminald.core.readiness import Reason
 from terminald.core.sale_table import SaleOrder
 from terminald.core.schedule import SECOND
-from terminald.core.stimuli import NO_SALE, OpenVend, Record, ToVend
+from terminald.core.stimuli import NO_SALE, Advance, OpenVend, Record, ToVend
 from terminald.core.vend import VendAsked
 from terminald.core.vend_events import VendEvent, VendRequested
+from terminald.core.vend_table import VendState
 from terminald.engine import Engine
 from terminald.errors import JournalUnavailable
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 from terminald.wire.api import SaleDefaults
 
 log = logging.getLogger(__name__)
@@ -33,7 +38,16 @@ CUSTOMER_PART = 2
 MOST_RETURNS = 3
 
 #: For displays of two lines of 16 characters.
-_PROMPTS = {"scan": "Show your       payment code", "qr": "Scan the        QR code"}
+PROMPTS: Final = {"scan": "Show your       payment code", "qr": "Scan the        QR code"}
+DECLINED: Final = "Not accepted.   Try another code"
+#: By what has become of the request. Nothing about its approval: of that the machine is told first.
+NEWS: Final[Mapping[VendState, str]] = {
+    VendState.PAYING: "Please wait or  confirm on phone",
+    VendState.CANCELING: "Not paid.       Please try again",
+    VendState.DENIED: "Not paid.       Please try again",
+    VendState.RETURNING: "Not dispensed.  Money goes back.",
+    VendState.DONE: "Thank you",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +74,10 @@ class VendingHost:
         self._world = engine.world
         self._terms = terms
         self._is_open: dict[str, bool] = {}
+        self._latest: dict[str, int] = {}  # by machine
+        self._shown: dict[str, tuple[SaleId, VendState]] = {}  # by machine: what its display was about
         engine.lookers.append(self._look)
+        engine.followers.append(self._follow)
 
     def take(self, machine: str, event: Event) -> None:
         """Take what a machine tells; see :data:`terminald.adapters.ports_vending.VmcSink`."""
@@ -71,6 +88,7 @@ class VendingHost:
 
     async def _open(self, machine: str, event: VendRequested) -> None:
         """Open the sale of a request, or deny it at once."""
+        self._latest[machine] = event.request
         refused = self._refusal(machine, event)
         if not refused:
             try:
@@ -78,7 +96,7 @@ class VendingHost:
             except JournalUnavailable:
                 refused = Reason.JOURNAL_FAILED.value
         if refused:
-            log.warning("vmc %s: request %d is denied: %s", machine, event.request, refused)
+            log_event(log, LogId.VEND_DENIED, device=machine, request=event.request, reason=refused)
             await self._world.vmcs[machine].deny(event.request)
             record = Record(
                 kind="vend", subject=machine, sale_id=NO_SALE, cause="VendRefused", before="", after=refused
@@ -86,7 +104,19 @@ class VendingHost:
             await self._engine.publish(record, "", b"")
             return
         methods = self._terms[machine].sale.methods
-        self._world.vmcs[machine].display(_PROMPTS["scan" if "scan" in methods else "qr"])
+        self._world.vmcs[machine].display(PROMPTS["scan" if "scan" in methods else "qr"])
+
+    def _follow(self, done: Advance) -> None:
+        """Show the customer how the latest request of a machine is doing; nobody waits for an earlier one."""
+        for vend in done.vends:
+            if vend.request is None or vend.request != self._latest.get(vend.machine):
+                continue
+            sale_id, before = self._shown.get(vend.machine, (vend.sale_id, None))
+            text = _news(before if sale_id == vend.sale_id else None, vend.state)
+            self._shown[vend.machine] = (vend.sale_id, vend.state)
+            if text:
+                # After what the machine itself is told, which is begun by now.
+                asyncio.get_running_loop().call_soon(self._world.vmcs[vend.machine].display, text)
 
     async def _move(self, machine: str, event: VendEvent) -> None:
         vend = books.find_vend(self._engine.book, machine, event.request)
@@ -143,5 +173,14 @@ class VendingHost:
             is_open = not against
             if self._is_open.get(name) is not is_open:
                 self._is_open[name] = is_open
-                log.info("vmc %s: %s", name, "sells" if is_open else f"sells for cash only: {', '.join(against)}")
+                state = "open" if is_open else "cash_only"
+                log_event(log, LogId.VENDING_CHANGED, device=name, to_state=state, reason=",".join(against))
                 vmc.set_open(is_open=is_open)
+
+
+def _news(before: VendState | None, after: VendState) -> str:
+    """Return what the customer is shown of a step; empty where that is nothing new."""
+    if after is VendState.REQUESTED:
+        return DECLINED if before is VendState.PAYING else ""
+    text = NEWS.get(after, "")
+    return "" if before is not None and NEWS.get(before) == text else text

@@ -88,6 +88,26 @@ class GatewayOutcomeUnknown(GatewayError):
     """The request may have run at the gateway: query, never assume."""
 
 
+class FleetError(TerminaldError):
+    """The broker of the fleet can not be told anything now; it is told later. No sale knows of it."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        """Code is one word for the cause; detail is for a person."""
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+        self.detail = detail
+
+
+class FleetRefused(FleetError):
+    """The broker refused a message, and the connection stays: by the index of the first one that was refused."""
+
+    def __init__(self, index: int, reason: int, detail: str) -> None:
+        """Reason is MQTT's reason code, 128 or more."""
+        super().__init__("refused", detail)
+        self.index = index
+        self.reason = reason
+
+
 class JournalError(TerminaldError):
     """The journal did not do what was asked: refuse to start, or stop selling."""
 

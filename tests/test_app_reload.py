@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from terminald.app_reload import changed_devices, merged
-from terminald.config import CheckinConfig, Config, load
+from terminald.config import ApiConfig, CheckinConfig, Config, load
+from terminald.config_rules import Address
 
 TEXT = """\
 [terminal]
@@ -50,6 +51,29 @@ def test_the_upload_of_logs_is_begun_and_ended_by_a_restart() -> None:
     found, late = merged(Config(), replace(Config(), checkin=replace(CheckinConfig(), upload_log=False)))
     assert found.checkin.upload_log
     assert late == ("checkin.upload_log",)
+
+
+def test_who_may_call_over_tcp_is_taken_over_and_where_is_kept() -> None:
+    listen = Address(host="127.0.0.1", port=8765)
+    api = replace(ApiConfig(), listen=listen, token_file=Path("/a"), allowed_origins=("http://a",))
+    old = replace(Config(), api=api)
+    other = replace(api, token_file=Path("/b"), allowed_origins=("http://b",))
+    assert merged(old, replace(Config(), api=other)) == (replace(Config(), api=other), ())
+    found, late = merged(old, replace(Config(), api=replace(other, socket=Path("/c"))))
+    assert found.api == other
+    assert late == ("api.socket",)
+
+
+def test_a_port_that_is_closed_or_opened_keeps_its_rules_until_a_restart() -> None:
+    """Without a token the port that is still open would let nobody in, or anybody."""
+    listen = Address(host="127.0.0.1", port=8765)
+    old = replace(Config(), api=replace(ApiConfig(), listen=listen, token_file=Path("/a")))
+    found, late = merged(old, Config())
+    assert found.api == old.api
+    assert late == ("api.listen", "api.token_file")
+    found, late = merged(Config(), old)
+    assert found.api == ApiConfig()
+    assert late == ("api.listen", "api.token_file")
 
 
 @pytest.mark.parametrize(

@@ -22,8 +22,7 @@ from terminald.config_advice import warnings
 from terminald.config_decode import MAX_FAULTS, Section
 from terminald.config_fonts import find_font
 from terminald.config_kiosk import KioskConfig, ProductConfig
-from terminald.config_rules import Address, format_duration, parse_duration
-from terminald.config_support import NOT_YET
+from terminald.config_rules import Address, format_duration, parse_address, parse_duration
 from terminald.config_text import MAX_CONFIG_BYTES, Place, parse
 from terminald.config_vending import VendingConfig
 from terminald.core.ids import Secret
@@ -170,7 +169,20 @@ HID = '[[scanner]]\nname = "a"\ndriver = "hid"\n'
         ("[api]\nsocket_mode = 660", "t.toml:2: api.socket_mode: 660 is not possible here; allowed: four octal"),
         ('[api]\nsocket_group = "no-such-group"', "t.toml:2: api.socket_group: "),
         ('[api]\nlisten = "0.0.0.0:80"', 't.toml:2: api.listen: "0.0.0.0:80" can be reached from elsewhere'),
+        ('[api]\nlisten = "127.0.0.1:0"', 't.toml:2: api.listen: "127.0.0.1:0" is not a network address'),
         ('[api]\nallowed_origins = ["http://a/b"]', "t.toml:2: api.allowed_origins: "),
+        (
+            '[api]\nallowed_origins = ["*"]',
+            't.toml:2: api.allowed_origins: "*" is not possible here; allowed: an origin',
+        ),
+        ('[api]\nallowed_origins = ["null"]', 't.toml:2: api.allowed_origins: "null" is not possible here'),
+        ('[api]\nallowed_origins = ["http://Till"]', "t.toml:2: api.allowed_origins: "),
+        ('[api]\nallowed_origins = ["http://till:99999"]', "t.toml:2: api.allowed_origins: "),
+        ('[api]\nallowed_origins = ["http://till:080"]', "t.toml:2: api.allowed_origins: "),
+        (
+            '[api]\nallowed_origins = ["https://till:443"]',
+            't.toml:2: api.allowed_origins: "https://till:443" is written without the port by browsers; allowed: "h',
+        ),
         ("[sale]\nmethods = []", "t.toml:2: sale.methods: has 0 entries; allowed: 1 to 2"),
         ('[sale]\nmethods = "scan"', 't.toml:2: sale.methods: "scan" is not a list; write it in [ ]'),
         ('[sale]\nmethods = ["scan", "scan"]', "t.toml:2: sale.methods: names the same value twice"),
@@ -317,18 +329,6 @@ def test_a_sale_can_offer_both_ways_and_ask_for_a_report(load_text: Loader) -> N
     assert (sale.delivery, sale.delivery_window, sale.on_overdue) == ("confirm", 60_000, "return")
 
 
-REFUSED = {
-    "api.listen": 'api.listen = "127.0.0.1:8765"\napi.token_file = "/nonexistent"',
-}
-
-
-@pytest.mark.parametrize("row", NOT_YET, ids=lambda row: row.key)
-def test_what_this_version_does_not_do_is_refused_in_words(row: object, faults_of: Faults) -> None:
-    key = getattr(row, "key", "")
-    (fault,) = faults_of(REFUSED[key])
-    assert re.fullmatch(rf"t\.toml:\d: {key}: .*is not supported by this version; allowed: .+", fault)
-
-
 @pytest.mark.parametrize(
     ("device", "by"),
     [
@@ -349,7 +349,7 @@ def test_a_keyboard_scanner_is_named_in_four_ways(device: str, by: str, load_tex
 
 def test_a_keyboard_scanner_takes_no_commands() -> None:
     scanner = ScannerConfig(name="a", driver="hid", device="05f9:2206", trigger_on=b"1", trigger_off=b"0")
-    assert [key for (key, *_), _ in scanner.conflicts()] == ["trigger_on", "trigger_off"]
+    assert [key for (key, *_), *_ in scanner.conflicts()] == ["trigger_on", "trigger_off"]
 
 
 def test_a_network_printer_may_look_like_a_usb_id(load_text: Loader) -> None:
@@ -704,10 +704,35 @@ def test_keys_inside_values_have_lines_too() -> None:
 
 def test_a_port_needs_a_token() -> None:
     address = Address(host="127.0.0.1", port=8765)
-    ((keys, what),) = ApiConfig(listen=address).conflicts()
+    ((keys, what, *_),) = ApiConfig(listen=address).conflicts()
     assert keys == ("listen", "token_file")
     assert what == "needs api.token_file; set it, or leave listen empty"
     assert not list(ApiConfig(listen=address, token_file=Path("/etc/terminald/token")).conflicts())
+
+
+def test_origins_are_taken_as_browsers_write_them(load_text: Loader) -> None:
+    origins = ["http://localhost:8080", "https://till.example", "http://[::1]:8080", "https://a:80", "http://127.0.0.1"]
+    assert load_text(f"api.allowed_origins = {origins}").api.allowed_origins == tuple(origins)
+
+
+def test_an_address_is_written_as_it_is_read() -> None:
+    for text in ("127.0.0.1:8765", "[::1]:8765", "localhost:80"):
+        assert str(parse_address(text)) == text
+
+
+def test_doubts_about_callers_over_tcp(load_text: Loader, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.touch(0o600)
+    origins = 'api.allowed_origins = ["http://localhost:80801", "http://till.example", "https://till.example"]'
+    keys = f'api.token_file = "{token}"\n{origins.replace("80801", "8080")}\n'
+    off = [doubt for doubt in warnings(load_text(keys)) if "api." in doubt]
+    assert [doubt.split(": ")[1] for doubt in off] == ["api.token_file", "api.allowed_origins"]
+    assert all("has no effect while api.listen is empty" in doubt for doubt in off)
+    on = f'{keys}api.listen = "localhost:8765"\n'
+    (doubt,) = [doubt for doubt in warnings(load_text(on)) if "api." in doubt]
+    assert "api.allowed_origins: http://till.example is not encrypted" in doubt
+    token.chmod(0o660)
+    assert [doubt for doubt in warnings(load_text(on)) if "api.token_file: may be changed by its group" in doubt]
 
 
 def test_a_ca_file_must_be_there(load_text: Loader, tmp_path: Path) -> None:
@@ -723,6 +748,36 @@ def test_a_vending_machine_has_a_name_and_a_line_of_its_own(faults_of: Faults, l
     (fault,) = faults_of(scanner + '[[vending]]\ndevice = "/dev/a"')
     assert fault == 't.toml:4: vending: "/dev/a" is the device of a scanner'
     assert load_text(scanner + '[[vending]]\ndevice = "/dev/b"').vending[0].name == "vending"
+
+
+VENDING = '[[vending]]\ndevice = "/dev/b"\n'
+SCANNER = '[[scanner]]\nname = "a"\ndevice = "/dev/a"\n'
+BY_QR = '[sale]\nmethods = ["qr"]\n[readiness]\nrequire = []\n'
+PAPER = '[printer]\ndriver = "usb"\ndevice = "/dev/usb/lp0"\n'
+NOT_PRINTED = '[receipt]\nprint = "never"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "doubts"),
+    [
+        (
+            VENDING + BY_QR,
+            [':1: printer.driver: "none": the QR of a vend is seen by nobody but a program that follows'],
+        ),
+        (VENDING + BY_QR + SCANNER, [":1: printer.driver: "]),
+        (VENDING + BY_QR + PAPER + NOT_PRINTED, [':11: receipt.print: "never": the QR of a vend is seen by nobody']),
+        (VENDING + BY_QR.replace('"qr"', '"scan", "qr"'), [":1: printer.driver: "]),
+        (VENDING + BY_QR.replace("qr", "scan"), [":4: sale.methods: there is no [[scanner]], and nobody else shows"]),
+        (VENDING + BY_QR.replace("[]", '["scanner"]').replace("qr", "scan"), [":6: readiness.require: "]),
+        (VENDING + BY_QR + PAPER, []),
+        (VENDING + BY_QR.replace("qr", "scan") + SCANNER, []),
+        (VENDING + BY_QR.replace('"qr"', '"scan", "qr"') + SCANNER, []),
+        (BY_QR, []),
+    ],
+)
+def test_a_vend_that_nobody_can_pay_is_a_warning(text: str, doubts: list[str], load_text: Loader) -> None:
+    found = [each.split("t.toml")[1] for each in warnings(load_text(text))]
+    assert [each[: len(doubt)] for each, doubt in zip(found, doubts, strict=True)] == doubts
 
 
 def test_the_configuration_of_a_vending_machine_has_nothing_to_doubt() -> None:

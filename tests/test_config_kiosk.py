@@ -56,7 +56,7 @@ def test_of_a_kiosk_that_is_off_nothing_is_required() -> None:
         (f'[[kiosk.product]]\nbarcode = "1"\nname = "{"x" * 33}"\nprice = 1', "t.toml:3: kiosk.product.name: "),
         ('[[kiosk.product]]\nbarcode = "1"\nname = "x"\nprice = 0', "t.toml:4: kiosk.product.price: 0 is out of range"),
         (f"{FIXED}amount = 200000", "t.toml:1: kiosk: amount 200000 is more than sale.max_amount; allowed: up to it"),
-        (f'{FIXED}pause = "2m"', 't.toml:3: kiosk.pause: "2m" is out of range; allowed: 0s to 1m'),
+        (f'{FIXED}pause = "6m"', 't.toml:3: kiosk.pause: "6m" is out of range; allowed: 0s to 5m'),
         (f"{FIXED}max_lines = 51", "t.toml:3: kiosk.max_lines: 51 is out of range"),
         (f'{FIXED}action = "command"', 't.toml:3: kiosk.action: "command" needs kiosk.command.argv'),
         (f'{FIXED}action = "gpio"', 't.toml:3: kiosk.action: "gpio" needs kiosk.gpio.chip and kiosk.gpio.line'),
@@ -79,6 +79,32 @@ def test_a_fault_says_where_what_and_what_is_allowed(text: str, fault: str) -> N
         read(text)
     (found,) = caught.value.faults
     assert found.startswith(fault)
+
+
+NO_PRODUCT = COLA.replace("6901234567892", "1300000000000000")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (f'{COLA}{NO_PRODUCT}[kiosk]\nmode = "catalogue"', "6: kiosk.product.barcode"),
+        (f'[kiosk]\nmode = "catalogue"\nclear = "1300000000000000"\n{COLA}', "3: kiosk.clear"),
+        (f'{FIXED}clear = "1300000000000000"', "3: kiosk.clear"),
+    ],
+)
+def test_what_would_be_taken_for_a_payment_code_is_no_barcode(text: str, line: str) -> None:
+    """A scan belongs to a host's sale while one is open, and then nobody asks the catalogue."""
+    with pytest.raises(ConfigError) as caught:
+        read(text)
+    (fault,) = caught.value.faults
+    assert fault.startswith(f't.toml:{line}: "1300000000000000" matches sale.payment_code: ')
+    assert fault.endswith("; use another barcode, or narrow that pattern")
+    narrow = "[sale]\npayment_code = '^[0-9]{17,24}$'\n"
+    assert read(f"{narrow}{text}").kiosk.mode in ("catalogue", "fixed")
+
+
+def test_products_that_are_not_sold_may_have_any_barcode() -> None:
+    assert read(f"{NO_PRODUCT}{FIXED}").kiosk.products[0].barcode == "1300000000000000"
 
 
 def test_every_price_of_a_catalogue_is_in_whole_pulses() -> None:

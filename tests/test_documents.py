@@ -16,7 +16,6 @@ import msgspec
 import pytest
 
 import terminald
-from terminald.adapters.api_metrics import metrics_text
 from terminald.adapters.api_views import queried_json
 from terminald.adapters.ports import OrderLook
 from terminald.app import STOP_GRACE_S, sale_defaults
@@ -29,13 +28,14 @@ from terminald.core import attempt_table, sale_table
 from terminald.core import sale as sales
 from terminald.core.commands import TellSale
 from terminald.core.events import Answer, AttemptEvent, OfferWithdrawn
-from terminald.core.ids import ClientSn
+from terminald.core.ids import ClientSn, WallTime
 from terminald.core.kiosk_table import REASONS as KIOSK_REASONS
 from terminald.core.readiness import Reason
 from terminald.core.refund_table import RefundKind, RefundState
 from terminald.core.sale_table import DeliveryState, SaleState
 from terminald.core.spool import JobState
 from terminald.core.vend_table import EXPIRED, GONE
+from terminald.logs_ids import LogId
 from terminald.wire import api_shapes as shapes
 from terminald.wire import barcode
 from terminald.wire.api import (
@@ -47,8 +47,8 @@ from terminald.wire.api import (
     decode_undelivered_request,
 )
 from terminald.wire.api_problems import ATTENTION_ADVICE, PROBLEMS, READINESS_ADVICE
+from terminald.wire.fleet import About, FleetVoice
 from terminald.wire.openapi import EVENTS, openapi_json
-from tests.adapters.api_desk import STATUS
 from tests.core.machine_builders import (
     AMOUNT,
     CLIENT_SN,
@@ -61,6 +61,7 @@ from tests.core.machine_builders import (
     TEXT,
     make_event,
 )
+from tests.every_metric import families
 from tests.wire.api_samples import NOW, paid_view
 
 ROOT = Path(__file__).parent.parent
@@ -189,10 +190,19 @@ OPERATIONS = {
     for method, operation in methods.items()
 }
 
-#: A status in which nothing is missing.
-EVERYTHING = replace(STATUS, last_answer_at=STATUS.activated_at)
+_FLEET = FleetVoice(
+    root=f"{Config().mqtt.prefix}/NAME",
+    about=About(name="NAME", label="", device_id="", terminal_sn="", version="", log=""),
+)
+_FLEET_MESSAGES = (
+    _FLEET.discovery(),
+    _FLEET.online(WallTime(0)),
+    _FLEET.status(b""),
+    _FLEET.event(1, "KIND", WallTime(0), b""),
+)
 
 TABLES: dict[str, Iterable[str]] = {
+    "fleet topics": [message.topic for message in _FLEET_MESSAGES],
     "sale states": [state.value for state in shapes.ShownState],
     "outcomes": [one.value for one in shapes.Outcome],
     "refund kinds": [kind.value for kind in RefundKind],
@@ -206,7 +216,8 @@ TABLES: dict[str, Iterable[str]] = {
     "problems": PROBLEMS,
     "readiness": READINESS_ADVICE,
     "attention": ATTENTION_ADVICE,
-    "metrics": re.findall(r"^# TYPE (\S+)", metrics_text(EVERYTHING, "0").decode(), re.MULTILINE),
+    "metrics": [family.name for family in families()],
+    "log ids": [one.word for one in LogId],
     "drivers": get_args(PrinterDriver),
     "receipt states": get_args(shapes.ReceiptState),
     "exit codes": [
@@ -244,6 +255,11 @@ def test_problems_have_their_status() -> None:
     assert {row[0].strip("`"): int(row[1]) for row in rows("problems")} == {
         code: kind.status for code, kind in PROBLEMS.items()
     }
+
+
+def test_what_the_broker_retains_is_said() -> None:
+    said = {row[0].strip("`"): row[2] for row in rows("fleet topics")}
+    assert said == {message.topic: "yes" if message.is_retained else "no" for message in _FLEET_MESSAGES}
 
 
 def test_what_is_not_in_this_version_is_marked() -> None:
@@ -337,7 +353,7 @@ def test_make_has_the_targets() -> None:
 
 def test_what_is_installed_is_there() -> None:
     sources = [each for argv in commands_of("install") for each in argv if re.match(r"(systemd|config)/", each)]
-    assert len(sources) == 5
+    assert len(sources) == 6
     for source in sources:
         assert (ROOT / source).is_file()
 

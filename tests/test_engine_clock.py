@@ -19,6 +19,7 @@ from terminald.engine_custody import FIRST_SALE_WAIT_S
 from terminald.errors import ApiError
 from tests.clock_bench import EPOCH, LONG_AGO, FakeKernel, Powered, TimelyGateway, powered, true_wall
 from tests.engine_bench import CODE
+from tests.log_lines import lines
 from tests.simulation.virtual_time import run_virtually
 
 HOUR_S, DAY_S = 3_600.0, 86_400.0
@@ -130,8 +131,8 @@ def test_a_clock_that_is_set_by_months_fires_nothing(
                     await gateway.answer(QueryOrder, OrderAbsent())
                 await asyncio.sleep(60)
             assert gateway.asked_for_key[len(before) :] == ["prove", "check in", "prove"]
-        told = [record.getMessage() for record in caplog.records if "clock was set" in record.getMessage()]
-        assert told == [f"the system's clock was set {'forward' if step > 0 else 'back'} by 92 days, 0:00:00"]
+        told = [one for one in lines(caplog.records) if "clock was set" in one]
+        assert told == [f"the system's clock was set detail={'forward' if step > 0 else 'back'} by 92 days, 0:00:00"]
         assert events_of(path, "ClockSet") == [("system", f"{step:+d} ms")]
 
     caplog.set_level(logging.WARNING)

@@ -12,6 +12,7 @@ from terminald.core.custody_events import CheckinRefused, CheckinUnanswered, Cus
 from terminald.core.events import Fault, PayConfirmed
 from terminald.errors import ApiError
 from tests.engine_bench import CODE, engine_bench, settle
+from tests.log_lines import line
 from tests.simulation.virtual_time import run_virtually
 
 HOUR_S, DAY_S = 3_600.0, 86_400.0
@@ -92,11 +93,12 @@ def test_the_log_says_why_a_key_was_not_renewed_and_when_a_person_is_needed(
 
     caplog.set_level(logging.INFO)
     run_virtually(live())
-    told = [(record.levelname, record.getMessage()) for record in caplog.records if "INVALID" in record.getMessage()]
-    assert told == [
-        ("INFO", "key 1: checking_in → due on CheckinRefused: INVALID_TERMINAL: not [key]"),
-        ("WARNING", "the key needs a person: checkin_refused: INVALID_TERMINAL: not [key]"),
-        ("INFO", "key 1: checking_in → due on CheckinRefused: INVALID_TERMINAL: not [key]"),
+    told = [(record.levelname, line(record)) for record in caplog.records if "INVALID" in line(record)]
+    step = "key from_state=checking_in to_state=due event=CheckinRefused code=INVALID_TERMINAL detail=not [key]"
+    assert [(level, text.partition(" key_version=")[0]) for level, text in told] == [
+        ("INFO", step),
+        ("WARNING", "the key needs a person code=checkin_refused detail=INVALID_TERMINAL: not [key]"),
+        ("INFO", step),
     ]
 
 

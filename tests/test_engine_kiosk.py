@@ -26,6 +26,7 @@ from terminald.core.sale_table import DeliveryState, SaleState
 from terminald.engine_kiosk import MAX_FRAMES, KioskHost, KioskTerms
 from terminald.engine_kiosk_service import KioskService, Means
 from tests.engine_bench import CODE, OTHER_CODE, Bench, engine_bench, settle
+from tests.log_lines import lines
 from tests.simulation.virtual_time import run_virtually
 
 COLA = Product(barcode="6901234567892", name="Cola 330ml", price=Fen(350))
@@ -222,7 +223,7 @@ def test_unknown_barcodes_are_announced_and_the_log_says_which(
         assert "6900000000001" not in json.dumps(await kiosk.told("scan"))
 
     play(tmp_path, CATALOGUE, scene)
-    assert "no product has the barcode 6900000000001" in caplog.text
+    assert "no product has the barcode detail=6900000000001" in lines(caplog.records)
 
 
 def test_a_product_is_no_payment_code_where_a_price_is_fixed(tmp_path: Path) -> None:

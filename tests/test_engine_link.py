@@ -20,6 +20,7 @@ from terminald.core.events import (
 from terminald.core.ids import Instant, WallTime
 from terminald.core.schedule import Now
 from terminald.engine_link import IDLE_S, RETRY_FIRST_S, LinkMonitor
+from tests.log_lines import lines
 from tests.simulation.virtual_time import run_virtually
 
 
@@ -109,8 +110,8 @@ def test_a_fault_of_the_clock_is_told_as_one_and_told_again_when_it_is_one_no_mo
     assert (seen, monitor.is_clock_in_the_way) == ([False], True)
     monitor = watch(OffByYears(LinkState.DOWN), 31, lambda _: None)
     assert not monitor.is_clock_in_the_way
-    told = [record.getMessage().split(" ", 5)[5] for record in caplog.records]
-    assert told == ["gateway_unreachable: said", "clock: said"] * 2 + ["gateway_no_answer: said"]
+    told = [line.partition("code=")[2] for line in lines(caplog.records)]
+    assert told == ["gateway_unreachable detail=said", "clock detail=said"] * 2 + ["gateway_no_answer detail=said"]
 
 
 def test_exchanges_that_are_made_anyway_tell_as_well() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from terminald.core import book as books
 from terminald.core.commands import RefundOrder, RevokeOrder, SubmitPayment
-from terminald.core.events import Event, PayConfirmed, ReversalConfirmed
+from terminald.core.events import Event, PayConfirmed, PayDeclined, ReversalConfirmed
 from terminald.core.ids import Duration
 from terminald.core.money import Fen
 from terminald.core.vend_events import (
@@ -22,10 +22,12 @@ from terminald.core.vend_events import (
     VendRequested,
     VendSucceeded,
 )
-from terminald.engine_vending import VendingHost, VendTerms
+from terminald.engine_vending import DECLINED, NEWS, PROMPTS, VendingHost, VendTerms
 from terminald.errors import IllegalTransition
+from terminald.wire import qibixx
 from terminald.wire.api import SaleDefaults
 from tests.engine_bench import CODE, GATEWAY, Bench, settle
+from tests.log_lines import lines
 from tests.simulation.virtual_time import run_virtually
 
 DEFAULTS = SaleDefaults(
@@ -156,6 +158,56 @@ def test_a_request_is_served_from_its_sale_to_its_goods(tmp_path: Path) -> None:
     play(tmp_path, scene)
 
 
+def test_the_display_follows_the_latest_request(tmp_path: Path) -> None:
+    async def scene(bench: VendBench) -> None:
+        shown = bench.vmc.shown
+        await bench.ask()
+        (sale,) = bench.engine.book.sales.values()
+        await bench.desk.present_code(sale.id, "130000000000009999")
+        await settle()
+        assert shown[1:] == ["Please wait or  confirm on phone"]
+        await bench.gateway.answer(SubmitPayment, PayDeclined())
+        assert shown[2:] == ["Not accepted.   Try another code"]
+        await bench.pay()
+        assert shown[3:] == ["Please wait or  confirm on phone"], "nothing beside the approval"
+        assert bench.vmc.approved == [(1, "3.50")]
+        await bench.tell(VendFailed(request=1))
+        assert shown[4:] == ["Not dispensed.  Money goes back."]
+        await bench.gateway.answer(RevokeOrder, ReversalConfirmed())
+        assert len(shown) == 5
+
+    play(tmp_path, scene)
+
+
+def test_a_customer_who_pays_nothing_is_told_so_once_and_not_the_next_one(tmp_path: Path) -> None:
+    async def scene(bench: VendBench) -> None:
+        shown = bench.vmc.shown
+        await bench.ask()
+        (first,) = bench.engine.book.sales.values()
+        await bench.desk.present_code(first.id, CODE)
+        await bench.tell(RequestGone(request=1))
+        assert shown[2:] == ["Not paid.       Please try again"]
+        await bench.ask()
+        assert (bench.states(), shown[3:]) == (
+            [("canceling", "canceling"), ("requested", "awaiting_payment")],
+            ["Show your       payment code"],
+        )
+        await bench.gateway.answer(SubmitPayment, PayDeclined())
+        assert bench.states()[0] == ("denied", "canceled")
+        assert len(shown) == 4
+        await bench.pay()
+        await bench.tell(VendSucceeded(request=2))
+        assert shown[4:] == ["Please wait or  confirm on phone", "Thank you"]
+
+    play(tmp_path, scene)
+
+
+def test_every_text_fits_a_display_of_two_lines() -> None:
+    for text in (*PROMPTS.values(), *NEWS.values(), DECLINED):
+        assert qibixx.display(text) == f"C,DISPLAY,{text}\n".encode()
+        assert [line for line in (text[:16], text[16:]) if line != line.lstrip()] == [], "no word is cut in two"
+
+
 def test_a_customer_has_no_longer_than_configured(tmp_path: Path) -> None:
     async def scene(bench: VendBench) -> None:
         await bench.ask()
@@ -248,7 +300,7 @@ def test_a_machine_that_fails_again_and_again_sells_for_cash(tmp_path: Path, cap
         assert bench.vmc.is_open == [False, True, False]
         await bench.ask()
         assert await refusals(bench) == ["returns_open"]
-        assert "vmc snacks: sells for cash only: returns_open" in caplog.messages
+        assert "vending device=snacks to_state=cash_only reason=returns_open" in lines(caplog.records)
         await bench.gateway.answer(RevokeOrder, ReversalConfirmed())
         await asyncio.sleep(6)
         assert bench.vmc.is_open == [False, True, False, True]
@@ -305,6 +357,37 @@ def test_people_report_the_goods_only_where_the_machine_is_silent(tmp_path: Path
         assert bench.states() == [("unknown", "paid")]
         await bench.desk.deliver(sale.id)
         assert bench.states() == [("unknown", "completed")]
+
+    play(tmp_path, scene)
+
+
+def test_a_stop_does_not_wait_for_a_customer_who_has_shown_nothing(tmp_path: Path) -> None:
+    async def scene(bench: VendBench) -> None:
+        await bench.ask()
+        began = asyncio.get_running_loop().time()
+        await bench.engine.drain(30)
+        assert asyncio.get_running_loop().time() == began
+        await settle()
+        assert bench.states() == [("denied", "canceled")]
+        assert bench.vmc.denied == [1]
+
+    play(tmp_path, scene)
+
+
+def test_a_stop_waits_for_a_code_that_is_with_the_gateway(tmp_path: Path) -> None:
+    """The customer may have paid already: money that is taken is answered with goods, or goes back."""
+
+    async def scene(bench: VendBench) -> None:
+        await bench.ask()
+        (sale,) = bench.engine.book.sales.values()
+        await bench.desk.present_code(sale.id, CODE)
+        stopping = asyncio.create_task(bench.engine.drain(30))
+        await asyncio.sleep(5)
+        assert not stopping.done()
+        await bench.gateway.answer(SubmitPayment, PayDeclined())
+        await asyncio.sleep(1)
+        assert stopping.done()
+        assert (bench.states(), bench.vmc.denied) == ([("denied", "canceled")], [1])
 
     play(tmp_path, scene)
 

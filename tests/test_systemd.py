@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from terminald.adapters.api_listeners import addresses
 from terminald.adapters.api_socket import BACKLOG
 from terminald.adapters.gateway_line import CONNECT_PHASES
 from terminald.cli.arguments import parse
 from terminald.cli.outcome import CONFIG_WRONG
 from terminald.config import Config
-from terminald.config_rules import parse_duration
+from terminald.config_rules import Address, parse_address, parse_duration
 
 SYSTEMD = Path(__file__).parent.parent / "systemd"
 DAEMON, SOCKET, ACTIVATION = "terminald.service", "terminald.socket", "terminald-activate.service"
@@ -196,12 +197,25 @@ def test_the_drop_ins_say_where_they_belong_and_are_not_installed_by_themselves(
         "journald-persistent.conf": "/etc/systemd/journald.conf.d/60-terminald.conf",
         "hardware-watchdog.conf": "/etc/systemd/system.conf.d/60-terminald.conf",
         "restart-backoff.conf": "/etc/systemd/system/terminald.service.d/backoff.conf",
+        "tcp.conf": "/etc/systemd/system/terminald.socket.d/tcp.conf",
     }
     assert found.keys() == places.keys()
     for name, text in found.items():
         assert f"Install as {places[name]}" in text
     assert "\nStorage=persistent\n" in found["journald-persistent.conf"]
     assert "\nRuntimeWatchdogSec=15s\n" in found["hardware-watchdog.conf"]
+
+
+def test_the_port_that_systemd_holds_is_one_that_the_daemon_takes(daemon: Unit) -> None:
+    four, six = re.findall(r"(?m)^#?ListenStream=(.*)$", (SYSTEMD / "drop-in" / "tcp.conf").read_text())
+    assert read("drop-in/tcp.conf")["ListenStream"] == [four]
+    held = [parse_address(four), parse_address(six)]
+    assert [one.host for one in held] == list(addresses(Address(host="localhost", port=8765)))
+    assert {one.port for one in held} == {8765}
+    families = daemon["RestrictAddressFamilies"][0].split()
+    assert {"AF_UNIX", "AF_INET", "AF_INET6"} <= set(families)
+    # Else the daemon could not serve it, or bind it itself.
+    assert not [key for key in daemon if key.startswith(("IPAddress", "SocketBind", "PrivateNetwork"))]
 
 
 # --- what systemd says -----------------------------------------------------------------------------------------------
@@ -237,6 +251,13 @@ def test_systemd_finds_no_fault_in_the_backoff(units: Path) -> None:
     (units / f"{DAEMON}.d").mkdir()
     shutil.copy(SYSTEMD / "drop-in" / "restart-backoff.conf", units / f"{DAEMON}.d")
     done = analyze("verify", str(units / DAEMON))
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_systemd_finds_no_fault_in_the_port(units: Path) -> None:
+    (units / f"{SOCKET}.d").mkdir()
+    shutil.copy(SYSTEMD / "drop-in" / "tcp.conf", units / f"{SOCKET}.d")
+    done = analyze("verify", str(units / SOCKET))
     assert (done.returncode, done.stderr) == (0, "")
 
 

@@ -13,6 +13,8 @@ from terminald.adapters.ports_actions import BeginStep
 from terminald.core.kiosk_action import ActionDone, ActionFailed, ActionOutcome
 from terminald.core.money import Fen
 from terminald.errors import JournalUnavailable
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 
 _log = logging.getLogger(__name__)
 
@@ -69,10 +71,22 @@ class CommandAction:
 async def _end(process: asyncio.subprocess.Process) -> None:
     """End a process that is still there, with all of its group: politely, then not. Who obeys may leave others."""
     for number, patience_s in ((signal.SIGTERM, TERM_S), (signal.SIGKILL, KILL_S)):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
+        _signal(process.pid, number)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(patience_s):
                 await process.wait()
     if process.returncode is None:
-        _log.warning("a command that was killed does not end: process %d", process.pid)
+        log_event(_log, LogId.COMMAND_STUCK, detail=f"process {process.pid}")
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process group, or to its leader alone where the group is somebody else's by now (sudo)."""
+    for send, whom in ((os.killpg, "process group"), (os.kill, "process")):
+        try:
+            send(pid, number)
+        except ProcessLookupError:
+            return
+        except PermissionError as exc:
+            log_event(_log, LogId.COMMAND_NOT_ENDED, detail=f"{number.name} to {whom} {pid}: {exc.strerror}")
+        else:
+            return

@@ -21,6 +21,8 @@ from terminald.adapters.ports_devices import DeviceReport, DeviceSink, DeviceSta
 from terminald.core.kiosk_action import ActionDone, ActionFailed, ActionOutcome
 from terminald.core.money import Fen
 from terminald.errors import DeviceLost, JournalUnavailable
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 
 _log = logging.getLogger(__name__)
 
@@ -190,4 +192,5 @@ class GpioOutput:
             line.set_active(is_active=False)
         took = time.monotonic() - began
         if took > _LATE * self._train.width_s:
-            _log.warning("a pulse took %.0f ms instead of %.0f ms", took * 1000, self._train.width_s * 1000)
+            times = f"{took * 1000:.0f} ms instead of {self._train.width_s * 1000:.0f} ms"
+            log_event(_log, LogId.PULSE_LATE, detail=times)

@@ -20,8 +20,11 @@ from terminald.adapters.api_peer import Gate, Peer
 from terminald.adapters.api_routes import Handler, Request
 from terminald.adapters.api_views import MAX_NAME
 from terminald.errors import ApiError, IllegalTransition, JournalError
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 from terminald.wire.api import MAX_BODY
 from terminald.wire.api_calls import CALLS, ApiCall
+from terminald.wire.api_door import media_type
 from terminald.wire.api_problems import problem_json
 
 _log = logging.getLogger(__name__)
@@ -150,7 +153,7 @@ def _refusal(exc: ApiError | IllegalTransition | JournalError, call: ApiCall) ->
             what = call.id.replace("_", " ")
             return ApiError("illegal_transition", f"{what}: not possible any more, or not yet, in state {exc.state}.")
         case JournalError():
-            _log.warning("call %s: %s", call.id, exc)
+            log_event(_log, LogId.CALL_NOT_RECORDED, command=call.id, detail=str(exc))
             return ApiError("journal_failed", "What can not be recorded is not begun.")
 
 
@@ -229,7 +232,6 @@ async def _body(request: HttpRequest, limit_s: float) -> bytes:
                     raise ApiError("body_too_large", f"The body is larger than {MAX_BODY} bytes.")
     except TimeoutError:
         raise ApiError("body_timeout", f"The body was not complete within {limit_s:g} s.") from None
-    media_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if body and media_type != "application/json":
+    if body and media_type(request.headers.get("Content-Type", "")) != "application/json":
         raise ApiError("unsupported_media_type", "Bodies are JSON, and must say so in Content-Type.")
     return bytes(body)

@@ -14,6 +14,8 @@ from starlette.types import Receive, Scope, Send
 from terminald.adapters.api_limits import ApiLimits
 from terminald.adapters.ports import Desk, LoggedEvent
 from terminald.errors import ApiError, JournalUnavailable
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 from terminald.wire.api import parse_number
 
 _log = logging.getLogger(__name__)
@@ -73,7 +75,7 @@ class EventStreams:
             await self._follow(position, send, gone, stopping)
             await _send_chunk(send, b"", is_last=True)
         except JournalUnavailable as exc:
-            _log.debug("event stream ended: %s", exc)
+            log_event(_log, LogId.STREAM_ENDED, detail=str(exc))
             await _send_chunk(send, b"", is_last=True)
         finally:
             self._open -= 1

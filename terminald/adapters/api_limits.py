@@ -5,6 +5,8 @@ from typing import Final
 
 #: Connections at once: hosts keep a few each. With a body and a page of events that is a few MiB at worst.
 MAX_CONNECTIONS: Final = 64
+#: Of these over TCP, where every user can connect: a browser keeps six. The Unix socket always has room.
+MAX_TCP_CONNECTIONS: Final = 32
 #: Event streams at once: a host, a display, a few tools. Fewer than connections, so that calls always find room.
 MAX_STREAMS: Final = 16
 #: "Heartbeat ≤ 15 s" (field facts of local APIs): hosts give up on silence.
@@ -22,6 +24,7 @@ class ApiLimits:
     """The limits in force; tests shorten them."""
 
     max_connections: int = MAX_CONNECTIONS
+    max_tcp_connections: int = MAX_TCP_CONNECTIONS
     max_streams: int = MAX_STREAMS
     heartbeat_s: float = HEARTBEAT_S
     receive_s: float = RECEIVE_LIMIT_S

@@ -1,21 +1,23 @@
 """The status as metrics. To add a family is to add it to one of the groups; none may hold a secret (I7)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from terminald.adapters.ports import Status
 from terminald.adapters.ports_devices import DeviceState
+from terminald.core.events import Blockage
 from terminald.core.ids import WallTime
 from terminald.wire.api_problems import READINESS_ADVICE
 from terminald.wire.api_shapes import KEY_STATES
 from terminald.wire.metrics import Family, Sample, encode, flags, gauge, up
 
 
-def metrics_text(status: Status, version: str) -> bytes:
-    """Write everything that ``GET /metrics`` shows. Version is terminald's."""
-    return encode(_families(status, version))
+def metrics_text(status: Status, figures: Iterable[Family], version: str) -> bytes:
+    """Write everything that ``GET /metrics`` shows; figures are those beside the status. Version is terminald's."""
+    return encode((*status_families(status, version), *figures))
 
 
-def _families(status: Status, version: str) -> Iterator[Family]:
+def status_families(status: Status, version: str) -> Iterator[Family]:
+    """Yield what the status says."""
     yield from _of_the_daemon(status, version)
     yield from _of_readiness(status)
     yield from _of_the_key(status)
@@ -72,7 +74,7 @@ def _of_the_parts(status: Status) -> Iterator[Family]:
     )
     yield Family(
         name="terminald_devices",
-        help="1 for the state of each scanner and printer.",
+        help="1 for the state of each device.",
         samples=tuple(
             Sample(
                 value=report.state is state,
@@ -82,10 +84,14 @@ def _of_the_parts(status: Status) -> Iterator[Family]:
             for state in DeviceState
         ),
     )
+    blocked = [report.blocked_by.value for report in status.devices if report.blocked_by is not None]
+    known = [one.value for one in Blockage] if any(report.kind == "printer" for report in status.devices) else ()
+    yield flags("terminald_printer_blocked", "1 for what keeps the printer from printing.", "by", known, blocked)
     yield gauge("terminald_clock_synchronized", "1 while the time of day is known.", status.is_clock_synchronized)
 
 
 def _of_open_work(status: Status) -> Iterator[Family]:
+    yield gauge("terminald_sale_open", "1 while a customer is being served.", status.sale is not None)
     yield gauge("terminald_unresolved", "Orders that are followed to their end, without a customer.", status.unresolved)
     yield gauge("terminald_attention", "Payments that a person should look at, and the key.", status.attention)
     yield gauge("terminald_print_queue", "Receipts that are not printed yet.", status.print_queue)

@@ -1,7 +1,8 @@
 """Who calls on the Unix socket, as the kernel says it, and what such a caller may do.
 
-Whoever may open the socket may sell. What gives money back, touches the terminal's key or settles a case in somebody's
-name is for administrators: root, the daemon's own user, and the members of one group.
+Whoever may open the socket may sell, and so may a caller over TCP, of whom the kernel says nothing. What gives money
+back, touches the terminal's key or settles a case in somebody's name is for administrators: root, the daemon's own
+user, and the members of one group.
 """
 
 import grp
@@ -13,6 +14,7 @@ from typing import Final
 
 from terminald.errors import ApiError
 from terminald.wire.api_calls import ApiCall
+from terminald.wire.api_door import Place
 
 _ROOT: Final = 0
 _UCRED: Final = struct.Struct("3i")  # pid, uid, gid; the pid may be another process's by now, and decides nothing
@@ -43,6 +45,14 @@ def peer_of(sock: socket.socket) -> Peer | None:
     return Peer(uid=uid, gid=gid, groups=_groups(sock))
 
 
+def place_of(sock: socket.socket) -> Place | None:
+    """Return where a connection arrived, IP address and port; None for the Unix socket."""
+    if sock.family == socket.AF_UNIX:
+        return None
+    host, port = sock.getsockname()[:2]
+    return host, port
+
+
 def _groups(sock: socket.socket) -> frozenset[int]:
     try:
         found = sock.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _GROUPS_BYTES)
@@ -67,7 +77,7 @@ class Gate:
         """
         if not call.is_for_admins or self.is_admin(peer):
             return
-        who = "this caller" if peer is None else f"user id {peer.uid}"
+        who = "a caller over TCP" if peer is None else f"user id {peer.uid}"
         group = f" and the members of group {self.group}" if self.group else ""
         what = call.id.replace("_", " ")
         raise ApiError("forbidden", f"{what}: {who} may sell; this is for root, the service's user{group}.")

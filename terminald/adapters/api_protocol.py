@@ -1,6 +1,7 @@
 """uvicorn's connection, with an end to every wait for the peer."""
 
 import asyncio
+import socket
 from typing import Final
 
 import uvicorn
@@ -8,8 +9,9 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 from terminald.adapters.api_limits import ApiLimits
-from terminald.adapters.api_peer import peer_of
+from terminald.adapters.api_peer import peer_of, place_of
 from terminald.errors import ApiError
+from terminald.wire.api_door import Place
 from terminald.wire.api_problems import problem_json
 
 
@@ -39,10 +41,14 @@ class BoundedProtocol(H11Protocol):
         super().__init__(config, server_state, app_state, _loop)
         self._head_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
+        #: Where the connection arrived; None for the Unix socket.
+        self.place: Place | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Take a connection, or refuse it at once when there are too many."""
-        if len(self.connections) >= self.limits.max_connections:
+        sock: socket.socket = transport.get_extra_info("socket")
+        self.place = place_of(sock)
+        if self._is_one_too_many():
             self.transport = transport
             transport.write(_OVERLOADED)
             transport.close()
@@ -50,9 +56,15 @@ class BoundedProtocol(H11Protocol):
         # Any unsent byte counts as stalled: nothing gathers beyond what the peer is being sent.
         transport.set_write_buffer_limits(high=0)
         # Into the scope of each call; asked once, as nobody else can take the connection over.
-        self.app_state = {**self.app_state, "peer": peer_of(transport.get_extra_info("socket"))}
+        self.app_state = {**self.app_state, "peer": peer_of(sock), "place": self.place}
         super().connection_made(transport)
         self._head_timer = self.loop.call_later(self.limits.receive_s, transport.abort)
+
+    def _is_one_too_many(self) -> bool:
+        if len(self.connections) >= self.limits.max_connections:
+            return True
+        over_tcp = [one for one in self.connections if isinstance(one, BoundedProtocol) and one.place is not None]
+        return self.place is not None and len(over_tcp) >= self.limits.max_tcp_connections
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""

@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import logging
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from terminald.adapters.api_app import Shutdown, build_app
+from terminald.adapters.api_door import Door
 from terminald.adapters.api_events import EventStreams
 from terminald.adapters.api_limits import ApiLimits
 from terminald.adapters.api_peer import Gate, gate_of
@@ -19,7 +20,10 @@ from terminald.adapters.api_routes import Routes
 from terminald.adapters.api_socket import BACKLOG
 from terminald.adapters.ports import Desk
 from terminald.core.schedule import Now
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 from terminald.wire.api import SaleDefaults
+from terminald.wire.metrics import Family
 
 _log = logging.getLogger(__name__)
 
@@ -40,19 +44,28 @@ class ApiServer:
         version: str,
         limits: ApiLimits | None = None,
         gate: Gate | None = None,
+        door: Door | None = None,
     ) -> None:
-        """Clock places instants on the calendar; version is terminald's. Without a gate no group administers."""
+        """Clock places instants on the calendar; version is terminald's.
+
+        Without a gate no group administers; without a door nobody comes in over TCP.
+        """
         self._limits = limits or ApiLimits()
         #: Set when calls are answered.
         self.answers = asyncio.Event()
         self._shutdown = Shutdown()
         streams = EventStreams(desk, self._shutdown.begun, self._limits)
         self._routes = Routes(desk, defaults, clock, version, streams)
-        self._app = build_app(self._routes.handlers(), self._shutdown, self._limits, gate or gate_of(""))
+        app = build_app(self._routes.handlers(), self._shutdown, self._limits, gate or gate_of(""))
+        self._app = (door or Door()).before(app)
 
     def take_defaults(self, defaults: SaleDefaults) -> None:
         """Take what sales are from now on when the host does not say."""
         self._routes.defaults = defaults
+
+    def take_figures(self, figures: Callable[[], Iterable[Family]]) -> None:
+        """Take what the metrics show beside the status; it does not block."""
+        self._routes.figures = figures
 
     def stop(self) -> None:
         """Make :meth:`serve` return, after the calls under way or the grace; repeatable, and harmless before it."""
@@ -97,7 +110,7 @@ def _connection_loop(app: ASGIApp) -> ASGIApp:
             await app(scope, receive, send)
         except Exception:  # noqa: BLE001 - the API's connection loop
             # Without the path, which says what the caller sent.
-            _log.exception("a %s call failed; its caller was told internal_error", scope["method"])
+            log_event(_log, LogId.CALL_FAILED, command=scope["method"], exc_info=True)
 
     return serve
 

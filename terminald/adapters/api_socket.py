@@ -3,7 +3,6 @@
 import contextlib
 import errno
 import grp
-import logging
 import os
 import socket
 import stat
@@ -11,11 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from terminald.adapters.systemd import passed_descriptors
 from terminald.config import ApiConfig
 from terminald.errors import ConfigError, TerminaldError
-
-_log = logging.getLogger(__name__)
 
 #: Callers that may wait to be accepted, while the loop is busy for a moment.
 BACKLOG: Final = 32
@@ -24,46 +20,6 @@ BACKLOG: Final = 32
 _LASTING: Final = frozenset(
     {errno.EACCES, errno.EPERM, errno.EEXIST, errno.ENOTDIR, errno.EROFS, errno.ENAMETOOLONG, errno.ELOOP}
 )
-
-
-@contextlib.contextmanager
-def listening(settings: ApiConfig) -> Iterator[socket.socket]:
-    """Take the socket that systemd passes, else bind one: callers queue from now on.
-
-    One that was passed is left where it is at the end: callers go on queueing there, for the next start.
-
-    Raises:
-        ConfigError: what was passed is not one listening Unix socket; and as :func:`bound`.
-        TerminaldError: as :func:`bound`.
-    """
-    passed = passed_descriptors()
-    if not passed:
-        with bound(settings) as sock:
-            yield sock
-        return
-    with contextlib.closing(_adopt(passed, settings.socket)) as sock:
-        yield sock
-
-
-def _adopt(passed: range, configured: Path) -> socket.socket:
-    """Return the one socket that was passed, when it is of the right kind."""
-    where = "api.socket: what systemd passes"
-    if len(passed) != 1:
-        raise ConfigError([f"{where} are {len(passed)} descriptors; allowed: one ListenStream= in terminald.socket"])
-    try:
-        sock = socket.socket(fileno=passed[0])
-    except OSError as exc:
-        raise ConfigError([f"{where} is no socket ({exc.strerror}); allowed: ListenStream= with a path"]) from exc
-    is_listening = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-    if sock.family != socket.AF_UNIX or sock.type != socket.SOCK_STREAM or not is_listening:
-        sock.close()
-        raise ConfigError([f"{where} is no listening Unix stream socket; allowed: ListenStream= with a path"])
-    sock.settimeout(0)
-    place = sock.getsockname()
-    if place != str(configured):
-        what = "the command line looks for it at api.socket, %s: write the same path in both"
-        _log.warning(f"systemd passes the socket %s, and {what}", place, configured)
-    return sock
 
 
 @contextlib.contextmanager

@@ -30,6 +30,8 @@ from pathlib import Path
 
 from terminald.core.ids import Duration, Instant, WallTime
 from terminald.core.schedule import HOUR, TIME_MARGIN, Floor, Now
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +139,7 @@ class SystemClock:
         ahead = self._floor.at(instant) - told
         if ahead > TIME_MARGIN:
             shown = dt.timedelta(seconds=ahead // 1000)
-            log.warning("the time of day on record is %s ahead of the gateway's, which is used from now on", shown)
+            log_event(log, LogId.CLOCK_AHEAD, detail=str(shown))
             self._floor = Floor(instant=instant, wall=told)
 
     def is_system_right(self) -> bool:

@@ -13,6 +13,8 @@ from contextlib import suppress
 from typing import Final, Generic, TypeVar
 
 from terminald.errors import DeviceAbsent
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +75,7 @@ class Opener(Generic[T]):
         waiting.add_done_callback(_note)
         await asyncio.wait({waiting}, timeout=self._close_limit_s)
         if not waiting.done():
-            _log.warning("%s: %s takes long to close; left to a thread", self._name, device)
+            log_event(_log, LogId.CLOSING_SLOW, device=self._name, path=device)
 
     def _close_late(self, opened: "Future[T]") -> None:
         """Runs in the thread, or where the opening was given up in the moment of its end."""

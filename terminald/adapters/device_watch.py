@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from terminald.adapters.inotify import Inotify, Notice
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 
 _log = logging.getLogger(__name__)
 
@@ -207,7 +209,7 @@ class DeviceWatch:
             errno.ENOSPC: "; raise the limit: sysctl fs.inotify.max_user_watches",
             errno.EMFILE: "; raise the limit: sysctl fs.inotify.max_user_instances, or LimitNOFILE= of the unit",
         }.get(exc.errno or 0, "")
-        _log.warning("the kernel does not tell when devices come: %s%s; looking for them by time", exc.strerror, advice)
+        log_event(_log, LogId.DEVICES_POLLED, detail=f"{exc.strerror}{advice}")
 
 
 def _places(path: Path) -> Iterator[_Place]:

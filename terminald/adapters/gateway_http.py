@@ -17,6 +17,7 @@ from typing import Protocol
 import httpx
 
 from terminald.adapters.gateway_line import GatewaySettings, Line, Reply, Signature
+from terminald.adapters.gateway_meter import MeteredLine
 from terminald.adapters.ports import CLOCK_FAULT, LinkReport, LinkState
 from terminald.core.commands import (
     GatewayCommand,
@@ -51,6 +52,7 @@ from terminald.core.ids import ClientSn, Secret, WallTime
 from terminald.core.money import Fen
 from terminald.errors import GatewayCertificateTime, GatewayNotSent, GatewayOutcomeUnknown
 from terminald.logs import log_event, protect
+from terminald.logs_ids import LogId
 from terminald.wire import upay
 
 __all__ = ["Credentials", "GatewaySettings", "HttpGateway"]
@@ -119,7 +121,9 @@ class HttpGateway:
         Raises:
             ValueError: the address may not be used, or the CA file can not be read.
         """
-        self._line = Line(settings, transport)
+        self._line = MeteredLine(Line(settings, transport))
+        #: What was measured of the requests.
+        self.figures = self._line.figures
         self._credentials = credentials
         self._on_time = on_time
         self._is_clock_right = is_clock_right
@@ -135,8 +139,7 @@ class HttpGateway:
         answer = await self._ask(command, signing)
         log_event(
             _log,
-            logging.INFO,
-            "gateway request",
+            LogId.GATEWAY_REQUEST,
             command=type(command).__name__,
             client_sn=command.client_sn,
             event=type(answer).__name__,
@@ -178,8 +181,8 @@ class HttpGateway:
         report = await self._probe(credentials, signing)
         log_event(
             _log,
-            logging.DEBUG,
-            "gateway request",
+            LogId.GATEWAY_REQUEST,
+            level=logging.DEBUG,
             command="Probe",
             event=report.state.value,
             key_version=signing.key_version,
@@ -255,14 +258,8 @@ class HttpGateway:
         """Send one log once: the very bytes of the gzip file are the body, and are what is signed (documents)."""
         signing = _Signing(self._credentials())
         answer = await self._upload_log(packed, signing)
-        log_event(
-            _log,
-            logging.INFO,
-            "gateway request",
-            command="UploadLog",
-            event=answer.fate.value,
-            key_version=signing.key_version,
-        )
+        event, version = answer.fate.value, signing.key_version
+        log_event(_log, LogId.GATEWAY_REQUEST, command="UploadLog", event=event, key_version=version)
         return answer
 
     async def _upload_log(self, packed: bytes, signing: _Signing) -> upay.LogAnswer:
@@ -284,13 +281,7 @@ class HttpGateway:
         sn, previous = credentials.terminal_sn, credentials.previous
         reply = await self._line.exchange(path, body, Signature(sn, credentials.current))
         if previous is not None and upay.is_key_refused(reply.status, reply.body):
-            log_event(
-                _log,
-                logging.WARNING,
-                "signature refused, trying the previous key",
-                path=path,
-                key_version=signing.key_version,
-            )
+            log_event(_log, LogId.SIGNATURE_REFUSED, path=path, key_version=signing.key_version)
             signing.key_version = credentials.previous_version
             reply = await self._line.exchange(path, body, Signature(sn, previous))
         if upay.read_envelope(reply.status, reply.body) is not None and (at := parse_date(reply.date)) is not None:
@@ -311,7 +302,7 @@ _MISMATCHED = Fault(code="answer_mismatch", message="the answer speaks of anothe
 
 def _log_of_key(command: str, answer: CustodyAnswer, version: int) -> None:
     name = type(answer).__name__
-    log_event(_log, logging.INFO, "gateway request", command=command, event=name, key_version=version)
+    log_event(_log, LogId.GATEWAY_REQUEST, command=command, event=name, key_version=version)
 
 
 def _invalid(exc: ValueError) -> Fault:

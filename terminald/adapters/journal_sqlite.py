@@ -256,6 +256,16 @@ class SqliteJournal:
 
     # --- how ---
 
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do the reading of another module of the journal."""
+        with self._reading() as connection:
+            return work(connection)
+
+    def write(self, doing: str, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Do the writing of another module of the journal, all of it or nothing."""
+        with self._writing(doing) as connection:
+            work(connection)
+
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
         with translated(self._file, "reading"):
@@ -362,6 +372,14 @@ class JournalThread:
     async def last_seq(self) -> int:
         """Return the sequence number of the last event. A round trip through the thread, for the watchdog as well."""
         return await self._read(self._journal.last_seq)
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do the reading of another module of the journal: a page at most."""
+        return await self._read(lambda: self._journal.read(work))
+
+    async def write(self, doing: str, work: Callable[[sqlite3.Connection], None]) -> None:
+        """Do the writing of another module of the journal. Not undone by cancelling."""
+        await asyncio.shield(self._submit(lambda: self._journal.write(doing, work)))
 
     async def _read(self, work: Callable[[], T]) -> T:
         async with self._one_read:

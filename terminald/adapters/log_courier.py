@@ -17,6 +17,7 @@ from terminald.adapters.ports import Calm
 from terminald.core.events import Fault
 from terminald.errors import JournalError
 from terminald.logs import log_event
+from terminald.logs_ids import LogId
 from terminald.wire.upay import LogAnswer, LogFate
 
 _log = logging.getLogger(__name__)
@@ -45,13 +46,13 @@ class GatewayCourier:
         later run. Cancelled, a file is stored or deleted all the same, or not; never half.
         """
         for step, failed in (
-            (self._pack, "the log was not stored for its upload"),
-            (self._send, "the logs that wait were not sent"),
+            (self._pack, "it was not stored"),
+            (self._send, "those that wait were not sent"),
         ):
             try:
                 await step(calm)
             except (OSError, JournalError) as exc:
-                log_event(_log, logging.WARNING, failed, detail=str(exc))
+                log_event(_log, LogId.UPLOAD_FAILED, reason=failed, detail=str(exc))
 
     # --- packing ---
 
@@ -66,11 +67,11 @@ class GatewayCourier:
         log = await asyncio.to_thread(pack, lines, start - packed)
         stored = await asyncio.to_thread(self._store.store, log)
         await self._journal.note_packed(log.last)
-        log_event(_log, logging.INFO, "log packed", path=stored.path.name, count=log.rows)
+        log_event(_log, LogId.LOG_PACKED, path=stored.path.name, count=log.rows)
         if start > packed:
-            log_event(_log, logging.WARNING, "too much for one log: the oldest rows are left out", count=start - packed)
+            log_event(_log, LogId.LOG_TRUNCATED, count=start - packed)
         for dropped in await asyncio.to_thread(self._store.make_room):
-            log_event(_log, logging.WARNING, "a log was dropped: too many wait", path=dropped.path.name)
+            log_event(_log, LogId.LOG_DISCARDED, path=dropped.path.name)
 
     async def _lines(self, seq: int, end: int, calm: Calm) -> Sequence[LogLine]:
         """Return the rows after seq up to the end, or as many of them as one log may have."""
@@ -110,17 +111,10 @@ class GatewayCourier:
             answer = await self._upload(data, calm)
             fault = answer.fault
             if fault is not None:
-                log_event(
-                    _log,
-                    logging.WARNING,
-                    "a log was not taken; it is kept, and sent again after the next check-in",
-                    path=log.path.name,
-                    code=fault.code,
-                    detail=fault.message,
-                )
+                log_event(_log, LogId.LOG_NOT_TAKEN, path=log.path.name, code=fault.code, detail=fault.message)
             if answer.fate is LogFate.TAKEN:
                 await asyncio.to_thread(self._store.delete, log)
-                log_event(_log, logging.INFO, "a log was taken by the gateway", path=log.path.name)
+                log_event(_log, LogId.LOG_UPLOADED, path=log.path.name)
             elif answer.fate is LogFate.UNCERTAIN:
                 return
 

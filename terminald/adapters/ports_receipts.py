@@ -6,6 +6,7 @@ from typing import Protocol
 
 from terminald.adapters.ports_report import ClosingPrinter
 from terminald.core.book import SaleView
+from terminald.core.commands import OrderText
 from terminald.core.events import PrintAnswer
 from terminald.core.ids import SaleId
 from terminald.core.spool import PrintJob
@@ -29,11 +30,12 @@ class ReceiptSender(ClosingPrinter, Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WrittenReceipt:
-    """A receipt as plain text."""
+    """A receipt as plain text, and what was ordered."""
 
     sale_id: SaleId
     columns: int
     text: str
+    order: OrderText
 
 
 class ReceiptDesk(Protocol):

@@ -24,7 +24,8 @@ class Vmc(Device, Protocol):
     async def approve(self, request: int, price: str) -> ApprovalSent | ApprovalNotSent:
         """Tell the machine to dispense, once at most, if it asks for this request with this price still.
 
-        Sent means: has left, or may have; what becomes of it is told to the sink.
+        Sent means: has left, or may have; what becomes of it is told to the sink. One that does not leave at once is
+        taken back, so that it never reaches another request, and the sink is told that the adapter is lost.
         """
 
     async def deny(self, request: int) -> None:

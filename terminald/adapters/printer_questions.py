@@ -91,6 +91,8 @@ class Questions:
         self._reader = ReplyReader()
         self._one_look = asyncio.Lock()
         self._answer: asyncio.Future[int] | None = None
+        #: How many questions had no answer in their time.
+        self.missed = 0
         #: Came while an answer was due: proofs if the answer comes too, and else what came in its place.
         self._held_back: list[Proof] = []
         self._heard_at = 0.0
@@ -209,6 +211,7 @@ class Questions:
         except DeviceError:
             return Silence.SILENT
         except TimeoutError:
+            self.missed += 1
             # Whoever talks, however strangely, is there.
             return Silence.SILENT if self._heard_at == before else Silence.UNCLEAR
         finally:

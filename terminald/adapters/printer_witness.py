@@ -159,7 +159,10 @@ class Witness:
         """Go on asking when the pledge was answered, and by the printer: any noise can be an answer to GS r."""
         if not markers.is_pledge_answered:
             return
-        if await self._condition.questions.is_there() is False:
+        questions = self._condition.questions
+        missed = questions.missed
+        # One that was under way before, and had to be waited for, counts as well: the printer may be back by now.
+        if await questions.is_there() is False or questions.missed > missed:
             self._doubt = _MISSED
         look = await self._condition.look()
         if isinstance(look, PrinterState) and look.blocked_by is None:

@@ -24,6 +24,8 @@ from terminald.adapters.ports_devices import FrameSink
 from terminald.adapters.scan_delivery import Delivery, ScannerCounters, wait_for_input
 from terminald.config_keyboard import KeyboardChoice
 from terminald.errors import DeviceLost, DeviceMissing
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 from terminald.wire.barcode import Suffix
 from terminald.wire.keyboard import EVENT_SIZE, KeyFramer
 
@@ -105,7 +107,7 @@ class HidScanner:
         except OSError as exc:
             raise await opening_error(self.name, exc.filename or self._choice.text, exc, group="input") from exc
         self._node = taken.node
-        _log.info("scanner %s: found as %s", self.name, taken.node.path)
+        log_event(_log, LogId.SCANNER_FOUND, device=self.name, path=str(taken.node.path))
         self._framer.begin(held=taken.held, is_caps=taken.is_caps)
         self._wake.clear()
         await self._settle()

@@ -14,6 +14,9 @@ import os
 import termios
 from typing import Final
 
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
+
 _log = logging.getLogger(__name__)
 
 #: A line that takes nothing for this long has a fault which no patience mends. A command of 32 bytes takes 0.3 s at
@@ -137,4 +140,4 @@ class Trigger:
         self.untaken += 1
         if not self._has_complained:
             self._has_complained = True
-            _log.warning("scanner %s: its line takes no trigger command; check the cable and flow control", self._name)
+            log_event(_log, LogId.TRIGGER_UNTAKEN, device=self._name)

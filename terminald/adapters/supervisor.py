@@ -21,6 +21,8 @@ from typing import Final, NoReturn
 from terminald.adapters.device_watch import DeviceWatch, Lookout
 from terminald.adapters.ports_devices import Device, DeviceReport, DeviceSink, DeviceState
 from terminald.errors import DeviceAbsent, DeviceError, DeviceHeld, DeviceMissing
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 
 _log = logging.getLogger(__name__)
 
@@ -255,22 +257,23 @@ class _Record:
         self._told_at = -math.inf
 
     def ready(self) -> None:
-        _log.info("%s %s: ready", self._device.kind, self._device.name)
+        log_event(_log, LogId.DEVICE_READY, device=self._device.name, kind=self._device.kind)
         self._is_failing = False
         self._causes = 0
         self._say(DeviceState.READY, "")
 
     def failed(self, fault: _Fault, leftover: _Fault | None, *, is_told: bool = True) -> None:
         level = logging.DEBUG if self._is_failing or not is_told else logging.WARNING
-        self._log(level, "%s %s: %s", fault)
+        self._log(level, fault, fault.detail)
         if leftover is not None:
-            self._log(level, "%s %s: closing: %s", leftover)
+            self._log(level, leftover, f"closing: {leftover.detail}")
         if is_told:
             self._is_failing = True
             self._say(DeviceState.ABSENT, fault.detail)
 
-    def _log(self, level: int, text: str, fault: _Fault) -> None:
-        _log.log(level, text, self._device.kind, self._device.name, fault.detail, exc_info=fault.bug)
+    def _log(self, level: int, fault: _Fault, detail: str) -> None:
+        name, kind = self._device.name, self._device.kind
+        log_event(_log, LogId.DEVICE_FAILED, level=level, exc_info=fault.bug, device=name, kind=kind, detail=detail)
 
     def _say(self, state: DeviceState, detail: str) -> None:
         report = DeviceReport(name=self._device.name, kind=self._device.kind, state=state, detail=detail)

@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
+
 _log = logging.getLogger(__name__)
 
 #: A manager that is busy with a reboot takes a moment; longer the daemon does not wait for it.
@@ -39,7 +42,7 @@ def notify(*lines: str) -> None:
             manager.settimeout(_SEND_S)
             manager.sendto("\n".join(lines).encode(), address)
     except OSError as exc:
-        _log.warning("the service manager could not be told %s: %s", lines[0], exc.strerror or exc)
+        log_event(_log, LogId.MANAGER_UNREACHED, detail=f"{lines[0]}: {exc.strerror or exc}")
 
 
 def status(text: str) -> str:

@@ -3,6 +3,12 @@
 What the lines mean and what follows from them is decided in ``terminald.wire.qibixx_talk``; here bytes and moments are
 passed to it, and what it says is carried out: written, told, logged. While the machine is quiet, nothing wakes up more
 than once a minute.
+
+An approval must leave at once, for nothing in it says whose it is: what lies in the kernel is for whoever has selected
+by the time at which it leaves. So it is written to an empty line only: one that does not get empty is lost, and nothing
+was approved. And it is taken back (``TCOFLUSH``) when it has not left in time, or when the machine says anything about
+its request while it has not. The line is lost then too, and what becomes of the request is unknown, not denied: a part
+of it may have left unseen, or all of it in the moment of taking it back, and some drivers count more than there is.
 """
 
 import asyncio
@@ -23,6 +29,8 @@ from terminald.adapters.scanner_serial import DRAIN_READS, READ_LIMIT, SETTLE_S
 from terminald.adapters.serial_opening import SerialOpener
 from terminald.core.vend_events import ApprovalNotSent, ApprovalSent, VendEvent
 from terminald.errors import DeviceAbsent, DeviceLost
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 from terminald.wire import qibixx
 from terminald.wire.qibixx_setup import Act, Note
 from terminald.wire.qibixx_talk import Talk, Terms
@@ -35,9 +43,11 @@ BAUDRATE: Final = 115_200
 WAITING_LIMIT: Final = 1024
 #: A line that takes nothing for so long is dead; 4 KB, which the kernel takes besides, are gone in 0.4 s.
 STALL_S: Final = 3.0
-#: The last words at closing take 1 ms.
-FAREWELL_POLLS: Final = 100
-FAREWELL_POLL_S: Final = 0.005
+#: What was written has left in 1 to 4 ms. It is waited for before an approval and at closing, for so long at most.
+LEAVING_S: Final = 0.5
+LEAVING_POLL_S: Final = 0.005
+
+TAKES_NOTHING: Final = "the adapter takes nothing more; plug it in again"
 
 _LEVELS: Final = {"info": logging.INFO, "warning": logging.WARNING}
 
@@ -47,7 +57,7 @@ class QibixxVmc:
 
     kind: str = "vmc"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - keywords, one for each thing it is told
         self,
         *,
         name: str,
@@ -57,9 +67,11 @@ class QibixxVmc:
         on_event: VmcSink,
         report: DeviceSink,
         settle: Callable[[], Awaitable[None]] = lambda: asyncio.sleep(SETTLE_S),
+        backlog: Callable[[int], int] = kernel_backlog,
     ) -> None:
         """Device is a path, best one below /dev/serial/by-id; settle: as of a serial scanner.
 
+        Backlog counts the bytes that the kernel has taken for a descriptor and not sent; may raise OSError.
         Report gets what the supervisor can not see: that nothing is behind an adapter which works.
         """
         self.name = name
@@ -69,6 +81,7 @@ class QibixxVmc:
         self._on_event = on_event
         self._report = report
         self._settle = settle
+        self._backlog = backlog
         self._talk = Talk(terms)
         self._lines = qibixx.Lines()
         self._line: serial.Serial | None = None
@@ -76,6 +89,8 @@ class QibixxVmc:
         self._wake = asyncio.Event()
         self._waiting = bytearray()  # to be written
         self._stalled_s = 0.0  # since when nothing was taken
+        self._approval_s: float | None = None  # since when one may be in the kernel still
+        self._fault = ""  # of the line
 
     @property
     def watched(self) -> tuple[Path, ...]:
@@ -93,7 +108,8 @@ class QibixxVmc:
         self._line = line
         self._lines.reset()
         self._waiting.clear()
-        self._ailment = ""
+        self._ailment = self._fault = ""
+        self._approval_s = None
         await self._settle()
         self._drain(line.fileno())
         self._perform(self._talk.open(_now_ms()))
@@ -124,7 +140,7 @@ class QibixxVmc:
         with contextlib.suppress(DeviceLost):
             self._perform(self._talk.close(_now_ms()))
         self._line = None
-        is_said = not self._waiting and await _is_drained(line.fileno())
+        is_said = not self._waiting and await self._has_left(line.fileno())
         self._waiting.clear()
         discarding = termios.TCIFLUSH if is_said else termios.TCIOFLUSH
         await self._opener.close(line, discarding=discarding)
@@ -136,19 +152,23 @@ class QibixxVmc:
     async def approve(self, request: int, price: str) -> ApprovalSent | ApprovalNotSent:
         """See :meth:`terminald.adapters.ports_vending.Vmc.approve`."""
         line = self._line
-        if line is None:
+        is_free = line is not None and await self._has_left(line.fileno())
+        if line is None or self._line is not line:
             return ApprovalNotSent(request=request, reason="the adapter is away")
         self._wake.set()
         try:
             self._receive(line.fileno())  # what the machine has said, and nobody has looked at yet
+            self._heed_fault()
         except DeviceLost as exc:
             return ApprovalNotSent(request=request, reason=exc.detail)
-        reason = self._talk.refusal(request, price) or self._write_approval(line.fileno(), price)
+        if not is_free:
+            self._give_up(line.fileno(), TAKES_NOTHING)
+        reason = self._fault or self._talk.refusal(request, price) or self._write_approval(line.fileno(), price)
         if reason:
-            _log.warning("vmc %s: request %d is not approved: %s", self.name, request, reason)
+            log_event(_log, LogId.VEND_NOT_APPROVED, device=self.name, request=request, reason=reason)
             return ApprovalNotSent(request=request, reason=reason)
         self._talk.approved(_now_ms())
-        _log.info("vmc %s: request %d: approved", self.name, request)
+        log_event(_log, LogId.VEND_APPROVED, device=self.name, request=request)
         return ApprovalSent(request=request)
 
     async def deny(self, request: int) -> None:
@@ -158,7 +178,7 @@ class QibixxVmc:
     def display(self, text: str) -> None:
         """See :meth:`terminald.adapters.ports_vending.Vmc.display`."""
         command = self._talk.display(text)
-        if self._has_display and command and not self._waiting:
+        if self._has_display and command and not self._waiting and self._approval_s is None:
             self._do([command])
 
     # --- the line ----------------------------------------------------------------------------------------------------
@@ -178,6 +198,7 @@ class QibixxVmc:
                 self._wake.clear()
                 self._receive(fd)
                 self._flush(fd)
+                self._watch_approval(fd)
                 deadline_ms = self._talk.deadline()
                 if deadline_ms is not None and _now_ms() >= deadline_ms:
                     self._perform(self._talk.due(_now_ms()))
@@ -192,14 +213,15 @@ class QibixxVmc:
         loop = asyncio.get_running_loop()
         deadline_ms = self._talk.deadline()
         # One millisecond later, so that the rounded time is not before the deadline.
-        until_s = None if deadline_ms is None else (deadline_ms + 1) / 1000
+        moments = [] if deadline_ms is None else [(deadline_ms + 1) / 1000]
         if self._waiting:
-            stall_s = self._stalled_s + STALL_S
-            until_s = stall_s if until_s is None else min(until_s, stall_s)
+            moments.append(self._stalled_s + STALL_S)
             loop.add_writer(fd, self._wake.set)
+        if self._approval_s is not None:
+            moments.append(loop.time() + LEAVING_POLL_S)
         try:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(until_s):
+                async with asyncio.timeout_at(min(moments, default=None)):
                     await self._wake.wait()
         finally:
             loop.remove_writer(fd)
@@ -219,7 +241,10 @@ class QibixxVmc:
         if not data:
             raise self._gone()
         for text in self._lines.feed(data):
-            self._perform(self._talk.hear(text, _now_ms()))
+            acts = self._talk.hear(text, _now_ms())
+            if any(isinstance(act, VendEvent) for act in acts):
+                self._end_approval(fd, "an approval was overtaken by the machine")
+            self._perform(acts)
             self._heed_fault()
 
     def _look(self) -> None:
@@ -231,15 +256,15 @@ class QibixxVmc:
             self._report(DeviceReport(name=self.name, kind=self.kind, state=state, detail=ailment))
 
     def _heed_fault(self) -> None:
-        if self._talk.fault:
-            raise DeviceLost(self.name, f"{self._device}: {self._talk.fault}")
+        if fault := self._fault or self._talk.fault:
+            raise DeviceLost(self.name, f"{self._device}: {fault}")
 
     def _drain(self, fd: int) -> None:
-        """Discard what was said to whoever had the line before; what is cut by it begins like no line."""
+        """Discard what was said to and by whoever had the line before; what is cut by it begins like no line."""
         with contextlib.suppress(OSError, termios.error):
             for _ in range(DRAIN_READS):
                 os.read(fd, READ_LIMIT)
-            termios.tcflush(fd, termios.TCIFLUSH)
+            termios.tcflush(fd, termios.TCIOFLUSH)
 
     def _gone(self) -> DeviceLost:
         return DeviceLost(self.name, f"{self._device} went away; check the cable")
@@ -258,18 +283,19 @@ class QibixxVmc:
                 case bytes():
                     self._write(act)
                 case Note():
-                    _log.log(_LEVELS[act.level], "vmc %s: %s", self.name, act.text)
+                    log_event(_log, LogId.ADAPTER_SAYS, level=_LEVELS[act.level], device=self.name, detail=act.text)
                 case VendEvent():
-                    _log.info("vmc %s: request %d: %s", self.name, act.request, type(act).__name__)
+                    name = type(act).__name__
+                    log_event(_log, LogId.MACHINE_EVENT, device=self.name, request=act.request, event=name)
                     self._on_event(self.name, act)
 
     def _write(self, command: bytes) -> None:
-        """Write a command, after those that wait.
+        """Write a command, after those that wait. To a line that is given up nothing is said.
 
         Raises:
             DeviceLost: the line takes nothing.
         """
-        if self._line is None:
+        if self._line is None or self._fault:
             return
         if len(self._waiting) + len(command) > WAITING_LIMIT:
             raise self._stall()
@@ -291,6 +317,8 @@ class QibixxVmc:
         if self._waiting and now_s >= self._stalled_s + STALL_S:
             raise self._stall()
 
+    # --- approvals ---------------------------------------------------------------------------------------------------
+
     def _write_approval(self, fd: int, price: str) -> str:
         """Write an approval now or never; return why it is never. What waits behind other commands could come late."""
         command = qibixx.approve(price)
@@ -300,23 +328,59 @@ class QibixxVmc:
             written = os.write(fd, command)
         except OSError as exc:
             return f"the adapter takes nothing: {exc.strerror}"
+        self._approval_s = asyncio.get_running_loop().time()
         if written < len(command):
-            self._stalled_s = asyncio.get_running_loop().time()
+            self._stalled_s = self._approval_s
             self._waiting += command[written:]
         return ""
 
+    def _watch_approval(self, fd: int) -> None:
+        """Give the line up when an approval does not leave.
+
+        Raises:
+            DeviceLost: it was taken back.
+        """
+        since_s = self._approval_s
+        if since_s is None:
+            return
+        if not self._is_held(fd):
+            self._approval_s = None
+        elif asyncio.get_running_loop().time() >= since_s + STALL_S:
+            self._end_approval(fd, "the adapter does not take an approval; plug it in again")
+            self._heed_fault()
+
+    def _end_approval(self, fd: int, fault: str) -> None:
+        """Take back what has not left of an approval, which is the line's fault; do nothing when it has left."""
+        if self._approval_s is not None and self._is_held(fd):
+            self._give_up(fd, fault)
+        self._approval_s = None
+
+    def _give_up(self, fd: int, fault: str) -> None:
+        """Discard what has not left, and say nothing more; :meth:`run` ends with the fault."""
+        with contextlib.suppress(OSError, termios.error):
+            termios.tcflush(fd, termios.TCOFLUSH)
+        self._waiting.clear()
+        self._fault = fault
+
+    def _is_held(self, fd: int) -> bool:
+        """Tell whether anything that was written has not left; what was hung up has let it go."""
+        with contextlib.suppress(OSError):
+            return bool(self._waiting or self._backlog(fd))
+        return False
+
+    async def _has_left(self, fd: int) -> bool:
+        """Wait a moment for what was written to leave; return whether it has."""
+        until_s = asyncio.get_running_loop().time() + LEAVING_S
+        with contextlib.suppress(OSError):
+            while self._backlog(fd):
+                if asyncio.get_running_loop().time() >= until_s:
+                    return False
+                await asyncio.sleep(LEAVING_POLL_S)
+            return True
+        return False
+
     def _stall(self) -> DeviceLost:
-        return DeviceLost(self.name, f"{self._device} takes nothing more; plug the adapter in again")
-
-
-async def _is_drained(fd: int) -> bool:
-    """Wait for the last bytes to leave; return whether they have."""
-    with contextlib.suppress(OSError):
-        for _ in range(FAREWELL_POLLS):
-            if not kernel_backlog(fd):
-                return True
-            await asyncio.sleep(FAREWELL_POLL_S)
-    return False
+        return DeviceLost(self.name, f"{self._device}: {TAKES_NOTHING}")
 
 
 def _now_ms() -> int:

@@ -24,6 +24,7 @@ _CODE = {
     "check": "service.check",
     "activate": "activate.activate",
     "adopt": "adopt.adopt",
+    "token": "api_token.token",
     "doctor": "doctor.doctor",
     "status": "status.status",
     "checkin": "status.checkin",
@@ -64,6 +65,7 @@ the terminal:
   check        find every fault in the configuration
   activate     give this terminal its identity at the gateway, once
   adopt        let this board take over from the one that it replaces
+  token        make a new token for callers over TCP
   doctor       test each part, and say what to do
   status       is it ready, and if not, what to do
   checkin      renew the terminal's key now
@@ -198,6 +200,13 @@ def _terminal_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         has_json=False,
     )
     adopt.add_argument("--yes", action="store_true", help="do not ask")
+    token = command(
+        "token",
+        "Make a new token for callers over TCP, and write it to api.token_file, in the place of the one before. It is "
+        "not shown. The daemon takes it at its next reload.",
+        has_json=False,
+    )
+    token.add_argument("--group", metavar="GROUP", help="who may read it beside the service, such as a web server")
     doctor = command("doctor", "Test each part for real; one line each. Works beside the daemon and without it.")
     doctor.add_argument(
         "--scan",

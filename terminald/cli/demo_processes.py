@@ -236,6 +236,10 @@ class Service:
     async def follow(self, sale_id: str, tell: Callable[[shapes.Sale], bool]) -> shapes.Sale:
         """Show each change of a sale to ``tell``, until it says that this was the last one wanted."""
         async with asyncio.timeout(CALL_LIMIT_S), aclosing(self.events()) as events:
+            # What is read while something else is waited for does not come again.
+            sale = msgspec.json.decode(await self._answer("GET", f"/v1/sales/{sale_id}"), type=shapes.Sale)
+            if tell(sale):
+                return sale
             async for event in events:
                 if event.topic == "sale":
                     sale = msgspec.json.decode(event.data, type=shapes.Sale)

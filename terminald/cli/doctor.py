@@ -19,11 +19,13 @@ from terminald.adapters.ports import LinkState
 from terminald.app import gateway_settings
 from terminald.cli.doctor_devices import check_printer, check_scanners, check_unmentioned, check_vending
 from terminald.cli.doctor_findings import Finding, Verdict, fail, ok, warn
+from terminald.cli.doctor_fleet import check_fleet
 from terminald.cli.doctor_gateway import check_clock, check_gateway, check_identity, check_keys
 from terminald.cli.doctor_kiosk import check_kiosk
 from terminald.cli.doctor_machine import check_journal, check_state
 from terminald.cli.doctor_print import check_print
 from terminald.cli.doctor_scan import check_scans
+from terminald.cli.doctor_tcp import check_tcp
 from terminald.cli.doctor_unit import check_access, check_socket, check_unit
 from terminald.cli.outcome import CONFIG_WRONG, DONE, FAILED
 from terminald.config import Config, load
@@ -92,12 +94,14 @@ def examine(path: Path, *, scans: bool = False, prints: bool = False) -> Iterato
         yield finding
     yield from check_unit()
     yield from check_socket()
+    yield from check_tcp(config)
     yield from check_access(config)
     yield from check_scanners(config)
     yield from check_printer(config)
     yield from check_kiosk(config)
     yield from check_vending(config)
     yield from check_unmentioned(config)
+    yield from check_fleet(config, known)
     if scans:
         yield from check_scans(config)
     if prints:

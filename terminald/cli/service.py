@@ -14,7 +14,12 @@ from terminald.cli.outcome import CONFIG_WRONG, DONE, FAILED, say_warning
 from terminald.cli.words import fields
 from terminald.config import Config, load
 from terminald.config_advice import warnings
+from terminald.config_kiosk import KioskConfig
+from terminald.config_token import read_api_token
+from terminald.core.money import format_yuan
 from terminald.errors import ConfigError
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         app.run(config, args.config)
     except ExceptionGroup:
         # A bug in some part. Logged, because the log redacts what a traceback may hold.
-        log.critical("terminald ends on a fault of its own; what was open goes on at the next start", exc_info=True)
+        log_event(log, LogId.CRASHED, exc_info=True)
         return FAILED
     return DONE
 
@@ -49,6 +54,7 @@ def check(args: argparse.Namespace) -> int:
     """Report every fault of the configuration, or what it says."""
     try:
         config = load(args.config)
+        read_api_token(config)
     except ConfigError as exc:
         if args.json:
             print(msgspec.json.encode(_Verdict(ok=False, faults=tuple(exc.faults))).decode())
@@ -69,9 +75,27 @@ def _summary(config: Config) -> Iterator[tuple[str, str]]:
     yield "gateway", config.gateway.url
     yield "state", str(config.state.directory)
     yield "API", str(config.api.socket)
+    if config.api.listen:
+        pages = ", ".join(config.api.allowed_origins) or "no origin"
+        yield "over TCP", f"{config.api.listen}, for pages of {pages}"
     yield "scanners", ", ".join(f"{one.name} on {one.device}" for one in config.scanners) or "none: the host scans"
     printer = config.printer
     where = f"{printer.driver} {printer.device}, {printer.columns} columns"
     yield "printer", "none" if printer.driver == "none" else where
+    if config.kiosk.mode != "off":
+        yield "kiosk", _kiosk_words(config.kiosk)
     if config.vending:
         yield "vending", ", ".join(f"{one.name} on {one.device}" for one in config.vending)
+
+
+def _kiosk_words(kiosk: KioskConfig) -> str:
+    """Say what is sold without a host, and what is done when it is paid."""
+    sold = f"{format_yuan(kiosk.amount)} yuan by each code ({kiosk.subject})"
+    if kiosk.mode == "catalogue":
+        sold = f"{len(kiosk.products)} product{'s' if len(kiosk.products) > 1 else ''} to scan"
+    match kiosk.action:
+        case "command":
+            return f"{sold}; then {kiosk.command.argv[0]} is run"
+        case "gpio":
+            return f"{sold}; then pulses on {kiosk.gpio.chip} {kiosk.gpio.line}"
+    return sold

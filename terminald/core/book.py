@@ -1,7 +1,9 @@
 """Every snapshot that is open or recent, and what can be asked of them together."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from terminald.core.attempt_table import Attempt, AttemptState
 from terminald.core.commands import GatewayCommand, OfferOrder, SubmitPayment
@@ -63,6 +65,8 @@ class SaleView:
         open_ = sum(one.amount for one in self.refunds if not one.state.is_final)
         return Fen(max(0, self.sale.paid - self.sale.returned - open_))
 
+
+_Part = TypeVar("_Part", Refund, PrintJob)
 
 #: The answer to the one submit is awaited, and the sale still wants it.
 _SUBMITTED = frozenset({AttemptState.SUBMITTING, AttemptState.OFFERING})
@@ -126,6 +130,30 @@ def is_code_used(book: Book, digest: str, instant: Instant) -> bool:
     )
 
 
+def unresolved(book: Book) -> tuple[Attempt | Refund, ...]:
+    """Return the orders and returns that are followed to their end, without the order of whoever is being served."""
+    customer = sale_with_customer(book)
+    with_customer = customer.attempts[-1:] if customer else ()
+    attempts = [one for one in book.attempts.values() if not one.state.is_final]
+    return (
+        *(one for one in attempts if one.client_sn not in with_customer),
+        *(one for one in book.refunds.values() if not one.state.is_final),
+    )
+
+
+def in_doubt_since(book: Book) -> Instant | None:
+    """Return since when the oldest unresolved order or return has been so; None where there is none.
+
+    An order that is known to be unpaid, and is only looked up again for a request that might arrive late, is none.
+    """
+    times = (
+        one.opened if isinstance(one, Refund) else one.started
+        for one in unresolved(book)
+        if isinstance(one, Refund) or not one.state.is_unpaid
+    )
+    return min(times, default=None)
+
+
 def view(book: Book, sale_id: SaleId) -> SaleView | None:
     """Return one sale of the book with all that belongs to it; None when the book does not hold it."""
     sale = book.sales.get(sale_id)
@@ -146,8 +174,25 @@ def sale_with_customer(book: Book) -> Sale | None:
 
 
 def views(book: Book) -> tuple[SaleView, ...]:
-    """Return every sale of the book."""
-    return tuple(found for sale_id in book.sales if (found := view(book, sale_id)) is not None)
+    """Return every sale of the book, in a time that grows with their number: calls that nobody closes stay in it."""
+    refunds, jobs = _by_sale(book.refunds.values()), _by_sale(book.jobs.values())
+    return tuple(
+        SaleView(
+            sale=sale,
+            attempts=tuple(book.attempts[client_sn] for client_sn in sale.attempts),
+            refunds=tuple(refunds[sale.id]),
+            jobs=tuple(jobs[sale.id]),
+            vend=book.vends.get(sale.id),
+        )
+        for sale in book.sales.values()
+    )
+
+
+def _by_sale(parts: Iterable[_Part]) -> defaultdict[SaleId, list[_Part]]:
+    found: defaultdict[SaleId, list[_Part]] = defaultdict(list)
+    for part in parts:
+        found[part.sale_id].append(part)
+    return found
 
 
 def is_wanted(book: Book, command: GatewayCommand) -> bool:

@@ -35,7 +35,7 @@ ADVICE_ZH: Final[Mapping[str, str]] = {
         "terminald attention SALE --code delivery_overdue --reason TEXT。"
     ),
     "delivered_and_returned": (
-        "开始退款之后才报告出货。请查明报告为何这么晚（sale.delivery_window 可能太短），"
+        "开始退款之后才报告出货。请查明报告为何这么晚（sale.delivery_window，或售货机的 result_window，可能太短），"
         "然后登记：terminald attention SALE --code delivered_and_returned --reason TEXT。"
     ),
     "reversal_open": ("撤销用时过长。请检查终端网络；terminald 会自动继续。请告诉顾客：如已扣款，会退回。"),

@@ -7,6 +7,7 @@ from typing import Final, Literal
 import msgspec
 
 from terminald.wire import api_shapes as shapes
+from terminald.wire.api_receipt import ReceiptText
 from terminald.wire.api_report import PrintedSlip, Report
 from terminald.wire.api_story import LANGUAGES, Evidence, Explanation
 
@@ -43,8 +44,10 @@ class ApiCall:
 
 
 _BODY_PROBLEMS: Final = ("invalid_json", "body_timeout", "body_too_large", "unsupported_media_type")
+#: What any call over TCP can answer, and none over the Unix socket.
+TCP_PROBLEMS: Final = ("unauthorized", "host_not_allowed", "origin_not_allowed")
 #: What any call can answer.
-COMMON_PROBLEMS: Final = ("invalid_request", "internal_error", "overloaded", "stopping")
+COMMON_PROBLEMS: Final = ("invalid_request", "internal_error", "overloaded", "stopping", *TCP_PROBLEMS)
 
 _DAY: Final = Parameter(name="day", description="YYYY-MM-DD, of the gateway; today when missing")
 _TIME: Final = "RFC 3339 with offset, for the sale's creation"
@@ -212,7 +215,7 @@ CALLS: Final = (
         method="GET",
         path="/v1/sales/{id}/receipt",
         summary="Show the receipt of a paid sale as plain text; with or without a printer.",
-        gives={200: shapes.ReceiptText},
+        gives={200: ReceiptText},
         problems=("not_found", "nothing_to_print", "journal_failed"),
     ),
     ApiCall(

@@ -39,15 +39,16 @@ class SoldSale(Sale, frozen=True, kw_only=True):
 
 def basket_event(told: TellBasket) -> bytes:
     """Write the body of a ``basket`` event."""
-    lines = _goods(kiosks.goods(told.lines))
+    lines = goods_shapes(kiosks.goods(told.lines))
     return msgspec.json.encode(BasketEvent(cause=told.cause, lines=lines, total=kiosks.total(told.lines)))
 
 
 def sold_json(view: SaleView, now: Now) -> bytes:
     """Write a :class:`SoldSale`."""
     sale = msgspec.structs.asdict(sale_shape(view, now))
-    return msgspec.json.encode({**sale, "goods": _goods(view.sale.order.text.goods)})
+    return msgspec.json.encode({**sale, "goods": goods_shapes(view.sale.order.text.goods)})
 
 
-def _goods(goods: tuple[Goods, ...]) -> tuple[BasketGoods, ...]:
+def goods_shapes(goods: tuple[Goods, ...]) -> tuple[BasketGoods, ...]:
+    """Return the goods of a sale as they are shown."""
     return tuple(BasketGoods(id=one.id, name=one.name, quantity=one.quantity, price=one.price) for one in goods)

@@ -100,8 +100,8 @@ ATTENTION_ADVICE: Mapping[str, str] = {
     ),
     "delivered_and_returned": (
         "The goods were reported as delivered after the return of their money had begun. Find out why the report came "
-        "so late (sale.delivery_window may be too short); then say so: terminald attention SALE "
-        "--code delivered_and_returned --reason TEXT."
+        "so late (sale.delivery_window, or the result_window of a vending machine, may be too short); then say so: "
+        "terminald attention SALE --code delivered_and_returned --reason TEXT."
     ),
     "reversal_open": (
         "Giving the money back takes unusually long. Check the network of the terminal; terminald goes on by itself. "
@@ -149,6 +149,15 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     "invalid_http": _kind(400, "The request is not HTTP", "Send HTTP/1.1."),
     "invalid_request": _kind(422, "The request is wrong", "Correct the named field; GET /v1/openapi.json says how."),
     "not_a_payment_code": _kind(422, "Not a payment code", "Let the customer open the payment code and scan it again."),
+    "unauthorized": _kind(
+        401, "The token is missing or wrong", "Send Authorization: Bearer with the token that is in api.token_file now."
+    ),
+    "host_not_allowed": _kind(
+        403, "Not by this name", "Call the address of api.listen itself, or localhost, with the port: no other name."
+    ),
+    "origin_not_allowed": _kind(
+        403, "Not for pages of this origin", "Name the page's origin in api.allowed_origins, then reload terminald."
+    ),
     "forbidden": _kind(
         403, "Not for this caller", "Run it as root, or as a member of the group that api.admin_group names."
     ),

@@ -326,14 +326,6 @@ class Status(Struct, frozen=True, kw_only=True):
 # --- events and problems ---------------------------------------------------------------------------------------------
 
 
-class ReceiptText(Struct, frozen=True, kw_only=True):
-    """The receipt of a paid sale as plain text, in lines of at most so many columns (a Chinese character takes two)."""
-
-    sale: str
-    columns: int
-    text: str
-
-
 class PrintEvent(Struct, frozen=True, kw_only=True):
     """A print job changed; detail says what is known about the paper."""
 

@@ -162,11 +162,6 @@ def _receipt(jobs: tuple[PrintJob, ...]) -> shapes.ReceiptState:
     return _RECEIPT_STATES[spool.shown(receipts[-1]).value] if receipts else "off"
 
 
-def receipt_json(sale_id: SaleId, columns: int, text: str) -> bytes:
-    """Write the receipt of a sale as text."""
-    return msgspec.json.encode(shapes.ReceiptText(sale=sale_id, columns=columns, text=text))
-
-
 # --- bodies of events ------------------------------------------------------------------------------------------------
 
 

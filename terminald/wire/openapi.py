@@ -27,6 +27,26 @@ EVENTS: Final[Mapping[str, type[msgspec.Struct]]] = {
 }
 _SCHEMA_PLACE: Final = "#/components/schemas/{name}"
 _MEDIA_TYPES: Final = {"follow_events": "text/event-stream", "get_metrics": MEDIA_TYPE}
+#: An address over the Unix socket names no machine: only the paths count.
+_SERVERS: Final[Json] = [
+    {"url": "http://localhost", "description": "the Unix socket, api.socket; the kernel says who calls"},
+    {
+        "url": "http://{host}:{port}",
+        "description": "loopback TCP, only where api.listen is set; every call with the token",
+        "variables": {
+            "host": {"default": "127.0.0.1", "enum": ["127.0.0.1", "localhost", "[::1]"]},
+            "port": {"default": "8765", "description": "of api.listen"},
+        },
+    },
+]
+_TOKEN: Final[Json] = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": (
+        "What api.token_file holds. Callers over TCP may sell; calls for administrators they may not make. Each POST "
+        "says Content-Type: application/json, and pages must be of an origin that api.allowed_origins names."
+    ),
+}
 
 
 def openapi_json(version: str) -> bytes:
@@ -41,8 +61,11 @@ def openapi_json(version: str) -> bytes:
                 "fields are errors; refusals are application/problem+json."
             ),
         },
+        "servers": _SERVERS,
+        # Either without, on the Unix socket, or with it.
+        "security": [{}, {"token": []}],
         "paths": _paths(),
-        "components": {"schemas": _schemas()},
+        "components": {"schemas": _schemas(), "securitySchemes": {"token": _TOKEN}},
     }
     return msgspec.json.encode(document)
 

@@ -11,7 +11,7 @@ import httpx
 from terminald.adapters.api_limits import ApiLimits
 from terminald.adapters.api_peer import Gate
 from terminald.adapters.api_server import ApiServer
-from terminald.adapters.api_socket import listening
+from terminald.adapters.api_socket import bound
 from terminald.adapters.ports import KeyStatus, LoggedEvent, OrderLook, SaleFilter, Status
 from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.adapters.ports_receipts import WrittenReceipt
@@ -139,7 +139,8 @@ class FakeDesk:
 
     async def receipt_text(self, name: str) -> WrittenReceipt:
         await self._enter("receipt_text", name)
-        return WrittenReceipt(sale_id=self._find(name).sale.id, columns=32, text="支付凭证\n")
+        sale = self._find(name).sale
+        return WrittenReceipt(sale_id=sale.id, columns=32, text="支付凭证\n", order=sale.order.text)
 
     async def dossier(self, name: str) -> Dossier:
         await self._enter("dossier", name)
@@ -210,7 +211,7 @@ async def serving(
 ) -> AsyncIterator[Served]:
     config = settings(directory)
     server = ApiServer(desk, DEFAULTS, lambda: NOW, "1.2.3", limits, gate)
-    with listening(config) as sock:
+    with bound(config) as sock:
         task = asyncio.create_task(server.serve(sock))
         transport = httpx.AsyncHTTPTransport(uds=str(config.socket))
         async with httpx.AsyncClient(transport=transport, base_url="http://terminald", timeout=20) as client:

@@ -1,7 +1,10 @@
 """A small scripted Qibixx adapter on a pty, for the tests of its driver."""
 
 import asyncio
+import fcntl
 import os
+import sys
+import termios
 import tty
 from pathlib import Path
 from types import TracebackType
@@ -63,6 +66,10 @@ class ScriptedAdapter:
 
     def send(self, data: bytes) -> None:
         assert os.write(self._master, data) == len(data)
+
+    def unread(self) -> int:
+        """Count what it has not read."""
+        return int.from_bytes(fcntl.ioctl(self._master, termios.FIONREAD, bytes(4)), sys.byteorder)
 
     async def heard(self, command: str, *, times: int = 1) -> None:
         """Return when the host has said this so many times."""

@@ -1,6 +1,7 @@
 """The command of a kiosk, with real processes: exit codes, the time limit, and what is left of it."""
 
 import asyncio
+import errno
 import fcntl
 import json
 import os
@@ -14,6 +15,7 @@ from terminald.adapters.action_command import ENVIRONMENT, CommandAction
 from terminald.core.kiosk_action import ActionDone, ActionFailed, ActionOutcome
 from terminald.core.money import Fen
 from terminald.errors import JournalUnavailable
+from tests.log_lines import lines
 
 SALE = b'{"id":"01","paid":500}'
 
@@ -103,6 +105,45 @@ def test_a_command_may_clean_up_before_it_is_killed(make: Make, tmp_path: Path) 
     script = make(f"trap 'echo cleaned > {out}; exit 0' TERM\nwhile :; do sleep 0.05; done")
     assert isinstance(perform(script, timeout_s=0.3), ActionFailed), "whatever it says then, it was too late"
     assert out.read_text() == "cleaned\n"
+
+
+def test_a_group_that_is_somebody_elses_is_reported_and_its_leader_is_ended(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A command that changes its user, such as sudo, can be closed to us: that is no reason for the daemon to end."""
+
+    def refuse(_: int, __: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    pids = tmp_path / "pids"
+    monkeypatch.setattr(os, "killpg", refuse)
+    outcome = perform(make(f"echo $$ > {pids}\nexec sleep 60"), timeout_s=0.3)
+    assert outcome == ActionFailed(evidence="serve did not end within 0.3 s")
+    pid = int(pids.read_text())
+    assert not is_there(pid)
+    told = f"a command can not be ended detail=SIGTERM to process group {pid}: Operation not permitted"
+    assert told in lines(caplog.records)
+
+
+def test_a_command_that_can_not_be_ended_at_all_is_reported(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ends by itself in the end, so that the test leaves nothing behind."""
+
+    def refuse(_: int, __: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "killpg", refuse)
+    monkeypatch.setattr(os, "kill", refuse)
+    outcome = perform(make("exec sleep 2"), timeout_s=0.1)
+    assert outcome == ActionFailed(evidence="serve did not end within 0.1 s")
+    said = [one.partition(" detail=")[2].split(" ") for one in lines(caplog.records)]
+    assert [(words[0], words[2:-4]) for words in said] == [
+        ("SIGTERM", ["process", "group"]),
+        ("SIGTERM", ["process"]),
+        ("SIGKILL", ["process", "group"]),
+        ("SIGKILL", ["process"]),
+    ]
 
 
 def test_a_cancelled_action_leaves_no_process_behind(make: Make, tmp_path: Path) -> None:

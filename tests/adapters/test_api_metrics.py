@@ -6,10 +6,12 @@ from dataclasses import replace
 from terminald.adapters.api_metrics import metrics_text
 from terminald.core.ids import WallTime
 from terminald.wire.api_problems import READINESS_ADVICE
+from terminald.wire.metrics import gauge
 from tests.adapters.api_desk import KEY, STATUS
 from tests.wire.api_samples import MORNING
 
-TEXT = metrics_text(STATUS, "1.2.3").decode()
+FIGURE = gauge("terminald_disk_free_bytes", "Left.", 5)
+TEXT = metrics_text(STATUS, (FIGURE,), "1.2.3").decode()
 
 
 def values(text: str) -> dict[str, float]:
@@ -34,9 +36,11 @@ def test_every_part_of_the_status_is_there() -> None:
         'terminald_key_checkins_total{outcome="refused"}': 0,
         "terminald_gateway_reachable": 1,
         "terminald_clock_synchronized": 1,
+        "terminald_sale_open": 1,
         "terminald_unresolved": 1,
         "terminald_attention": 2,
         "terminald_print_queue": 3,
+        "terminald_disk_free_bytes": 5,
     }
     assert found['terminald_devices{name="front",kind="scanner",state="absent"}'] == 1
     assert found['terminald_devices{name="front",kind="scanner",state="ready"}'] == 0
@@ -49,18 +53,18 @@ def test_every_documented_reason_is_there_whether_it_holds_or_not() -> None:
     found = values(TEXT)
     reasons = {name: found[f'terminald_not_ready{{reason="{name}"}}'] for name in READINESS_ADVICE}
     assert {name for name, value in reasons.items() if value} == {"scanner_absent"}
-    ready = values(metrics_text(replace(STATUS, reasons=()), "1.2.3").decode())
+    ready = values(metrics_text(replace(STATUS, reasons=()), (), "1.2.3").decode())
     assert ready["terminald_ready"] == 1
     assert not any(ready[f'terminald_not_ready{{reason="{name}"}}'] for name in READINESS_ADVICE)
 
 
 def test_what_is_not_known_is_missing_and_not_zero() -> None:
     """Zero would be 1970, or a key that is brand new."""
-    unknown = values(metrics_text(replace(STATUS, key=None), "1.2.3").decode())
+    unknown = values(metrics_text(replace(STATUS, key=None), (), "1.2.3").decode())
     assert not any(name.startswith("terminald_key_age") or "timestamp" in name for name in unknown)
     assert unknown['terminald_key_state{state="fresh"}'] == 0
     stopped = replace(STATUS, key=replace(KEY, next_checkin=None), last_answer_at=WallTime(MORNING))
-    found = values(metrics_text(stopped, "1.2.3").decode())
+    found = values(metrics_text(stopped, (), "1.2.3").decode())
     assert "terminald_key_next_checkin_timestamp_seconds" not in found
     assert found["terminald_gateway_last_answer_timestamp_seconds"] == MORNING / 1000
 

@@ -78,7 +78,8 @@ def test_the_calls_about_a_sale_reach_the_desk(tmp_path: Path) -> None:
         assert answers[3].json()["sale"] == answers[1].json()
         called = ["present_code", "cancel", "cancel", "query", "print_copy", "receipt_text"]
         assert [call[0] for call in desk.calls] == called
-        assert answers[5].json() == {"sale": "01", "columns": 32, "text": "支付凭证\n"}
+        written = {"sale": "01", "columns": 32, "text": "支付凭证\n", "goods": [], "operator": "kiosk"}
+        assert answers[5].json() == written
         assert desk.calls[0] == ("present_code", "01", "130812345678901147")
 
     asyncio.run(story())
@@ -167,7 +168,7 @@ def test_metrics_are_text(tmp_path: Path) -> None:
     async def run() -> None:
         async with serving(tmp_path, FakeDesk()) as served:
             shown = await served.client.get("/metrics")
-            assert (shown.status_code, shown.content) == (200, metrics_text(STATUS, "1.2.3"))
+            assert (shown.status_code, shown.content) == (200, metrics_text(STATUS, (), "1.2.3"))
             assert shown.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
             assert shown.headers["cache-control"] == "no-store"
 

@@ -19,6 +19,7 @@ from terminald.adapters.clock import (
 )
 from terminald.core.ids import Instant, WallTime
 from terminald.core.schedule import DAY, HOUR, MINUTE, SECOND, TIME_MARGIN, Floor
+from tests.log_lines import lines
 
 #: What time it really is when a test begins, and where a board without a battery believes to be.
 TODAY, LONG_AGO = 1_714_536_000_000, 1_546_300_800_000
@@ -119,8 +120,8 @@ def test_a_floor_of_a_liar_comes_down_to_the_gateways_time_and_that_is_told_once
     for _ in range(2):
         clock.note_gateway_time(WallTime(TODAY))
     assert (clock.now().wall, clock.now().is_trusted) == (TODAY, True)
-    assert [record.getMessage() for record in caplog.records] == [
-        "the time of day on record is 4000 days, 0:00:00 ahead of the gateway's, which is used from now on"
+    assert lines(caplog.records) == [
+        "the time of day on record is ahead of the gateway's, which is used from now on detail=4000 days, 0:00:00"
     ]
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from terminald.adapters.device_opening import Opener
 from terminald.errors import DeviceAbsent
+from tests.log_lines import lines
 
 WAIT_S = 20
 
@@ -118,4 +119,5 @@ def test_a_closing_that_takes_too_long_is_left_to_its_thread(caplog: pytest.LogC
 
     with caplog.at_level(logging.WARNING):
         asyncio.run(scene())
-    assert [record.message for record in caplog.records] == ["printer: it takes long to close; left to a thread"]
+    told = "a device takes long to close; left to a thread device=printer path=it"
+    assert lines(caplog.records) == [told]

@@ -15,6 +15,7 @@ import pytest
 
 from terminald.adapters.device_watch import DeviceWatch, Lookout
 from terminald.adapters.inotify import READ_LIMIT, Inotify
+from tests.log_lines import line
 
 WAIT_S = 20
 LOGGER = "terminald.adapters.device_watch"
@@ -351,7 +352,7 @@ def test_without_watches_it_is_blind_and_says_once_what_to_raise(
 
     with caplog.at_level(logging.DEBUG, LOGGER):
         asyncio.run(scene())
-    assert [advice in record.message for record in caplog.records] == [True]
+    assert [advice in line(record) for record in caplog.records] == [True]
 
 
 def test_it_sees_as_soon_as_the_kernel_gives_again(tmp_path: Path) -> None:

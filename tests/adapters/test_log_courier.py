@@ -23,6 +23,7 @@ from terminald.logs import protect
 from tests.adapters.gateway_orders import CODE, ILLEGAL_SIGN, KEY, gateway_at
 from tests.adapters.raw_gateway import Act, RawGateway, raw_gateway, resets, says
 from tests.core.machine_builders import NOON
+from tests.log_lines import lines
 
 OK = b'{"result_code":"200","error_code":"SUCCESS"}'
 REFUSED = b'{"result_code":"400","error_code":"INVALID_PARAMS"}'
@@ -309,7 +310,7 @@ def test_a_full_disk_is_a_line_in_the_log_and_what_waits_is_sent_all_the_same(
             assert here.sent() == [["a"], ["a"], [str(number) for number in range(50)]]
 
     asyncio.run(main())
-    assert "the log was not stored for its upload" in [record.getMessage() for record in caplog.records]
+    assert any("failed here reason=it was not stored detail=" in one for one in lines(caplog.records))
 
 
 def test_a_place_that_can_not_be_used_is_a_line_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -29,6 +29,8 @@ COUNT = 150
 LONG = encode([Line(text=f"line {number:04} of it") for number in range(COUNT)], PROFILE)
 FEW = encode([Line(text=f"line {number:04} of it") for number in range(20)], PROFILE)
 NUL = b"\x00"
+#: GS r, and the process id's function of GS ( H: what a printer answers when it comes to it.
+MARKERS = (b"\x1dr", b"\x1d(H")
 #: Patient, so that a busy machine is not taken for a printer that was away. What was off has missed a question, however
 #: long that is waited for.
 TIMING = replace(
@@ -36,6 +38,30 @@ TIMING = replace(
 )
 
 Scene = Callable[[SimulatedPrinter, Station], Awaitable[None]]
+
+
+class OpenLine(SerialPrinter):
+    """The transport itself; what was asked over it, beside the jobs, is known."""
+
+    def __init__(self, device: str, flow: Flow) -> None:
+        super().__init__(device=device, baudrate=BAUD, flow=flow, grace_s=2.0)
+        self.asked: list[bytes] = []
+
+    async def ask(self, request: bytes) -> None:
+        await super().ask(request)
+        self.asked.append(request)
+
+    async def wait_asked(self, count: int) -> None:
+        """Wait until so many questions were asked."""
+        async with asyncio.timeout(10):
+            while len(self.asked) < count:  # noqa: ASYNC110 - a plain list
+                await asyncio.sleep(0.01)
+
+    async def wait_marked(self) -> None:
+        """Wait until the printer has a marker among what it has."""
+        async with asyncio.timeout(10):
+            while not any(request.startswith(MARKERS) for request in self.asked):  # noqa: ASYNC110 - a plain list
+                await asyncio.sleep(0.01)
 
 
 #: How far a job has come when the printer is switched off, for how long, and what the line says then.
@@ -51,7 +77,7 @@ async def play(
     # What was sent before an XOFF arrived is in the buffer, and is lost with it.
     slow = replace(model, line_bytes_per_second=BAUD / BITS_PER_BYTE, on_the_way=0)
     async with SimulatedPrinter(flow="xonxoff" if flow == "xonxoff" else "none", model=slow) as simulated:
-        line = SerialPrinter(device=simulated.device, baudrate=BAUD, flow=flow, grace_s=2.0)
+        line = OpenLine(simulated.device, flow)
         async with station(line, confirm, asks=asks, timing=timing) as made:
             # What is there of an earlier process, is asked for first.
             assert isinstance(await made.print(encode([Line(text="first")], PROFILE)), JobPrinted)
@@ -149,10 +175,14 @@ def test_paper_that_ends_in_the_middle_is_no_doubt_and_a_power_cut_then_is_one(c
             await simulated.wait_received(simulated.received + len(LONG) // 2)
             simulated.set_paper(is_out=True)
             assert isinstance(await made.wait_told(), JobInterrupted)
-            await asyncio.sleep(0.5)
+            assert isinstance(made.printer, OpenLine)
+            await made.printer.wait_marked()
             if is_cut:
+                asked = len(made.printer.asked)
                 simulated.power_off()
                 await asyncio.sleep(0.8)
+                # A noise is looked into; so slow is no machine but this one that nothing was asked by now.
+                await made.printer.wait_asked(asked + 1 if word else 0)
                 simulated.set_paper(is_out=False)
                 simulated.power_on()
                 simulated.send(word)
@@ -163,7 +193,9 @@ def test_paper_that_ends_in_the_middle_is_no_doubt_and_a_power_cut_then_is_one(c
                 assert isinstance(await job, JobPrinted)
                 assert lines_on(simulated) == COUNT
 
-        return play(scene, confirm, Model(last_word=word, mm_per_second=2000), "xonxoff")
+        # The marker alone is what shows that the printer was off, and nothing else is to cast a doubt.
+        timing = replace(TIMING, blink_s=20.0)
+        return play(scene, confirm, Model(last_word=word, mm_per_second=2000), "xonxoff", timing=timing)
 
     async def all_at_once() -> None:
         await asyncio.gather(refill(is_cut=False), refill(is_cut=True), refill(is_cut=True, word=NUL))

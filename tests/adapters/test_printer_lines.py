@@ -40,6 +40,7 @@ class Station:
     """A supervised printer, and what it reports and tells."""
 
     def __init__(self, printer: Printer, confirm: Confirm, timing: Timing, flush: int, *, asks: bool) -> None:
+        self.printer = printer
         self.reports: list[DeviceReport] = []
         self.told: list[PrintAnswer] = []
         self.dialog = PrinterDialog(

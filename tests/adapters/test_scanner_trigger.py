@@ -18,6 +18,7 @@ from terminald.adapters.scanner_trigger import Trigger
 from terminald.errors import DeviceLost
 from terminald.simulator.scanner import ENGINES, SUFFIXES, Engine, ScannerWindow, SimulatedScanner
 from terminald.wire.barcode import Suffix
+from tests.log_lines import lines
 
 CODE = "130812345678901147"
 PRODUCT = "6901234567892"
@@ -319,9 +320,8 @@ def test_a_command_that_is_never_taken_is_given_up_counted_and_told_once(caplog:
 
     with caplog.at_level(logging.WARNING):
         on_a_stuck_line(story(), line)
-    assert [record.message.split(";")[0] for record in caplog.records] == [
-        "scanner front: its line takes no trigger command"
-    ] * 2
+    told = "a scanner's line takes no trigger command; check the cable and flow control device=front"
+    assert lines(caplog.records) == [told] * 2
 
 
 async def until(is_so: Callable[[], bool]) -> None:

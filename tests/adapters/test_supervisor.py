@@ -10,6 +10,7 @@ import pytest
 from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.adapters.supervisor import BACKOFF, CAUSES, FLAPPING, Backoff, Flapping, supervise
 from terminald.errors import DeviceAbsent, DeviceLost
+from tests.log_lines import line
 
 LOGGER = "terminald.adapters.supervisor"
 Step = Exception | None | str
@@ -147,20 +148,21 @@ def test_a_fault_while_closing_changes_nothing(fault: Exception, caplog: pytest.
     with caplog.at_level(logging.DEBUG, LOGGER):
         _, reports = play([("open", None), ("run", lost()), ("close", fault)])
     assert [r.detail for r in reports] == ["", "went away", ""]
-    assert any("closing" in record.message for record in caplog.records)
+    assert any("closing" in line(record) for record in caplog.records)
 
 
 def test_the_first_failure_warns_repeats_are_quiet_and_recovery_is_told(caplog: pytest.LogCaptureFixture) -> None:
     script: list[tuple[str, Step]] = [("open", absent()), ("open", absent()), ("open", None), ("run", lost())]
     with caplog.at_level(logging.DEBUG, LOGGER):
         play([*script, ("open", absent())])
-    assert [(r.levelname, r.message) for r in caplog.records if r.name == LOGGER] == [
-        ("WARNING", "scanner front: not there"),
-        ("DEBUG", "scanner front: not there"),
-        ("INFO", "scanner front: ready"),
-        ("WARNING", "scanner front: went away"),
-        ("DEBUG", "scanner front: not there"),
-        ("INFO", "scanner front: ready"),
+    ready, failed = "a device is ready", "a device is away or does not work"
+    assert [(r.levelname, line(r)) for r in caplog.records if r.name == LOGGER] == [
+        ("WARNING", f"{failed} device=front kind=scanner detail=not there"),
+        ("DEBUG", f"{failed} device=front kind=scanner detail=not there"),
+        ("INFO", f"{ready} device=front kind=scanner"),
+        ("WARNING", f"{failed} device=front kind=scanner detail=went away"),
+        ("DEBUG", f"{failed} device=front kind=scanner detail=not there"),
+        ("INFO", f"{ready} device=front kind=scanner"),
     ]
 
 

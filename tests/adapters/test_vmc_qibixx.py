@@ -4,15 +4,17 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from terminald.adapters.fd_writer import kernel_backlog
 from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.adapters.ports_vending import Vmc
 from terminald.adapters.supervisor import Backoff, supervise
-from terminald.adapters.vmc_qibixx import STALL_S, QibixxVmc
+from terminald.adapters.vmc_qibixx import STALL_S, TAKES_NOTHING, QibixxVmc
 from terminald.adapters.vmcs import make_terms, make_vmc
 from terminald.config_vending import VendingConfig
 from terminald.core.events import Event
@@ -30,6 +32,7 @@ from terminald.core.vend_events import (
 from terminald.errors import DeviceAbsent, DeviceHeld, DeviceLost, DeviceMissing
 from terminald.wire.qibixx_talk import INACTIVE_MS, SILENT
 from tests.adapters.qibixx_adapter import INACTIVE, WAIT_S, ScriptedAdapter
+from tests.log_lines import lines
 
 COLA = "c,STATUS,VEND,1.00,5"
 FIRST = VendRequested(request=1, price="1.00", amount=Fen(100), item="5")
@@ -80,7 +83,24 @@ async def quiet() -> None:
     """Settle at once."""
 
 
-def build(link: Path, sink: Sink, *, settle: Callable[[], Awaitable[None]] = quiet, mode: str = "") -> QibixxVmc:
+class Kernel:
+    """What a driver keeps of what was written: a pty has no such queue, and says 0 whatever nobody has read."""
+
+    def __init__(self) -> None:
+        self.kept = 0
+
+    def backlog(self, _: int) -> int:
+        return self.kept
+
+
+def build(
+    link: Path,
+    sink: Sink,
+    *,
+    settle: Callable[[], Awaitable[None]] = quiet,
+    mode: str = "",
+    backlog: Callable[[int], int] = kernel_backlog,
+) -> QibixxVmc:
     settings = VendingConfig(device=str(link), mode="session" if mode else "always_idle")
     return QibixxVmc(
         name="vending",
@@ -90,6 +110,7 @@ def build(link: Path, sink: Sink, *, settle: Callable[[], Awaitable[None]] = qui
         on_event=sink,
         report=sink.report,
         settle=settle,
+        backlog=backlog,
     )
 
 
@@ -399,6 +420,174 @@ def test_a_line_that_takes_nothing_is_lost_and_nothing_waits_for_ever(tmp_path: 
         runner.run(scenario())
 
 
+@contextlib.contextmanager
+def standing_still(adapter: ScriptedAdapter, kernel: Kernel) -> Iterator[None]:
+    """Keep what is written from the adapter, until it is taken back or the line moves again."""
+    adapter.be_deaf()
+    fd = os.open(adapter.link, os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY)
+    os.write(fd, b"\n" * 5000)  # the first 4 KB have reached it already, and can not be taken back
+    os.close(fd)
+    kernel.kept = 12
+    yield
+    kernel.kept = 0
+    adapter.listen()
+
+
+async def listen(adapter: ScriptedAdapter) -> None:
+    """Return when the adapter has read all that there is."""
+    async with asyncio.timeout(WAIT_S):
+        while adapter.unread():  # noqa: ASYNC110 - the kernel tells nobody
+            await asyncio.sleep(0)
+
+
+def test_nothing_is_approved_behind_what_the_kernel_still_holds(tmp_path: Path) -> None:
+    """H4: what waits there is for whoever has selected by the time at which it leaves."""
+
+    async def scenario() -> None:
+        sink, kernel = Sink(), Kernel()
+        with ScriptedAdapter(tmp_path / "vmc") as adapter:
+            vmc = build(adapter.link, sink, backlog=kernel.backlog)
+            vmc.set_open(is_open=True)
+            async with serving(vmc) as task:
+                adapter.say(COLA)
+                await sink.told(FIRST)
+                kernel.kept = 1
+                assert await vmc.approve(1, "1.00") == ApprovalNotSent(request=1, reason=TAKES_NOTHING)
+                kernel.kept = 0
+                with pytest.raises(DeviceLost, match="takes nothing more"):
+                    await asyncio.wait_for(task, WAIT_S)
+                assert sink.events == [FIRST, AdapterLost(request=1)]
+                assert await vmc.approve(1, "1.00") == ApprovalNotSent(
+                    request=1, reason=f"{adapter.link}: {TAKES_NOTHING}"
+                )
+            assert "C,VEND,1.00" not in adapter.commands
+            vmc.set_open(is_open=True)
+            async with serving(vmc):
+                adapter.say(COLA)
+                await sink.told(replace(FIRST, request=2))
+                assert await vmc.approve(2, "1.00") == ApprovalSent(request=2)
+                await adapter.heard("C,VEND,1.00")
+
+    asyncio.run(scenario())
+
+
+def test_an_approval_waits_a_moment_for_what_was_written_before_it(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        sink, kernel = Sink(), Kernel()
+        with ScriptedAdapter(tmp_path / "vmc") as adapter:
+            vmc = build(adapter.link, sink, backlog=kernel.backlog)
+            vmc.set_open(is_open=True)
+            async with serving(vmc):
+                adapter.say(COLA)
+                await sink.told(FIRST)
+                kernel.kept = 40
+                approving = asyncio.create_task(vmc.approve(1, "1.00"))
+                await asyncio.sleep(0)
+                kernel.kept = 0
+                assert await approving == ApprovalSent(request=1)
+                await adapter.heard("C,VEND,1.00")
+
+    asyncio.run(scenario())
+
+
+def test_an_adapter_that_is_lost_while_an_approval_waits_is_away(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        sink, kernel = Sink(), Kernel()
+        with ScriptedAdapter(tmp_path / "vmc") as adapter:
+            vmc = build(adapter.link, sink, backlog=kernel.backlog)
+            vmc.set_open(is_open=True)
+            async with serving(vmc):
+                adapter.say(COLA)
+                await sink.told(FIRST)
+                kernel.kept = 40
+                approving = asyncio.create_task(vmc.approve(1, "1.00"))
+                await asyncio.sleep(0)
+                await vmc.close()
+                assert await approving == ApprovalNotSent(request=1, reason="the adapter is away")
+
+    asyncio.run(scenario())
+
+
+def test_an_approval_that_does_not_leave_is_taken_back_and_its_fate_is_unknown(tmp_path: Path) -> None:
+    """H4: it may have left in part, so it is not denied; and no byte of it is there for the next customer."""
+
+    async def scenario() -> None:
+        sink, kernel = Sink(), Kernel()
+        with ScriptedAdapter(tmp_path / "vmc") as adapter:
+            vmc = build(adapter.link, sink, backlog=kernel.backlog)
+            vmc.set_open(is_open=True)
+            async with serving(vmc) as task:
+                adapter.say(COLA)
+                await sink.told(FIRST)
+                with standing_still(adapter, kernel):
+                    kernel.kept = 0
+                    assert await vmc.approve(1, "1.00") == ApprovalSent(request=1)
+                    kernel.kept = 12
+                    loop.skipped_s += 2 * STALL_S
+                    with pytest.raises(DeviceLost, match="does not take an approval"):
+                        await asyncio.wait_for(task, WAIT_S)
+                    assert sink.events == [FIRST, AdapterLost(request=1)]
+                    assert isinstance(await vmc.approve(1, "1.00"), ApprovalNotSent)
+                await listen(adapter)
+            assert not [command for command in adapter.commands if "VEND" in command]
+
+    loop = Loop()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(scenario())
+
+
+@pytest.mark.parametrize("line", ["c,ERR,VEND 1", "c,STATUS,ENABLED", "c,STATUS,VEND,1.00,6", "c,ERR,VEND 5"])
+def test_an_approval_that_is_overtaken_by_the_machine_does_not_reach_the_next_customer(
+    tmp_path: Path, line: str
+) -> None:
+    """H4, at once: the next one may select before the line is given up as dead."""
+
+    async def scenario() -> None:
+        sink, kernel = Sink(), Kernel()
+        with ScriptedAdapter(tmp_path / "vmc") as adapter:
+            vmc = build(adapter.link, sink, backlog=kernel.backlog)
+            vmc.set_open(is_open=True)
+            async with serving(vmc) as task:
+                adapter.say(COLA)
+                await sink.told(FIRST)
+                with standing_still(adapter, kernel):
+                    kernel.kept = 0
+                    assert await vmc.approve(1, "1.00") == ApprovalSent(request=1)
+                    kernel.kept = 12
+                    adapter.say(line, "c,STATUS,VEND,1.00,7")
+                    with pytest.raises(DeviceLost, match="overtaken"):
+                        await asyncio.wait_for(task, WAIT_S)
+                    assert len(sink.events) > 1
+                await listen(adapter)
+            assert not [command for command in adapter.commands if "VEND" in command]
+
+    asyncio.run(scenario())
+
+
+def test_a_result_that_comes_after_the_approval_has_left_is_no_reason_to_give_the_line_up(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        sink, kernel = Sink(), Kernel()
+        with ScriptedAdapter(tmp_path / "vmc") as adapter:
+            vmc = build(adapter.link, sink, backlog=kernel.backlog)
+            vmc.set_open(is_open=True)
+            async with serving(vmc) as task:
+                adapter.say(COLA)
+                await sink.told(FIRST)
+                assert await vmc.approve(1, "1.00") == ApprovalSent(request=1)
+                kernel.kept = 12
+                vmc.display("not behind an approval")
+                await adapter.heard("C,VEND,1.00")
+                kernel.kept = 0
+                adapter.say("c,VEND,SUCCESS", "c,STATUS,IDLE", "c,STATUS,ENABLED")
+                await sink.told(VendSucceeded(request=1))
+                assert not task.done()
+                vmc.display("thank you")
+                await adapter.heard("C,DISPLAY,thank you")
+            assert sum("DISPLAY" in command for command in adapter.commands) == 1
+
+    asyncio.run(scenario())
+
+
 def test_hostile_lines_are_a_fault_and_not_a_flood(tmp_path: Path) -> None:
     async def scenario() -> None:
         sink = Sink()
@@ -426,11 +615,11 @@ def test_the_log_tells_requests_and_no_content(tmp_path: Path, caplog: pytest.Lo
                 assert isinstance(await vmc.approve(2, "1.00"), ApprovalSent)
 
     asyncio.run(scenario())
-    assert [record.getMessage() for record in caplog.records if "vmc" in record.getMessage()] == [
-        "vmc vending: the machine asks for '1.005,5', which has parts of a fen: denied",
-        "vmc vending: request 2: VendRequested",
-        "vmc vending: request 2: approved",
-        "vmc vending: request 2: AdapterLost",
+    assert [one for one in lines(caplog.records) if "device=vending" in one] == [
+        "a vending adapter says device=vending detail=the machine asks for '1.005,5', which has parts of a fen: denied",
+        "a vending machine reports device=vending request=2 event=VendRequested",
+        "a vend is approved device=vending request=2",
+        "a vending machine reports device=vending request=2 event=AdapterLost",
     ]
 
 

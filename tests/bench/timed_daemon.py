@@ -13,8 +13,8 @@ from pathlib import Path
 import msgspec
 
 from terminald import app, config, logs
+from terminald.adapters.journal_meter import MeteredJournal
 from terminald.adapters.journal_rows import ATTEMPTS, JOBS, SALES
-from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch
 from terminald.adapters.state_directory import lock
 
@@ -28,7 +28,7 @@ class Commit(msgspec.Struct, frozen=True):
     payload: int
 
 
-class TimedJournal(SqliteJournal):
+class TimedJournal(MeteredJournal):
     """A journal that remembers what it did; sizes are taken at the end."""
 
     def __init__(self, file: Path) -> None:

@@ -50,6 +50,40 @@ def test_what_is_right_is_summed_up(tmp_path: Path, capsys: Capture) -> None:
     assert "front on /dev/ttyACM0" in said.out
 
 
+COLA = '[[kiosk.product]]\nbarcode = "6901234567892"\nname = "Cola"\nprice = 350\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('mode = "fixed"\nsubject = "Laundry"', "5.00 yuan by each code (Laundry)\n"),
+        (f'mode = "catalogue"\n{COLA}', "1 product to scan\n"),
+        (f'mode = "catalogue"\n{COLA}{COLA.replace("7892", "7908")}', "2 products to scan\n"),
+        (
+            'mode = "fixed"\naction = "command"\n[kiosk.command]\nargv = ["/bin/true", "x"]',
+            "5.00 yuan by each code (Ticket); then /bin/true is run\n",
+        ),
+        (
+            'mode = "fixed"\naction = "gpio"\n[kiosk.gpio]\nchip = "pinctrl-rp1"\nline = "GPIO17"',
+            "5.00 yuan by each code (Ticket); then pulses on pinctrl-rp1 GPIO17\n",
+        ),
+    ],
+)
+def test_a_kiosk_is_summed_up(tmp_path: Path, capsys: Capture, text: str, said: str) -> None:
+    path = tmp_path / "terminald.toml"
+    path.write_text(f"[kiosk]\n{text}\n")
+    assert check(path) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines(keepends=True) if line.startswith("  kiosk"))
+    assert line.removeprefix("  kiosk").lstrip(" :") == said
+
+
+def test_a_terminal_with_a_host_is_no_kiosk(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "terminald.toml"
+    path.write_text("")
+    assert check(path) == 0
+    assert "kiosk " not in capsys.readouterr().out
+
+
 def test_doubts_are_warnings(capsys: Capture) -> None:
     assert check(CONFIG / "demo.toml") == 0
     said = capsys.readouterr()

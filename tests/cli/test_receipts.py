@@ -4,15 +4,23 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from terminald.__main__ import main
+from terminald.core.commands import Goods, OrderText
 from terminald.core.ids import SaleId
-from terminald.wire.api_views import receipt_json, sale_json
+from terminald.core.money import Fen
+from terminald.core.receipt import Line
+from terminald.wire.api_receipt import receipt_json
+from terminald.wire.api_views import sale_json
 from tests.cli.fake_daemon import answer, fake_daemon, problem
-from tests.wire.api_samples import NOW, paid_view
+from tests.drawn_text import is_drawn
+from tests.wire.api_samples import NOW, open_view, order, paid_view
 
 Capture = pytest.CaptureFixture[str]
-BODY = receipt_json(SaleId("01JDSALE"), 32, "支付凭证\n商品  可乐\x1b[2J\n")
+COLA, CRISPS = (Goods(id="69", name=name, quantity=count, price=Fen(300)) for name, count in (("可乐", 2), ("薯片", 1)))
+ORDER = OrderText(subject="可乐, 薯片", operator="kiosk-7", goods=(COLA, CRISPS))
+BODY = receipt_json(SaleId("01JDSALE"), 32, "支付凭证\n商品  可乐\x1b[2J\n", ORDER)
 
 
 def run(directory: Path, *arguments: str) -> int:
@@ -47,8 +55,24 @@ def test_a_copy_says_how_it_is_doing(tmp_path: Path, capsys: Capture) -> None:
 
 @pytest.mark.parametrize("encoding", ["gbk", "raster"])
 def test_a_receipt_is_drawn_as_the_printer_would_print_it(tmp_path: Path, encoding: str) -> None:
-    with fake_daemon(tmp_path, answer(200, sale_json(paid_view(), NOW))):
+    with fake_daemon(tmp_path, answer(200, sale_json(paid_view(), NOW)), answer(200, BODY)):
         config = tmp_path / "terminald.toml"
         config.write_text(config.read_text() + f'[printer]\nencoding = "{encoding}"\nwidth_dots = 576\ncolumns = 48\n')
         assert run(tmp_path, "receipt", "01JDSALE", "--png", str(tmp_path / "r.png")) == 0
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_goods_and_the_operator_are_on_the_drawn_receipt(tmp_path: Path) -> None:
+    with fake_daemon(tmp_path, answer(200, sale_json(paid_view(), NOW)), answer(200, BODY)):
+        assert run(tmp_path, "receipt", "01JDSALE", "--png", str(tmp_path / "r.png")) == 0
+    with Image.open(tmp_path / "r.png") as picture:
+        for left, right in (("可乐", "x2  6.00"), ("薯片", "3.00"), ("操作员", "kiosk-7")):
+            assert is_drawn(picture, Line(text=left + " " * (32 - 2 * len(left) - len(right)) + right)), left
+        assert not is_drawn(picture, Line(text=f"可乐{' ' * 20}x3  6.00"))
+
+
+def test_a_receipt_of_a_sale_that_is_not_paid_is_not_drawn(tmp_path: Path, capsys: Capture) -> None:
+    with fake_daemon(tmp_path, answer(200, sale_json(open_view("01JDSALE", order()), NOW))):
+        assert run(tmp_path, "receipt", "01JDSALE", "--png", str(tmp_path / "r.png")) == 3
+    assert "is not paid" in capsys.readouterr().err
+    assert not (tmp_path / "r.png").exists()

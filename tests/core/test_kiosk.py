@@ -140,6 +140,23 @@ def test_a_kiosk_rests_after_a_start_because_who_paid_before_may_still_be_there(
     assert counter.tell(CodeShown(code=CODE)) == (TellScan(reason="still_there"),)
 
 
+@pytest.mark.parametrize(("pause_s", "sales_begun"), [(90, 1), (3, 4)])
+def test_a_reader_that_keeps_repeats_to_itself_needs_a_pause_longer_than_a_code_is_shown(
+    pause_s: int, sales_begun: int
+) -> None:
+    """It tells each code of a phone that stays there once, a minute after the other: only time tells phones apart."""
+    rules = replace(FIXED, pause=Duration(pause_s * SECOND))
+    counter = Counter(rules)
+    counter.wait(rules.pause)
+    for minute in range(4):
+        told = counter.tell(CodeShown(code=PaymentCode(f"13000000000000001{minute}")))
+        if isinstance(told[0] if told else None, BeginSale):
+            for event in (SaleBegun(sale_id=SALE_ID), SalePaid(), SaleEnded(), Served()):
+                counter.tell(event)
+        counter.wait(60 * SECOND)
+    assert sum(isinstance(command, BeginSale) for command in counter.asked) == sales_begun
+
+
 def test_the_pause_begins_when_the_customer_was_served() -> None:
     counter = rested(FIXED)
     counter.pay()

@@ -47,7 +47,7 @@ async def pay_qr_that_is_forgotten(history: History, reference: str) -> None:
     if order is None:
         return
     for path in rng.sample(("query", "cancel", "cancel"), 2):
-        history.gateway.faults.add(
+        history.put(
             Fault(
                 kind="declined",
                 path="query" if path == "query" else "cancel",
@@ -103,7 +103,7 @@ async def scan_beside_an_earlier_order(history: History, reference: str) -> None
     rng = history.rng
     content = await find_qr(history, reference)
     late_s = rng.choice((16.0, 20.0, 40.0))
-    history.gateway.faults.add(
+    history.put(
         Fault(kind="delay_request", path="precreate", seconds=late_s),
         Fault(kind="close_request", path="cancel", count=rng.choice((1, 4)), skip=1),
     )
@@ -172,3 +172,22 @@ async def befall(history: History, reference: str) -> None:
             await history.cut_link(rng.choice((1.0, 20.0, 120.0)))
         case "disk":
             await history.fill_disk(rng.choice((0.5, 5.0, 70.0)))
+
+
+async def visit(history: History, reference: str) -> None:
+    """A customer who presents some codes at some times, beside a host that may lose patience."""
+    rng = history.rng
+    for _ in range(rng.randint(0, 3)):
+        await asyncio.sleep(rng.choice((0.3, 2.0, 10.0, 40.0)))
+        code = f"13{rng.randrange(10**14):014d}{rng.choice(ENDINGS)}"
+        for _ in range(rng.choice((1, 1, 2))):
+            await history.scan(reference, code)
+        if rng.random() < 0.3:
+            await asyncio.sleep(rng.choice((0.0, 0.05, 3.0, 51.0)))
+            await history.query(reference)
+        if rng.random() < 0.15:
+            await history.fill_disk(rng.choice((0.5, 5.0, 70.0)))
+        await asyncio.sleep(rng.choice((0.0, 1.0, 20.0)))
+    if rng.random() < 0.4:
+        await asyncio.sleep(rng.choice((0.0, 0.03, 1.0, 30.0, 60.0)))
+        await history.cancel(reference)

@@ -6,7 +6,9 @@ terminald says about itself is believed.
 
 import asyncio
 import json
+import logging
 import math
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +21,9 @@ from terminald.simulator.gateway_books import Order, business_day
 from terminald.simulator.gateway_outcomes import OrderStatus
 from terminald.simulator.gateway_protocol import peek
 from tests.simulation.promises import Offers
+
+_log = logging.getLogger(__name__)
+_SAID = re.compile(r'"(?:result_code|error_code|order_status)": ?"(\w+)"')
 
 SUBMITS = frozenset({"pay", "precreate"})
 BACK = frozenset({"refund", "revoke"})
@@ -87,6 +92,7 @@ class Door:
         """Terminald sends a request."""
         fields = peek(asked.body)
         client_sn = self._name(fields)
+        _log.info("%s of %s leaves%s", asked.call, client_sn, f": {plan.fault.kind}" if plan.fault else "")
         if plan.fault is not None:
             self.seen[f"{plan.fault.kind}@{asked.call}"] += 1
         if asked.call in SUBMITS:
@@ -121,6 +127,8 @@ class Door:
     def arrive(self, asked: Request, response: Response) -> None:
         """The gateway has carried a request out, or refused it."""
         text = response.body.decode()
+        name = self._name(peek(asked.body))
+        _log.info("%s of %s is carried out: %s", asked.call, name, " ".join(_SAID.findall(text)))
         for word in _WORDS:
             if f'"{word}"' in text:
                 self.seen[f"{word}@{asked.call}"] += 1

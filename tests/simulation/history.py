@@ -5,6 +5,7 @@ come to rest, and the gateway's books are compared with what the host was told.
 """
 
 import asyncio
+import logging
 import random
 import re
 from collections.abc import Awaitable, Callable, Coroutine
@@ -31,17 +32,17 @@ from terminald.engine import Engine
 from terminald.engine_commands import World
 from terminald.engine_desk import EngineDesk
 from terminald.errors import ApiError, IllegalTransition, JournalUnavailable
-from terminald.simulator.gateway import GatewayWorld
+from terminald.simulator.gateway import Fault, GatewayWorld
 from terminald.simulator.gateway_world import DEFAULT_EPOCH_S, QR_LIFE_S
 from terminald.wire.api_views import sale_json
 from tests.simulation.carrier import Carrier
 from tests.simulation.crashing_journal import Crash, CrashingJournal
 from tests.simulation.door import Door, sale_of
 from tests.simulation.judgement import Promises, differences
-from tests.simulation.kinds import ENDINGS
 from tests.simulation.virtual_time import LoopClock
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 RULES = Rules(
     payment_window=Duration(90_000),
@@ -78,8 +79,13 @@ class History:
         rules: Rules = RULES,
         epoch_s: float = DEFAULT_EPOCH_S,
         qr_life_s: float = QR_LIFE_S,
+        without: frozenset[int] = frozenset(),
     ) -> None:
+        """Without: the numbers of troubles that are kept from it."""
         self.rules = rules
+        self._without = without
+        #: What goes wrong, in its order.
+        self.troubles: list[str] = []
         self.rng = random.Random(seed)
         self.path = path
         self.gateway = GatewayWorld(
@@ -125,6 +131,23 @@ class History:
         #: How many of the restarts are of the board.
         self.power_cuts = 0.3
 
+    # --- troubles ----------------------------------------------------------------------------------------------------
+
+    def befalls(self, what: str) -> bool:
+        """Whether this trouble comes, or is kept from this history."""
+        number = len(self.troubles)
+        self.troubles.append(what)
+        if number in self._without:
+            return False
+        _log.info("trouble %d: %s", number, what)
+        return True
+
+    def put(self, *faults: Fault) -> None:
+        """Put faults on the road, or into the gateway."""
+        for one in faults:
+            if self.befalls(f"{one.kind}@{one.path}, {one.count} times after {one.skip}, {one.seconds} s"):
+                self.gateway.faults.add(one)
+
     # --- the daemon --------------------------------------------------------------------------------------------------
 
     async def serve(self) -> None:
@@ -164,7 +187,9 @@ class History:
         if self.crashes_left <= 0 or self.is_ended:
             return None, False
         self.crashes_left -= 1
-        return self.rng.randint(1, 25), self.rng.random() < 0.5
+        number, is_after = self.rng.randint(1, 25), self.rng.random() < 0.5
+        when = "after" if is_after else "before"
+        return (number, is_after) if self.befalls(f"death {when} commit {number}") else (None, False)
 
     async def _live(self, journal: CrashingJournal, gateway: HttpGateway, *, is_new_boot: bool) -> None:
         store = journal.store
@@ -214,7 +239,7 @@ class History:
     async def shut_down(self) -> None:
         """Stop the process as systemd does; it is started again."""
         engine, run = self.engine, self._run
-        if engine is None or run is None or engine.is_draining:
+        if engine is None or run is None or engine.is_draining or not self.befalls("stop"):
             return
         self.door.offers.end_all()
         await engine.drain(GRACE_S)
@@ -222,7 +247,7 @@ class History:
 
     def kill(self) -> None:
         """End the process at this moment, or the power of the board."""
-        if self._run is not None:
+        if self._run is not None and self.befalls("death"):
             self._end(self._run)
 
     def _end(self, run: asyncio.Task[None]) -> None:
@@ -308,7 +333,7 @@ class History:
 
     async def fill_disk(self, seconds: float) -> None:
         """Nothing can be written for a while."""
-        self.is_disk_full = True
+        self.is_disk_full = self.befalls(f"full disk for {seconds} s")
         try:
             await asyncio.sleep(seconds)
         finally:
@@ -316,7 +341,7 @@ class History:
 
     async def cut_link(self, seconds: float) -> None:
         """Nothing can be sent for a while."""
-        self.carrier.is_cut = True
+        self.carrier.is_cut = self.befalls(f"no link for {seconds} s")
         try:
             await asyncio.sleep(seconds)
         finally:
@@ -383,22 +408,3 @@ class History:
 def _is_with_person(sale: Sale) -> bool:
     is_overdue = sale.state is SaleState.PAID and sale.delivery is DeliveryState.OVERDUE
     return is_overdue and sale.attention is not None
-
-
-async def visit(history: History, reference: str) -> None:
-    """A customer who presents some codes at some times, beside a host that may lose patience."""
-    rng = history.rng
-    for _ in range(rng.randint(0, 3)):
-        await asyncio.sleep(rng.choice((0.3, 2.0, 10.0, 40.0)))
-        code = f"13{rng.randrange(10**14):014d}{rng.choice(ENDINGS)}"
-        for _ in range(rng.choice((1, 1, 2))):
-            await history.scan(reference, code)
-        if rng.random() < 0.3:
-            await asyncio.sleep(rng.choice((0.0, 0.05, 3.0, 51.0)))
-            await history.query(reference)
-        if rng.random() < 0.15:
-            await history.fill_disk(rng.choice((0.5, 5.0, 70.0)))
-        await asyncio.sleep(rng.choice((0.0, 1.0, 20.0)))
-    if rng.random() < 0.4:
-        await asyncio.sleep(rng.choice((0.0, 0.03, 1.0, 30.0, 60.0)))
-        await history.cancel(reference)

@@ -133,7 +133,7 @@ async def _give_back(history: History, view: SaleView) -> None:
 
 async def _be_overtaken(history: History, reference: str, amount: int) -> None:
     """The merchant's balance holds a refund up, and meanwhile all of it goes back."""
-    history.gateway.faults.add(Fault(kind="declined", path="refund", count=3, error_code="ACCOUNT_BALANCE_NOT_ENOUGH"))
+    history.put(Fault(kind="declined", path="refund", count=3, error_code="ACCOUNT_BALANCE_NOT_ENOUGH"))
     await _refund(history, reference, "held up", history.rng.randint(1, amount))
     await asyncio.sleep(history.rng.choice((1.0, 5.0, 5.0, 4000.0)))
     await _undeliver(history, reference, None)

@@ -9,7 +9,8 @@ from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.core.custody_table import CustodyState
 from terminald.simulator.gateway import Fault
 from terminald.simulator.gateway_faults import FaultKind
-from tests.simulation.history import History, visit
+from tests.simulation.customers import visit
+from tests.simulation.history import History
 
 HOUR_S = 3600.0
 LOST: tuple[FaultKind, ...] = (

@@ -6,7 +6,7 @@ What was done outlives the process, as a gate that was opened stays open. In the
 import asyncio
 import json
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from terminald.adapters.journal_sqlite import SqliteJournal
@@ -111,10 +111,17 @@ class KioskHistory(History):
     """The daemon of the day with a kiosk in it."""
 
     def __init__(
-        self, seed: int, path: Path, *, world: World | None, terms: KioskTerms = FIXED, rules: Rules = RULES
+        self,
+        seed: int,
+        path: Path,
+        *,
+        world: World | None,
+        terms: KioskTerms = FIXED,
+        rules: Rules = RULES,
+        without: frozenset[int] = frozenset(),
     ) -> None:
         """Without a world nothing is done for a paid sale."""
-        super().__init__(seed, path, rules=rules)
+        super().__init__(seed, path, rules=rules, without=without)
         self.world = world
         self.terms = terms
         self.kiosk: KioskHost | None = None
@@ -202,3 +209,63 @@ def reasons_told(path: Path) -> list[str]:
     events = store.events_after(0, 100_000)
     store.close()
     return [json.loads(one.body)["reason"] for one in events if one.topic == "scan"]
+
+
+def _drawn(path: Path, seed: int, without: frozenset[int]) -> KioskHistory:
+    """A kiosk of some kind, and how often it dies."""
+    history = KioskHistory(seed, path, world=None, without=without)
+    rng = history.rng
+    history.world = World(
+        steps=rng.choice((1, 1, 3)),
+        has_parts=rng.random() < 0.5,
+        fails_at=rng.choice((0, 0, 1, 2)),
+        takes_s=rng.choice((0.05, 2.0, 20.0)),
+    )
+    if rng.random() < 0.3:
+        products = {one.barcode: one for one in (COLA, CRISPS)}
+        history.terms = replace(FIXED, products=products, rules=replace(FIXED.rules, price=None), clear="CLEAR")
+    history.rules = replace(RULES, returns_overdue=rng.random() < 0.5)
+    history.crashes_left = rng.randint(0, 4)
+    return history
+
+
+async def _customer(history: KioskHistory, number: int) -> None:
+    """Somebody who fills a basket where there is one, and shows a phone once or for a while."""
+    rng = history.rng
+    if history.terms.products:
+        for _ in range(rng.randint(0, 3)):
+            history.show(rng.choice((COLA.barcode, CRISPS.barcode, "CLEAR", "6900000000000")))
+            await asyncio.sleep(rng.choice((0.0, 1.0)))
+    ending = rng.choice(("99", "99", "99", "20", "10", "40", "46", "51"))
+    for _ in range(rng.choice((1, 1, 3))):
+        history.show(f"13{rng.randrange(10):010d}{number:02d}{rng.choice(('00', '00', '01'))}{ending}")
+        await asyncio.sleep(rng.choice((0.0, 1.0, 5.0)))
+
+
+async def _trouble(history: KioskHistory) -> None:
+    rng = history.rng
+    match rng.choice(("", "", "", "kill", "disk", "link", "stop")):
+        case "kill":
+            history.kill()
+        case "disk":
+            await history.fill_disk(rng.choice((0.5, 5.0)))
+        case "link":
+            await history.cut_link(rng.choice((5.0, 70.0)))
+        case "stop":
+            await history.shut_down()
+
+
+async def live_as_kiosk(seed: int, path: Path, *, without: frozenset[int] = frozenset()) -> KioskHistory:
+    """Live one history: customers of all kinds, power cuts, full disks, a machine that jams."""
+    history = _drawn(path, seed, without)
+    rng = history.rng
+
+    async def come() -> None:
+        for number in range(rng.randint(1, 6)):
+            await asyncio.sleep(rng.choice((0.5, 4.0, 30.0, 200.0)))
+            await _customer(history, number)
+            await _trouble(history)
+        await asyncio.sleep(120)
+
+    await live(history, asyncio.create_task(come()))
+    return history

@@ -14,8 +14,8 @@ from terminald.core.ids import Duration
 from terminald.core.schedule import Rules
 from terminald.simulator.gateway import Fault
 from terminald.simulator.gateway_world import DEFAULT_EPOCH_S
-from tests.simulation.customers import BOTH_HABITS, QR_HABITS, befall
-from tests.simulation.history import RULES, Customer, History, visit
+from tests.simulation.customers import BOTH_HABITS, QR_HABITS, befall, visit
+from tests.simulation.history import RULES, Customer, History
 from tests.simulation.hosts import close_by_hand, look_after, report_beside_return, report_late
 from tests.simulation.stories import BACK, THERE, scattered, standing, story_back, story_there
 
@@ -29,8 +29,10 @@ PATIENCE_S = 4 * HOUR_S
 class MoneyHistory(History):
     """A history whose customers and hosts go on after the sale."""
 
-    def __init__(self, seed: int, path: Path, *, rules: Rules, epoch_s: float, qr_life_s: float) -> None:
-        super().__init__(seed, path, rules=rules, epoch_s=epoch_s, qr_life_s=qr_life_s)
+    def __init__(
+        self, seed: int, path: Path, *, rules: Rules, epoch_s: float, qr_life_s: float, without: frozenset[int]
+    ) -> None:
+        super().__init__(seed, path, rules=rules, epoch_s=epoch_s, qr_life_s=qr_life_s, without=without)
         self.promises.returns_overdue = rules.returns_overdue
         self._crowd: list[asyncio.Task[None]] = []
         #: Refusals that do not pass until a person has seen to it.
@@ -77,19 +79,17 @@ class MoneyHistory(History):
 
     def scatter_there(self) -> None:
         """Let something go wrong while the next sale is to be paid, or nothing."""
-        faults = self.gateway.faults
         if self.rng.random() < 0.5:
-            faults.add(*story_there(self.rng))
+            self.put(*story_there(self.rng))
         if self.rng.random() < 0.5:
-            faults.add(*scattered(self.rng, THERE))
+            self.put(*scattered(self.rng, THERE))
 
     def scatter_back(self) -> None:
         """The same, while money goes back."""
-        faults = self.gateway.faults
         if self.rng.random() < 0.6:
-            faults.add(*story_back(self.rng))
+            self.put(*story_back(self.rng))
         if self.rng.random() < 0.4:
-            faults.add(*scattered(self.rng, BACK))
+            self.put(*scattered(self.rng, BACK))
 
     def refuse_for_good(self) -> None:
         """From now on no paid money goes back, until somebody sees to it."""
@@ -162,7 +162,7 @@ def _rules(draw: random.Random) -> Rules:
     )
 
 
-async def live_with_money(seed: int, path: Path) -> MoneyHistory:
+async def live_with_money(seed: int, path: Path, *, without: frozenset[int] = frozenset()) -> MoneyHistory:
     """Live one history to its rest."""
     draw = random.Random(f"rules {seed}")
     to_midnight_s = TO_MIDNIGHT_S - draw.choice((10.0, 60.0, 200.0, 400.0)) if draw.random() < 0.3 else 0.0
@@ -172,6 +172,7 @@ async def live_with_money(seed: int, path: Path) -> MoneyHistory:
         rules=_rules(draw),
         epoch_s=DEFAULT_EPOCH_S + to_midnight_s,
         qr_life_s=draw.choice((90.0, 100.0, 240.0)),
+        without=without,
     )
     history.crashes_left = history.rng.choice((0, 0, 1, 2, 4))
     if history.rng.random() < 0.15:

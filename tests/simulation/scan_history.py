@@ -5,7 +5,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from terminald.simulator.gateway import Fault
-from tests.simulation.history import History, visit
+from tests.simulation.customers import visit
+from tests.simulation.history import History
 from tests.simulation.kinds import FAULT_KINDS
 
 
@@ -13,7 +14,7 @@ def scatter_faults(history: History) -> None:
     """Put some faults on the road, of every kind and at every message."""
     rng = history.rng
     for _ in range(rng.randint(0, 4)):
-        history.gateway.faults.add(
+        history.put(
             Fault(
                 kind=rng.choice(FAULT_KINDS),
                 path=rng.choice(("pay", "pay", "query", "cancel", "refund", "*")),
@@ -25,9 +26,9 @@ def scatter_faults(history: History) -> None:
         )
 
 
-async def live_through(seed: int, path: Path) -> History:
+async def live_through(seed: int, path: Path, *, without: frozenset[int] = frozenset()) -> History:
     """Live one history to its rest."""
-    history = History(seed, path)
+    history = History(seed, path, without=without)
     history.crashes_left = history.rng.choice((0, 0, 1, 2, 4))
     daemon = asyncio.create_task(history.serve())
     for number in range(history.rng.randint(1, 3)):

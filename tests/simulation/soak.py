@@ -11,36 +11,41 @@ from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-from tests.simulation.happenings import happened, missing, table
-from tests.simulation.money_history import live_with_money
-from tests.simulation.scan_history import live_through
-from tests.simulation.virtual_time import run_virtually
+from tests.simulation.happenings import missing, table
+from tests.simulation.worlds import MONEY_WORLDS
 
 #: With fewer histories something rare may well not happen.
 ENOUGH = 1000
 
 
-def judge(seed: int) -> tuple[int, list[str], Counter[str]]:
-    """Live one history of each sort; return every violation, and what happened."""
+def judge(seed: int) -> tuple[int, list[tuple[str, str]], Counter[str]]:
+    """Live one history of each sort; return every violation with its sort, and what happened."""
     logging.disable()
+    found, seen = list[tuple[str, str]](), Counter[str]()
     with tempfile.TemporaryDirectory() as directory:
-        plain = run_virtually(live_through(seed, Path(directory) / "plain.db"))
-        rich = run_virtually(live_with_money(seed, Path(directory) / "money.db"))
-        return seed, plain.faults_found() + [f"money: {what}" for what in rich.faults_found()], happened(rich)
+        for name, live in MONEY_WORLDS.items():
+            lived = live(seed, Path(directory) / f"{name}.db", frozenset())
+            found += [(name, what) for what in lived.violations]
+            seen += lived.happenings
+    return seed, found, seen
 
 
 def main() -> int:
-    seeds, violations, seen = int(sys.argv[1]), 0, Counter[str]()
+    first, seeds = (0, int(sys.argv[1])) if len(sys.argv) == 2 else (int(sys.argv[1]), int(sys.argv[2]))
+    violations, seen = 0, Counter[str]()
     with ProcessPoolExecutor(os.cpu_count()) as pool:
-        for done, (seed, found, happenings) in enumerate(pool.map(judge, range(seeds), chunksize=8), start=1):
+        for done, (seed, found, happenings) in enumerate(pool.map(judge, range(first, first + seeds), chunksize=8), 1):
             seen += happenings
-            for what in found:
+            for world, what in found:
                 violations += 1
-                sys.stdout.write(f"\rseed {seed}: {what}\n")
+                sys.stdout.write(
+                    f"\rseed {seed} of {world}: {what}\n  replay it: make replay SEED={seed} WORLD={world}\n"
+                )
+                sys.stdout.flush()
             if sys.stderr.isatty():
                 sys.stderr.write(f"\r{done}/{seeds}")
     lost = missing(seen) if seeds >= ENOUGH else []
-    sys.stdout.write(f"{table(seen)}\n{seeds} histories of each sort, {violations} violations\n")
+    sys.stdout.write(f"{table(seen)}\n{seeds} histories of each sort from seed {first}, {violations} violations\n")
     sys.stdout.writelines(f"never happened: {what}\n" for what in lost)
     return 1 if violations or lost else 0
 

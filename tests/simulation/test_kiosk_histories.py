@@ -8,7 +8,7 @@ import pytest
 
 from terminald.core.ids import Duration
 from tests.simulation.history import RULES
-from tests.simulation.kiosk_history import COLA, CRISPS, FIXED, KioskHistory, World, live
+from tests.simulation.kiosk_history import KioskHistory, World, live, live_as_kiosk
 from tests.simulation.virtual_time import run_virtually
 
 #: More commits than one sale has; reaching it is a failure.
@@ -58,70 +58,10 @@ def test_a_crash_at_any_commit_ends_by_the_restart_rules(kind: str, when: str, p
     raise AssertionError("the sale has no end")
 
 
-def _drawn(path: Path, seed: int) -> KioskHistory:
-    """A kiosk of some kind, and how often it dies."""
-    history = KioskHistory(seed, path, world=None)
-    rng = history.rng
-    history.world = World(
-        steps=rng.choice((1, 1, 3)),
-        has_parts=rng.random() < 0.5,
-        fails_at=rng.choice((0, 0, 1, 2)),
-        takes_s=rng.choice((0.05, 2.0, 20.0)),
-    )
-    if rng.random() < 0.3:
-        products = {one.barcode: one for one in (COLA, CRISPS)}
-        history.terms = replace(FIXED, products=products, rules=replace(FIXED.rules, price=None), clear="CLEAR")
-    history.rules = replace(RULES, returns_overdue=rng.random() < 0.5)
-    history.crashes_left = rng.randint(0, 4)
-    return history
-
-
-async def _customer(history: KioskHistory, number: int) -> None:
-    """Somebody who fills a basket where there is one, and shows a phone once or for a while."""
-    rng = history.rng
-    if history.terms.products:
-        for _ in range(rng.randint(0, 3)):
-            history.show(rng.choice((COLA.barcode, CRISPS.barcode, "CLEAR", "6900000000000")))
-            await asyncio.sleep(rng.choice((0.0, 1.0)))
-    ending = rng.choice(("99", "99", "99", "20", "10", "40", "46", "51"))
-    for _ in range(rng.choice((1, 1, 3))):
-        history.show(f"13{rng.randrange(10):010d}{number:02d}{rng.choice(('00', '00', '01'))}{ending}")
-        await asyncio.sleep(rng.choice((0.0, 1.0, 5.0)))
-
-
-async def _trouble(history: KioskHistory) -> None:
-    rng = history.rng
-    match rng.choice(("", "", "", "kill", "disk", "link", "stop")):
-        case "kill":
-            history.kill()
-        case "disk":
-            await history.fill_disk(rng.choice((0.5, 5.0)))
-        case "link":
-            await history.cut_link(rng.choice((5.0, 70.0)))
-        case "stop":
-            await history.shut_down()
-
-
-async def _random(path: Path, seed: int) -> KioskHistory:
-    """Customers of all kinds, power cuts, full disks, a machine that jams."""
-    history = _drawn(path, seed)
-    rng = history.rng
-
-    async def come() -> None:
-        for number in range(rng.randint(1, 6)):
-            await asyncio.sleep(rng.choice((0.5, 4.0, 30.0, 200.0)))
-            await _customer(history, number)
-            await _trouble(history)
-        await asyncio.sleep(120)
-
-    await live(history, asyncio.create_task(come()))
-    return history
-
-
 @pytest.mark.simulation
 @pytest.mark.parametrize("block", range(4))
 def test_whatever_customers_and_power_do_money_and_service_agree(block: int, tmp_path: Path) -> None:
     """I1 to I5: money is kept for what was done; each step is taken once, with payment and mark on disk."""
     for seed in range(block * 50, block * 50 + 50):
-        history = run_virtually(_random(tmp_path / f"{seed}.db", seed))
+        history = run_virtually(live_as_kiosk(seed, tmp_path / f"{seed}.db"))
         assert history.judge() == [], seed

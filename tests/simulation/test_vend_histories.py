@@ -1,13 +1,11 @@
 """A vending machine, a gateway with books, crashes at every commit: what is kept came out, or is announced."""
 
 import asyncio
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.simulation.scan_history import scatter_faults
-from tests.simulation.vend_history import OUTCOMES, VendHistory
+from tests.simulation.vend_history import OUTCOMES, VendHistory, end, live_vending
 from tests.simulation.virtual_time import run_virtually
 
 #: More commits than any vend has; reaching it is a failure.
@@ -15,13 +13,6 @@ MAX_COMMITS = 60
 SEEDS, BATCH = 60, 20
 #: Of these the money goes back where nobody knows.
 RETURNED = ("reset and out", "rest, then ok")
-
-
-async def _end(history: VendHistory, daemon: asyncio.Task[None]) -> None:
-    await history.rest()
-    daemon.cancel()
-    with suppress(asyncio.CancelledError):
-        await daemon
 
 
 async def _live(path: Path, outcome: str, ending: str, number: int, *, is_after: bool) -> tuple[bool, list[str]]:
@@ -32,7 +23,7 @@ async def _live(path: Path, outcome: str, ending: str, number: int, *, is_after:
     await history.buy(outcome, ending)
     await history.settle(400.0)
     is_dead = history.lives > 1
-    await _end(history, daemon)
+    await end(history, daemon)
     return is_dead, history.faults_found()
 
 
@@ -62,22 +53,11 @@ def test_a_vend_survives_a_crash_at_any_commit(outcome: str, ending: str, tmp_pa
     raise AssertionError("the vend has no end")
 
 
-async def _live_through(seed: int, path: Path) -> VendHistory:
-    history = VendHistory(seed, path, returns_unknown=seed % 4 == 0)
-    history.crashes_left = history.rng.choice((0, 0, 1, 2, 4))
-    daemon = asyncio.create_task(history.serve())
-    for _ in range(history.rng.randint(1, 3)):
-        scatter_faults(history)
-        await history.visit()
-    await _end(history, daemon)
-    return history
-
-
 @pytest.mark.simulation
 @pytest.mark.parametrize("first", range(0, SEEDS, BATCH))
 def test_books_agree_whatever_the_machine_does_and_whenever_it_crashes(first: int, tmp_path: Path) -> None:
     for seed in range(first, first + BATCH):
-        history = run_virtually(_live_through(seed, tmp_path / f"{seed}.db"))
+        history = run_virtually(live_vending(seed, tmp_path / f"{seed}.db"))
         assert history.faults_found() == [], f"seed {seed}"
 
 

@@ -35,6 +35,7 @@ from terminald.engine_vending import VendingHost, VendTerms
 from terminald.wire.api import SaleDefaults
 from tests.simulation.history import RULES, History
 from tests.simulation.kinds import ENDINGS
+from tests.simulation.scan_history import scatter_faults
 
 MACHINE = "snacks"
 #: So long the machine waits for an answer.
@@ -180,8 +181,10 @@ class Machine:
 class VendHistory(History):
     """A terminal in a vending machine."""
 
-    def __init__(self, seed: int, path: Path, *, returns_unknown: bool = False) -> None:
-        super().__init__(seed, path, rules=RULES)
+    def __init__(
+        self, seed: int, path: Path, *, returns_unknown: bool = False, without: frozenset[int] = frozenset()
+    ) -> None:
+        super().__init__(seed, path, rules=RULES, without=without)
         self.machine = Machine()
         self.promises.returns_overdue = returns_unknown
         self._returns_unknown = returns_unknown
@@ -301,3 +304,23 @@ class VendHistory(History):
         if abs(kept - out) > unknown:
             found.append(f"{kept} are kept, {out} came out, {unknown} are unknown")
         return found
+
+
+async def end(history: VendHistory, daemon: asyncio.Task[None]) -> None:
+    """Let everything come to rest, and stop."""
+    await history.rest()
+    daemon.cancel()
+    with suppress(asyncio.CancelledError):
+        await daemon
+
+
+async def live_vending(seed: int, path: Path, *, without: frozenset[int] = frozenset()) -> VendHistory:
+    """Live one history of a few customers to its rest."""
+    history = VendHistory(seed, path, returns_unknown=seed % 4 == 0, without=without)
+    history.crashes_left = history.rng.choice((0, 0, 1, 2, 4))
+    daemon = asyncio.create_task(history.serve())
+    for _ in range(history.rng.randint(1, 3)):
+        scatter_faults(history)
+        await history.visit()
+    await end(history, daemon)
+    return history

@@ -12,13 +12,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from terminald import app, config, logs
-from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.journal_meter import MeteredJournal
 from terminald.adapters.ports import Batch
 from terminald.adapters.state_directory import lock
 from terminald.core.sale_table import Sale, SaleState
 
 
-class KillingJournal(SqliteJournal):
+class KillingJournal(MeteredJournal):
     """A journal in which the n-th commit of a sale is the last thing that this process does, or does not do."""
 
     reference = ""

@@ -11,12 +11,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from terminald import app, config, logs
-from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.journal_meter import MeteredJournal
 from terminald.adapters.state_directory import lock
 from terminald.core.kiosk_action import ActionMark
 
 
-class KillingJournal(SqliteJournal):
+class KillingJournal(MeteredJournal):
     """A journal in which the first mark is the last thing that this process makes durable, or does not."""
 
     is_fatal_after = False

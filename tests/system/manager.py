@@ -13,7 +13,10 @@ from tests.system.rig import PATIENCE_S, Bench
 _PASS = """\
 import os, sys
 if sys.argv[1] != "none":
-    os.dup2(int(sys.argv[1]), 3)
+    # First out of the way, so that none is overwritten before it has its place.
+    held = [os.dup2(int(number), 100 + place) for place, number in enumerate(sys.argv[1].split(","))]
+    for place, number in enumerate(held):
+        os.dup2(number, 3 + place)
     os.environ |= {"LISTEN_FDS": sys.argv[2], "LISTEN_PID": str(os.getpid() + int(sys.argv[3]))}
 if "WATCHDOG_USEC" in os.environ:
     os.environ["WATCHDOG_PID"] = str(os.getpid())
@@ -33,11 +36,16 @@ class Manager:
         self.heard: list[tuple[str, str]] = []
         self._unread: list[tuple[str, str]] = []
         self.listener: socket.socket | None = None
+        #: Ports that it holds beside it.
+        self.ports: list[socket.socket] = []
 
     def close(self) -> None:
         self._notify.close()
-        if self.listener is not None:
-            self.listener.close()
+        for sock in self._held():
+            sock.close()
+
+    def _held(self) -> list[socket.socket]:
+        return [*([] if self.listener is None else [self.listener]), *self.ports]
 
     def listen(self, path: Path, *, mode: int = 0o666) -> None:
         """Hold the listening socket, as a socket unit does."""
@@ -46,15 +54,14 @@ class Manager:
         path.chmod(mode)
         self.listener.listen(32)
 
-    def start(self, *, watchdog_s: float | None = None, count: int = 1, pid_offset: int = 0) -> None:
-        """Start the daemon; pid_offset makes the passed socket another process's."""
+    def start(self, *, watchdog_s: float | None = None, pid_offset: int = 0) -> None:
+        """Start the daemon; pid_offset makes the passed sockets another process's."""
         environment = {**os.environ, "NOTIFY_SOCKET": str(self._path)}
         if watchdog_s is not None:
             environment["WATCHDOG_USEC"] = str(int(watchdog_s * 1_000_000))
-        number = "none" if self.listener is None else str(self.listener.fileno())
-        passed = () if self.listener is None else (self.listener.fileno(),)
-        config = str(self._bench.config)
-        command = [sys.executable, "-c", _PASS, number, str(count), str(pid_offset), "--config", config, "run"]
+        passed = [sock.fileno() for sock in self._held()]
+        numbers, config = ",".join(map(str, passed)) or "none", str(self._bench.config)
+        command = [sys.executable, "-c", _PASS, numbers, str(len(passed)), str(pid_offset), "--config", config, "run"]
         with self._bench.log.open("ab") as log:
             self._bench.daemon = subprocess.Popen(command, stdout=log, stderr=log, env=environment, pass_fds=passed)
 

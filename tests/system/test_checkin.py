@@ -43,7 +43,9 @@ def test_a_lost_answer_leaves_the_old_key_and_the_sales(tmp_path: Path) -> None:
         assert done.returncode == 3
         assert "renewal had no clear answer" in done.stdout
         assert "The log says why" in done.stdout
-        assert re.search(r"doubtful on CheckinUnanswered: gateway_no_answer: .+", shop.log.read_text())
+        assert re.search(
+            r"to_state=doubtful event=CheckinUnanswered code=gateway_no_answer detail=.+", shop.log.read_text()
+        )
         assert shop.open_sale("doubtful").status_code == 201
         assert shop.terminald("checkin").returncode == 3
         shop.scanner.scan("130000000000001001")
@@ -87,7 +89,7 @@ def test_a_sale_beside_a_check_in_is_paid(tmp_path: Path) -> None:
             [sys.executable, "-m", "terminald", "--config", str(shop.config), "checkin"], stdout=subprocess.PIPE
         )
         try:
-            shop.wait(lambda: "→ checking_in" in shop.log.read_text(), "the check-in")
+            shop.wait(lambda: "to_state=checking_in" in shop.log.read_text(), "the check-in")
             assert shop.open_sale("beside").status_code == 201
             shop.scanner.scan("130000000000001001")
             assert shop.wait_state("beside", "completed").paid == 350

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from PIL import Image
 
+from terminald.core.receipt import Line
 from terminald.simulator.printer_paper import print_job
 from terminald.wire.api_kiosk import SoldSale
+from tests.drawn_text import is_drawn
 from tests.system.rig import Bench, Sale
 
 pytestmark = pytest.mark.system
@@ -315,9 +318,14 @@ def test_a_basket_is_paid_by_one_code_and_its_lines_are_on_the_receipt(terminal:
     assert any(line.startswith("Cola 330ml") and line.endswith("x2  7.00") for line in lines)
     assert any(line.startswith("Crisps") and line.endswith("6.00") for line in lines)
     assert "13.00" in sheet.text
-    picture = terminal.directory / "receipt.png"
-    assert terminal.terminald("receipt", sale.id, "--png", str(picture)).returncode == 0
-    assert picture.read_bytes().startswith(b"\x89PNG")
+    drawn = terminal.directory / "receipt.png"
+    assert terminal.terminald("receipt", sale.id, "--png", str(drawn)).returncode == 0
+    with Image.open(drawn) as picture:
+        for paper in (sheet.draw(), picture):
+            assert is_drawn(paper, Line(text="Cola 330ml              x2  7.00"))
+            assert is_drawn(paper, Line(text="Crisps                      6.00"))
+            assert is_drawn(paper, Line(text="￥13.00", align="center", bold=True, double=True))
+            assert not is_drawn(paper, Line(text="￥13.50", align="center", bold=True, double=True))
     shown = terminal.terminald("receipt", sale.id, "--text").stdout
     assert "Cola 330ml" in shown
     causes = [(one["cause"], one["total"]) for one in events(terminal, "basket")]
@@ -337,7 +345,7 @@ def test_a_basket_is_cleared_by_its_barcode_and_by_time_and_what_is_unknown_is_a
     causes = [(one["cause"], one["total"]) for one in events(terminal, "basket")]
     assert causes == [("added", 350), ("cleared", 0), ("added", 600), ("expired", 0)]
     assert [one["reason"] for one in events(terminal, "scan")] == ["unknown_product", "basket_empty"]
-    assert "no product has the barcode 6900000000001" in terminal.log.read_text()
+    assert "no product has the barcode log_id=barcode_unknown detail=6900000000001" in terminal.log.read_text()
 
 
 def test_check_says_that_a_machine_is_missing_and_the_daemon_is_not_ready_without_it(terminal: Bench) -> None:

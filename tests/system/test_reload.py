@@ -12,6 +12,8 @@ from terminald.simulator.scanner import SimulatedScanner
 from tests.system.manager import Manager
 from tests.system.rig import Bench
 
+READY = "a device is ready log_id=device_ready"
+
 pytestmark = pytest.mark.system
 
 
@@ -75,7 +77,7 @@ def test_a_sale_that_waits_is_paid_at_the_scanner_that_replaces_the_other(
     with SimulatedScanner(link=tmp_path / "other") as other:
         change(terminal, f'"{tmp_path}/scanner"', f'"{tmp_path}/other"')
         reload(terminal, manager)
-        terminal.wait(lambda: terminal.log.read_text().count("scanner front: ready") > 1, "the other scanner")
+        terminal.wait(lambda: terminal.log.read_text().count(f"{READY} device=front") > 1, "the other scanner")
         other.scan("130812345678912300")
         assert terminal.wait_state("waiting", "completed").paid == 350
 
@@ -92,8 +94,8 @@ def test_devices_that_did_not_change_stay_open_and_receipts_go_to_the_new_printe
     terminal.wait(lambda: terminal.sale("printed").receipt in ("printed", "unverified"), "the receipt")
     assert b"Another Kiosk" in (tmp_path / "other.bin").read_bytes()
     log = terminal.log.read_text()
-    assert log.count("scanner front: ready") == 1
-    assert log.count("printer printer: ready") == 2
+    assert log.count(f"{READY} device=front") == 1
+    assert log.count(f"{READY} device=printer") == 2
 
 
 def test_a_device_that_is_taken_out_is_shown_no_more(terminal: Bench, manager: Manager) -> None:

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 import httpx
 import msgspec
 import pytest
+import zxingcpp
 
+from terminald.core.receipt import Line
+from terminald.simulator.printer_paper import Sheet, print_job
 from terminald.simulator.vmc import End
+from tests.drawn_text import is_drawn
 from tests.system.rig import Bench
 from tests.system.vending import FEN, ITEM, PRICE, VendingMachine, configure
 
@@ -105,6 +109,7 @@ def test_select_pay_dispense(vending: Vending) -> None:
     vending.buy()
     sale = vending.wait_vend("done")
     assert (sale.state, sale.paid) == ("completed", FEN)
+    vending.bench.wait(lambda: vending.machine.display() == "Thank you", "what the customer reads at the end")
     assert sale.vend == Vend(machine="snacks", item=ITEM, price=PRICE, state="done")
     vending.assert_books(kept=FEN, dispensed=1)
     told = vending.bench.terminald("explain", sale.id).stdout
@@ -115,6 +120,31 @@ def test_select_pay_dispense(vending: Vending) -> None:
     vending.wait_for_sale()
     vending.buy()
     vending.bench.wait(lambda: vending.bench.books().kept == 2 * FEN, "the next customer")
+
+
+def test_a_vend_is_paid_by_the_qr_that_is_printed_for_it(vending: Vending) -> None:
+    """Without a scanner: what the customer sees is the paper."""
+    bench = vending.bench
+    bench.config.write_text(bench.config.read_text().replace("[sale]\n", '[sale]\nmethods = ["qr"]\n'))
+    bench.scanner.unplug()
+    vending.start()
+    vending.wait_for_sale()
+    vending.select()
+    vending.bench.wait(lambda: _papers(bench) != [], "a printed QR")
+    (slip,) = _papers(bench)
+    (read,) = zxingcpp.read_barcodes(slip.draw())
+    shown = bench.api.get(f"/v1/sales/{vending.last().id}").json()
+    assert read.text == shown["qr"]["content"]
+    assert is_drawn(slip.draw(), Line(text="￥3.50", align="center", bold=True, double=True))
+    bench.pay(bench.sale(vending.last().id))
+    assert vending.wait_vend("done").state == "completed"
+    vending.assert_books(kept=FEN, dispensed=1)
+    bench.wait(lambda: len(_papers(bench)) == 2, "a receipt")
+
+
+def _papers(bench: Bench) -> list[Sheet]:
+    printed = bench.directory / "receipts.bin"
+    return print_job(printed.read_bytes(), width_dots=384, encoding="gbk") if printed.exists() else []
 
 
 def test_what_does_not_come_out_is_paid_back(vending: Vending) -> None:

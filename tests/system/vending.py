@@ -54,6 +54,10 @@ class VendingMachine:
         """Return what was asked for, approved and dispensed. To be read only."""
         return self._ask(lambda vmc: vmc.books)
 
+    def display(self) -> str:
+        """Return what the customer reads on the machine."""
+        return self._ask(lambda vmc: vmc.machine.display)
+
     def _ask(self, what: Callable[[SimulatedVmc], T]) -> T:
         async def answer() -> T:
             assert self._vmc is not None

@@ -5,6 +5,7 @@ import pytest
 
 from terminald.core.attempt_table import AttemptState
 from terminald.core.book import SaleView
+from terminald.core.commands import Goods, OrderText
 from terminald.core.events import Fault, OrderFacts
 from terminald.core.ids import ClientSn, Instant, SaleId, WallTime
 from terminald.core.money import Fen
@@ -14,11 +15,11 @@ from terminald.core.spool import JobState
 from terminald.core.tables import Attention
 from terminald.wire import api_shapes as shapes
 from terminald.wire.api_problems import advice
+from terminald.wire.api_receipt import receipt_json
 from terminald.wire.api_views import (
     attention_event,
     print_event,
     readiness_event,
-    receipt_json,
     refund_event,
     refund_json,
     refund_shape,
@@ -323,5 +324,8 @@ def test_the_other_events_say_what_changed() -> None:
 
 
 def test_a_receipt_as_text_is_shown_as_it_is_described() -> None:
-    body = json.loads(receipt_json(SaleId("01"), 32, "支付凭证\n"))
-    assert body == {"sale": "01", "columns": 32, "text": "支付凭证\n"}
+    cola = Goods(id="69", name="Cola", quantity=2, price=Fen(350))
+    order = OrderText(subject="Drinks", operator="kiosk", goods=(cola,))
+    body = json.loads(receipt_json(SaleId("01"), 32, "支付凭证\n", order))
+    goods = [{"id": "69", "name": "Cola", "quantity": 2, "price": 350}]
+    assert body == {"sale": "01", "columns": 32, "text": "支付凭证\n", "goods": goods, "operator": "kiosk"}

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from terminald.wire.metrics import Family, Sample, encode, flags, gauge, up
+from terminald.wire.metrics import Family, Sample, buckets, encode, flags, gauge, up
 
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\.)*)"(?:,|$)')
@@ -83,3 +83,34 @@ def test_a_reader_gets_back_what_was_written(samples: list[tuple[tuple[tuple[str
     read = [read_line(line) for line in lines[2:-1]]
     assert [(pairs, value) for _, pairs, value in read] == samples
     assert all(math.isfinite(value) for _, _, value in read)
+
+
+# --- histograms ------------------------------------------------------------------------------------------------------
+
+
+def test_a_histogram_counts_up_to_each_bound_and_ends_with_all() -> None:
+    family = Family(
+        name="x_seconds",
+        help="How long.",
+        kind="histogram",
+        samples=tuple(buckets((0.005, 1, 2.5), (1, 0, 2, 4), 30.5, (("call", "pay"),))),
+    )
+    assert encode([family]).decode().splitlines() == [
+        "# HELP x_seconds How long.",
+        "# TYPE x_seconds histogram",
+        'x_seconds_bucket{call="pay",le="0.005"} 1',
+        'x_seconds_bucket{call="pay",le="1"} 1',
+        'x_seconds_bucket{call="pay",le="2.5"} 3',
+        'x_seconds_bucket{call="pay",le="+Inf"} 7',
+        'x_seconds_sum{call="pay"} 30.5',
+        'x_seconds_count{call="pay"} 7',
+    ]
+
+
+def test_a_histogram_without_labels_has_bounds_alone() -> None:
+    assert [(one.suffix, one.labels, one.value) for one in buckets((1,), (0, 0), 0.0)] == [
+        ("_bucket", (("le", "1"),), 0),
+        ("_bucket", (("le", "+Inf"),), 0),
+        ("_sum", (), 0),
+        ("_count", (), 0),
+    ]

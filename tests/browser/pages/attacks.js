@@ -1,0 +1,31 @@
+// Every way in which a page can send something to another origin, with a token that it has stolen where it can.
+const order = JSON.stringify({ reference: "stolen", amount: 1, subject: "x" });
+const api = "http://localhost:PORT";
+const secret = { Authorization: "Bearer TOKEN" };
+const json = { "Content-Type": "application/json" };
+const until = (target, ...names) => new Promise((resolve) => names.forEach((name) => target.addEventListener(name, () => resolve(name))));
+const found = {};
+const simple = (path, options) => told(fetch(api + path, options).then((answer) => answer.type + answer.status));
+found.read = await simple("/v1/status", { headers: secret });
+found.post = await simple("/v1/sales", { method: "POST", body: order, headers: { ...secret, ...json } });
+found.cookie = await simple("/v1/status", { credentials: "include" });
+found.blind = await simple("/v1/sales", { method: "POST", mode: "no-cors", body: order });
+found.blindJson = await simple("/v1/sales", { method: "POST", mode: "no-cors", body: order, headers: { ...secret, ...json } });
+found.beacon = navigator.sendBeacon(api + "/v1/sales", new Blob([order], { type: "text/plain" }));
+const events = new EventSource(api + "/v1/events");
+found.events = await until(events, "open", "error");
+events.close();
+found.socket = await until(new WebSocket(api.replace("http", "ws") + "/v1/events"), "open", "error");
+const image = new Image();
+image.src = api + "/v1/status";
+found.image = await until(image, "load", "error");
+const script = document.createElement("script");
+script.src = api + "/v1/sales";
+document.body.append(script);
+found.script = await until(script, "load", "error");
+document.body.insertAdjacentHTML("beforeend", `<iframe name=frame></iframe>
+  <form method=post target=frame enctype=text/plain action="${api}/v1/sales"><input name='{"reference":"form","amount":1,"subject":"x","a":"' value='"}'></form>`);
+const frame = until(document.querySelector("iframe"), "load");
+document.querySelector("form").submit();
+found.form = await frame;
+tell(found);

@@ -1,0 +1,10 @@
+import { Terminald } from "/terminald.js";
+const key = async () => (await (await fetch("/token")).text()).trim();
+const terminald = new Terminald(await key(), "http://localhost:PORT");
+const first = await told(terminald.get("/v1/status"));
+await tell({ first: Boolean(first.value) });
+const stream = await told((async () => { for await (const one of terminald.events()) if (one.event === "never") return; })());
+const refused = await told(terminald.get("/v1/status"));
+terminald.token = await key();
+const after = await told(terminald.get("/v1/status"));
+tell({ stream, refused, after: Boolean(after.value) });

@@ -1,0 +1,10 @@
+import { Terminald } from "/terminald.js";
+import { sell } from "/sell.js";
+const token = await (await fetch("/token")).text();
+const terminald = new Terminald(token.trim(), "http://localhost:PORT");
+const shown = [];
+const sale = await told(sell(terminald, "from-a-page", 350, "Cola", (one) => shown.push(one.state)));
+const again = await told(terminald.post("/v1/sales", { reference: "from-a-page", amount: 351, subject: "Cola" }));
+const refund = await told(terminald.post("/v1/sales/from-a-page/refunds", { reference: "back" }));
+const status = await told(terminald.get("/v1/status"));
+tell({ sale, shown, again, refund, ready: status.value.ready });
