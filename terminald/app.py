@@ -5,7 +5,6 @@ import contextlib
 import hashlib
 import logging
 import random
-import shutil
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -23,7 +22,8 @@ from terminald.adapters.device_watch import DeviceWatch
 from terminald.adapters.gateway_http import Credentials, HttpGateway
 from terminald.adapters.gateway_line import GatewaySettings
 from terminald.adapters.journal_meter import MeteredJournal
-from terminald.adapters.journal_sqlite import JournalThread, SqliteJournal
+from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.journal_thread import JournalThread
 from terminald.adapters.log_courier import GatewayCourier
 from terminald.adapters.log_store import LogStore
 from terminald.adapters.ports_devices import Device, DeviceReport
@@ -35,10 +35,12 @@ from terminald.adapters.state_directory import lock
 from terminald.adapters.systemd import extending
 from terminald.adapters.vmcs import make_vmc
 from terminald.app_board import settle_device_id
+from terminald.app_chores import JOURNAL_NAME, chores, disk_watch, spare_bytes
 from terminald.app_figures import all_figures
 from terminald.app_fleet import run_fleet
 from terminald.app_kiosk import Parts, is_on, make_kiosk, make_output, required_parts
 from terminald.app_reload import PRINTER, Reloader, Supervised, changed_devices
+from terminald.app_stopped import serve_stopped
 from terminald.app_vitals import Vitals
 from terminald.config import Config
 from terminald.config_token import read_api_token
@@ -54,6 +56,7 @@ from terminald.engine_desk import EngineDesk
 from terminald.engine_kiosk import KioskHost
 from terminald.engine_log_upload import LogUploads
 from terminald.engine_vending import VendingHost, VendTerms
+from terminald.errors import JournalCorrupt
 from terminald.logs import log_event, protect
 from terminald.logs_ids import LogId
 from terminald.wire.api import SaleDefaults
@@ -74,12 +77,12 @@ def open_journal(config: Config, stack: ExitStack) -> MeteredJournal:
         JournalError: held by another process, not writable, corrupt or too new.
     """
     stack.enter_context(lock(config.state.directory))
-    journal = MeteredJournal(config.state.directory / "journal.db")
+    journal = MeteredJournal(config.state.directory / JOURNAL_NAME)
     stack.callback(journal.close)
     return journal
 
 
-def rules_of(config: Config, terminal_sn: str) -> Rules:
+def rules_of(config: Config, terminal_sn: str, refund_series: int = 0) -> Rules:
     """Return the lengths of time that the machines obey. The check-in's jitter is the terminal's own, for ever.
 
     Its time is that of ``gateway.timezone``: a board's own zone is UTC on most images, and a key is renewed while the
@@ -100,6 +103,7 @@ def rules_of(config: Config, terminal_sn: str) -> Rules:
         job_lifetime=config.printer.job_lifetime,
         day_offset=Duration(int(offset.total_seconds() * 1000)),
         checkin_at=Duration(checkin_at),
+        refund_series=refund_series,
     )
 
 
@@ -138,10 +142,10 @@ class App:
             salt=journal.salt(),
             new_id=clocks.new_ulid,
             jitter=jitter,
-            has_disk_space=_disk_watch(config),
+            has_disk_space=disk_watch(config),
             vmcs=self._vmcs,
         )
-        rules = rules_of(config, terminal.terminal_sn if terminal else "")
+        rules = rules_of(config, terminal.terminal_sn if terminal else "", journal.series())
         if custody is None and terminal is not None:
             custody = begin(terminal, now=clock.now(), rules=rules)
         self._engine = Engine(
@@ -151,6 +155,7 @@ class App:
             book=journal.load_book(clock.now().instant),
             custody=custody,
             last_seq=journal.last_seq(),
+            hold=journal.load_hold(),
         )
         self._desk = self._make_desk(config, device_id)
         self._kiosk = self._make_kiosk(config, journal)
@@ -228,6 +233,8 @@ class App:
         running.append(tasks.create_task(self._reloader.run()))
         if self._config.checkin.upload_log:
             running.append(tasks.create_task(self._log_uploads().run()))
+        beside = chores(self._engine, self._desk, self._journal, self._config.state, lambda: spare_bytes(self._config))
+        running += [tasks.create_task(chore) for chore in beside]
         running.append(tasks.create_task(run_fleet(self._config, self._engine, self._desk.status, self._journal)))
         running.append(tasks.create_task(self._clock_watch.run()))
         running.append(tasks.create_task(self._vitals.run()))
@@ -286,9 +293,10 @@ class App:
         """Give every part what it goes by from now on; no part waits in between."""
         engine, world, keeper = self._engine, self._engine.world, self._engine.keeper
         world.receipts = None if self._printer is None else _receipt_sender(config, self._printer)
-        world.has_disk_space = _disk_watch(config)
+        world.has_disk_space = disk_watch(config)
         custody = keeper.custody
-        engine.rules = keeper.rules = rules_of(config, custody.terminal.terminal_sn if custody else "")
+        sn = custody.terminal.terminal_sn if custody else ""
+        engine.rules = keeper.rules = rules_of(config, sn, engine.rules.refund_series)
         engine.required = required_parts(config)
         self._desk.code_pattern = config.sale.payment_code
         self._desk.stationery, self._desk.columns = stationery_of(config), config.printer.columns
@@ -298,14 +306,22 @@ class App:
 def run(config: Config, file: Path | None = None) -> None:
     """Run the daemon in the foreground until it is told to stop. At a SIGHUP the file is read again.
 
+    With a journal that is damaged it sells nothing, and says so, until that is restored; then it ends, to be started
+    again.
+
     Raises:
         TerminaldError: it can not start; the message says why and what to do.
     """
     token = read_api_token(config)
-    with ExitStack() as stack:
-        with extending("starting: checking the journal, and bringing it to this version"):
-            daemon = App(config, open_journal(config, stack), file, token)
-        asyncio.run(daemon.run())
+    try:
+        with ExitStack() as stack:
+            with extending("starting: checking the journal, and bringing it to this version"):
+                daemon = App(config, open_journal(config, stack), file, token)
+            asyncio.run(daemon.run())
+    except JournalCorrupt as exc:
+        log_event(log, LogId.JOURNAL_DAMAGED, detail=str(exc))
+        journal = config.state.directory / JOURNAL_NAME
+        asyncio.run(serve_stopped(config, sale_defaults(config), journal, exc))
 
 
 def _protect_keys(terminal: Terminal | None) -> None:
@@ -375,15 +391,3 @@ def stationery_of(config: Config) -> Stationery:
         language=config.receipt.language,
         zone=config.gateway.timezone,
     )
-
-
-def _disk_watch(config: Config) -> Callable[[], bool]:
-    least = config.readiness.min_free_disk_mb * 1_000_000
-
-    def has_space() -> bool:
-        try:
-            return shutil.disk_usage(config.state.directory).free >= least
-        except OSError:
-            return False
-
-    return has_space

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import terminald
 from terminald.adapters.fleet_broker import BrokerSettings, make_broker
 from terminald.adapters.journal_fleet import ThreadFleetJournal
-from terminald.adapters.journal_sqlite import JournalThread
+from terminald.adapters.journal_thread import JournalThread
 from terminald.adapters.ports import Status
 from terminald.adapters.ports_fleet import FleetMark
 from terminald.config import Config

@@ -23,6 +23,7 @@ from terminald.config_text import Places, read
 from terminald.config_vending import MAX_VENDING, VendingConfig
 from terminald.core.ids import Duration, Secret
 from terminald.core.money import MAX_AMOUNT
+from terminald.core.retention import LEAST_DAYS
 from terminald.errors import ConfigError
 
 #: A board has a handful of ports; more is a mistake in the file.
@@ -79,9 +80,10 @@ class VendorConfig(Section):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateConfig(Section):
-    """Where the journal lives."""
+    """Where the journal lives, and how long what is in it."""
 
     directory: Path = option(rules.file_path, "/var/lib/terminald")
+    keep_days: int = option(rules.integer(LEAST_DAYS, 36_500, "days"), 400)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from terminald.core.commands import GatewayCommand
 from terminald.core.custody_table import Custody
 from terminald.core.events import Answer, Event, PowerReturned, Recovered, ShutdownRequested
 from terminald.core.ids import ClientSn
-from terminald.core.readiness import Condition, Reason, reasons
+from terminald.core.readiness import Hold, Reason, reasons
 from terminald.core.sale_table import SaleState
 from terminald.core.schedule import Rules
 from terminald.core.stimuli import Advance, Record, Stimulus, ToSale
@@ -30,8 +30,11 @@ from terminald.engine_entries import entries_of, readiness_record
 from terminald.engine_link import LinkMonitor
 from terminald.engine_log import TransitionLog
 from terminald.engine_pulse import Pulse
+from terminald.engine_readiness import Standing, changed, condition_of
 from terminald.engine_stop import is_in_flight
 from terminald.engine_tally import Tally
+from terminald.engine_undo import Undoing
+from terminald.engine_waiting import Waiting
 from terminald.errors import ApiError, JournalError, JournalUnavailable, TerminaldError
 from terminald.logs import log_event
 from terminald.logs_ids import LogId
@@ -63,14 +66,16 @@ class Engine:
         book: Book,
         custody: Custody | None,
         last_seq: int,
+        hold: Hold = Hold.NONE,
     ) -> None:
-        """Book, custody and last_seq are what the journal holds; required is the configured ``readiness.require``."""
+        """Required is the configured ``readiness.require``; the rest is what the journal holds."""
         self.world = world
         self.rules = rules
         self.book = book
         self.last_seq = last_seq
         self.is_draining = False
         self._is_stopping = False
+        self.hold = hold
         self.is_journal_writable = True
         self.devices: dict[str, DeviceReport] = {}
         self.tally = Tally()
@@ -84,6 +89,7 @@ class Engine:
         self._pulse = Pulse(lambda: world.journal.events_after(self.last_seq, 1))
         self.required = required
         self._inbox: asyncio.Queue[Work] = asyncio.Queue()
+        self._waiting = Waiting()
         self._tasks = asyncio.TaskGroup()
         self._alarm: asyncio.TimerHandle | None = None
         self._news = asyncio.Event()
@@ -105,6 +111,7 @@ class Engine:
             complete=self._complete,
             view=lambda sale_id: books.view(self.book, sale_id),
         )
+        self._undoing = Undoing(self.keeper.perform, lambda: self.book, self._performer, self._tasks.create_task)
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -122,8 +129,9 @@ class Engine:
             self._tasks.create_task(self._watch())
             while True:
                 work = await self._inbox.get()
+                await self._surely(lambda: self._undoing.settle(self.apply))
                 await work()
-                if self._is_stopping:
+                if self._is_stopping or self.hold is not Hold.NONE:
                     await self._close_waiting_sale()
                 self._set_alarm()
 
@@ -147,6 +155,11 @@ class Engine:
     def is_in_flight(self) -> bool:
         """Whether something is under way that a stop waits for."""
         return is_in_flight(self.book) or self.keeper.is_asking
+
+    def take_hold(self, hold: Hold) -> None:
+        """Begin no sales, or sales again, as a person wants it. Only within the loop."""
+        self.hold = hold
+        self._look_at_readiness()
 
     async def beat(self) -> None:
         """Return after a round trip through this loop and the journal's thread; never, when one of them hangs."""
@@ -176,8 +189,11 @@ class Engine:
         if self._inbox.qsize() >= MAX_WAITING:
             raise ApiError("overloaded", "too many requests are waiting")
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.add(done)
 
         async def answer() -> None:
+            if not self._waiting.begin(done):
+                return
             try:
                 result = await work()
             except TerminaldError as error:
@@ -246,7 +262,12 @@ class Engine:
 
     async def apply_surely(self, stimulus: Stimulus) -> None:
         """Take a step that can not be refused: a completion, a wake-up, a recovery. Waits for the journal to work."""
-        await self._surely(lambda: self.apply(stimulus))
+
+        async def step() -> None:
+            await self._undoing.settle(self.apply)
+            await self.apply(stimulus)
+
+        await self._surely(step)
 
     async def _surely(self, step: Callable[[], Awaitable[object]]) -> None:
         while True:
@@ -254,22 +275,30 @@ class Engine:
                 await step()
             except JournalUnavailable:
                 self._pulse.note()
+                self._waiting.refuse()
                 await asyncio.sleep(COMMIT_RETRY_S)
             else:
                 return
 
     async def _commit(self, batch: Batch) -> None:
+        self.last_seq = await self.written(self.world.journal.commit(batch))
+        self.tally.take(batch)
+        self._announce()
+
+    async def written(self, write: Awaitable[T]) -> T:
+        """Return what a write into the journal does, and learn from it whether the journal can be written."""
         try:
-            self.last_seq = await self.world.journal.commit(batch)
+            done = await write
         except JournalError:
             if self.is_journal_writable:
                 log_event(log, LogId.JOURNAL_FAILED, exc_info=True)
             self.is_journal_writable = False
+            self._undoing.begin()
             raise
         self.is_journal_writable = True
-        self.tally.take(batch)
+        self._undoing.end()
         self._pulse.note()
-        self._announce()
+        return done
 
     def _announce(self) -> None:
         self._news.set()
@@ -329,14 +358,7 @@ class Engine:
         if before is not None and before.state is report.state and before.since is not None:
             since = before.since
         self.devices[report.name] = report = replace(report, since=since)
-        record = Record(
-            kind="device",
-            subject=report.name,
-            sale_id=stimuli.NO_SALE,
-            cause="DeviceChanged",
-            before=before.state.value if before else "",
-            after=report.state.value,
-        )
+        record = changed("device", report.name, before.state.value if before else "", report.state.value)
         self.tell(lambda: self.publish(record, "device", device_event(report)))
         if report.kind == "printer" and report.state is DeviceState.READY:
             self.tell(self._send_waiting)
@@ -349,27 +371,8 @@ class Engine:
 
     def reasons(self) -> tuple[Reason, ...]:
         """Return every reason against taking money now."""
-        ready = {report.kind for report in self.devices.values() if report.state is DeviceState.READY}
-        there = (report for report in self.devices.values() if report.state is not DeviceState.ABSENT)
-        known = {report.kind: report for report in there}
-        printer, output = known.get("printer"), known.get("output")
-        condition = Condition(
-            is_activated=self.keeper.custody is not None,
-            is_key_accepted=not (self.link.is_key_refused or self.keeper.is_locked_out),
-            is_key_alive=not self.keeper.is_expired,
-            is_terminal_accepted=not self.link.is_terminal_refused,
-            is_clock_trusted=self.world.clock.now().is_trusted,
-            is_clock_in_the_way=self.link.is_clock_in_the_way,
-            is_gateway_reachable=self.link.is_reachable,
-            has_scanner="scanner" in ready,
-            has_printer=printer is not None,
-            printer_blocked_by=printer.blocked_by if printer else None,
-            is_journal_writable=self.is_journal_writable,
-            has_disk_space=self.world.has_disk_space(),
-            is_draining=self.is_draining,
-            has_output=output is not None,
-            is_inhibited=output is not None and output.state is DeviceState.FAULTY,
-        )
+        standing = Standing(is_journal_writable=self.is_journal_writable, is_draining=self.is_draining, hold=self.hold)
+        condition = condition_of(self.world, self.keeper, self.link, self.devices.values(), standing)
         return reasons(condition, self.required)
 
     def _look_at_readiness(self) -> None:

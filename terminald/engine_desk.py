@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from terminald.adapters.ports import KeyStatus, LoggedEvent, OrderLook, SaleFilter, Status
+from terminald.adapters.ports import KeyStatus, LoggedEvent, OrderLook, SaleFilter
 from terminald.adapters.ports_receipts import WrittenReceipt
 from terminald.adapters.receipt_sender import PLAIN, Stationery, text_of
 from terminald.core import book as books
@@ -36,6 +36,7 @@ from terminald.core.siblings import in_the_way
 from terminald.core.stimuli import OpenSale, PrintCopy, Record, ToAttempt, ToSale
 from terminald.core.story import Dossier
 from terminald.engine import Engine
+from terminald.engine_care import Care
 from terminald.engine_report import DayReports, look_of
 from terminald.engine_returns import Returns
 from terminald.engine_story import read_records
@@ -77,7 +78,7 @@ _REFUSALS: Mapping[str, str] = {
 }
 
 
-class EngineDesk:
+class EngineDesk(Care):
     """Implements :class:`terminald.adapters.ports.Desk` on an engine."""
 
     def __init__(
@@ -94,16 +95,14 @@ class EngineDesk:
 
         Request_s is how long a request to the gateway may take. Columns and stationery are of receipts as text.
         """
+        super().__init__(engine, device_id)
         self.stationery = stationery
         self.columns = columns
         self._patience_s = min(MOST_PATIENCE_S, CHECKIN_REQUESTS * request_s)
-        self._engine = engine
         self._world = engine.world
-        self._device_id = device_id
         self.code_pattern = code_pattern
         self._returns = Returns(engine)
         self._reports = DayReports(engine.world, engine.rules.day_offset)
-        self._started = engine.world.clock.now().instant
 
     # --- sales -------------------------------------------------------------------------------------------------------
 
@@ -122,6 +121,8 @@ class EngineDesk:
             if replace(known.sale.order, prints_refunds=order.prints_refunds) != order:
                 raise ApiError("reference_conflict", f"sale {known.sale.id} has this reference and other content")
             return self._newest(known), False
+        if await self._world.journal.is_spent(order.reference):
+            raise ApiError("reference_spent", "a sale that was deleted since, as it was so old, had this reference")
         if order.wants_receipt and self._world.receipts is None:
             raise ApiError("printer_off", "a receipt is wanted, and no printer is configured", field="receipt")
         if against := self._against(order):
@@ -329,7 +330,7 @@ class EngineDesk:
         """Print its slip now, and return what is known about the paper."""
         return await self._reports.print_report(day)
 
-    # --- status and events -------------------------------------------------------------------------------------------
+    # --- the key, and events -----------------------------------------------------------------------------------------
 
     async def check_in(self) -> KeyStatus:
         """Have the key renewed, and return what it is then: renewed or not, within MOST_PATIENCE_S."""
@@ -347,34 +348,6 @@ class EngineDesk:
         if busy := books.sale_with_customer(self._engine.book):
             raise ApiError("busy", f"sale {busy.id} ({busy.order.reference}) is open")
         await self._engine.keeper.apply(CheckinRequested())
-
-    def status(self) -> Status:
-        """Return the present state of everything."""
-        engine, now = self._engine, self._world.clock.now()
-        custody, key = engine.keeper.custody, engine.keeper.status()
-        terminal = custody.terminal if custody else None
-        book, customer = engine.book, books.sale_with_customer(engine.book)
-        with_customer = customer.attempts[-1:] if customer else ()
-        open_attempts = [one for one in book.attempts.values() if not one.state.is_final]
-        return Status(
-            reasons=tuple(reason.value for reason in engine.reasons()),
-            terminal_sn=terminal.terminal_sn if terminal else "",
-            device_id=self._device_id,
-            activated_at=terminal.activated_at if terminal else None,
-            key=key,
-            checkins=engine.keeper.checkins,
-            is_gateway_reachable=engine.link.is_reachable,
-            last_answer_at=engine.link.last_answer_at,
-            devices=tuple(engine.devices.values()),
-            sale=customer.id if customer else None,
-            unresolved=sum(one.client_sn not in with_customer for one in open_attempts)
-            + sum(not one.state.is_final for one in book.refunds.values()),
-            attention=sum(one.attention is not None for one in (*books.views(book), *([key] if key else ()))),
-            print_queue=sum(not job.state.is_final for job in book.jobs.values()),
-            is_clock_synchronized=now.is_trusted,
-            is_draining=engine.is_draining,
-            uptime_s=(now.instant - self._started) // 1000,
-        )
 
     async def events_after(self, seq: int, limit: int) -> tuple[LoggedEvent, ...]:
         """Return public events with a greater sequence number, oldest first."""

@@ -34,9 +34,12 @@ class DayReports:
         """Return the report of a day; None: of today.
 
         Raises:
-            ApiError: invalid_request where nobody knows which day it is.
+            ApiError: invalid_request where nobody knows which day it is, or its sales were deleted since.
         """
         day = self._day(number)
+        missing = (await self._world.journal.forgotten()).before
+        if missing and day.start < missing:
+            raise ApiError("invalid_request", "day: sales of it were deleted since (state.keep_days)", field="day")
         found: dict[SaleId, SaleOfDay] = {}
         async for view in self._views(day):
             if view.sale.id not in found and (brought := sale_of_day(view, day)) is not None:

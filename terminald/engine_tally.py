@@ -6,6 +6,7 @@ from typing import Final, get_args
 from terminald.adapters.meters import OTHER, Counter, Stopwatch
 from terminald.adapters.ports import Batch
 from terminald.core import attempt_states, refund_table, vend_table
+from terminald.core.events import UNRECORDED
 from terminald.core.ids import Instant, SaleId
 from terminald.core.kiosk_table import REASONS as KIOSK_REASONS
 from terminald.core.sale_table import SaleState
@@ -18,7 +19,7 @@ from terminald.wire.metrics import Family
 #: Why a sale is not paid, in the words of the local API.
 SALE_REASONS: Final = (
     *("declined", "expired", "gateway_unreachable", "host", "machine"),
-    *("power_lost", "shutdown", "terminal_refused"),
+    *("power_lost", "shutdown", "terminal_refused", UNRECORDED),
 )
 #: Why a scan is not taken, in the words of the local API.
 SCAN_REASONS: Final = (*get_args(barcode.Reason), "code_reused", "earlier_order_open", *KIOSK_REASONS)

@@ -120,6 +120,10 @@ class JournalCorrupt(JournalError):
     """The journal's file fails its integrity check."""
 
 
+class JournalDamaged(JournalCorrupt):
+    """SQLite itself calls the file damaged: nothing in it is to be relied on any more."""
+
+
 class JournalTooNew(JournalError):
     """The journal was written by a newer terminald."""
 

@@ -81,6 +81,62 @@ class LogId(Enum):
     EVENT_NOT_RECORDED = ("cb1f0e23fa514678b184e055be41066c", _WARNING, "an event was not recorded")
     INPUT_DROPPED = ("7375ccc62319469bad81531eec0ee8b2", _WARNING, "an input was dropped: too many are waiting")
 
+    SALES_HELD = (
+        "9a99efdb5dd9450ab711303a7be990e4",
+        _WARNING,
+        "no more sales are begun: drained by a caller",
+    )
+    SALES_RESUMED = (
+        "b83155a298fd4b8f9258b06ad928f3a3",
+        _INFO,
+        "sales are begun again",
+    )
+    ORDER_UNDONE = (
+        "4911dcf28c0b49258c0ceb496e17f58e",
+        _WARNING,
+        "nothing can be recorded: an order is being undone from memory",
+    )
+    JOURNAL_DAMAGED = (
+        "f967ab2134924976bd3117d657ae75b9",
+        _CRITICAL,
+        "the journal is damaged: nothing is sold with it",
+    )
+    JOURNAL_REPLACED = (
+        "7ef7c05e17904eea820d62ad6f5a6204",
+        _WARNING,
+        "the journal is another one: starting anew",
+    )
+    JOURNAL_COPIED = (
+        "5a765fcd70b64d25b4a835afc15ba27f",
+        _INFO,
+        "the journal was copied",
+    )
+    JOURNAL_NOT_COPIED = (
+        "309d73f05c3146058897513e485579c4",
+        _WARNING,
+        "the journal is not copied",
+    )
+    SALES_NOT_DELETED = (
+        "edcd382a6c25424ebec67e6a2302a25e",
+        _WARNING,
+        "old sales are not deleted now",
+    )
+    DISK_SLOW = (
+        "f61b8c41dff84b9eaad5e7d46f0a9f76",
+        _WARNING,
+        "the disk is slow: the card may be dying",
+    )
+    DISK_FAST = (
+        "f352f1cd571740cc9f3e3d57705bd93f",
+        _INFO,
+        "the disk is as fast again as it should be",
+    )
+    DISK_UNPROVEN = (
+        "870a961aed334c47a1faf1a4a0d4a933",
+        _WARNING,
+        "the disk does not take writes",
+    )
+
     # Key and gateway
     KEY_CHANGED = ("7954dcfcda4943e68b17b82aa8494d5f", _INFO, "key")
     KEY_ATTENTION = ("a4ace23821704f46b66fc9fd103fa1a8", _WARNING, "the key needs a person")

@@ -3,22 +3,25 @@
 import asyncio
 import random
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch, LinkReport, LinkState
+from terminald.adapters.ports_care import PrunePlace
 from terminald.adapters.ports_receipts import ReceiptSender
 from terminald.adapters.ports_vending import Vmc
 from terminald.core import custody
 from terminald.core.commands import GatewayCommand, OrderText
 from terminald.core.custody_events import CustodyAnswer, KeyAccepted, KeyRenewed
 from terminald.core.events import Answer
-from terminald.core.ids import Duration, Instant, Reference, Secret, WallTime
+from terminald.core.ids import Duration, Instant, Reference, SaleId, Secret, WallTime
 from terminald.core.money import Fen
+from terminald.core.readiness import Hold
+from terminald.core.retention import Horizon
 from terminald.core.sale_table import SaleOrder
-from terminald.core.schedule import Now, Rules
+from terminald.core.schedule import DAY, Now, Rules
 from terminald.core.terminal import Terminal
 from terminald.engine import Engine
 from terminald.engine_commands import World
@@ -53,6 +56,7 @@ class FlakyJournal(InlineJournal):
     """A journal that can not be written while the disk is full."""
 
     is_full = False
+    proofs = 0
 
     def __init__(self, store: SqliteJournal) -> None:
         super().__init__(store)
@@ -60,10 +64,26 @@ class FlakyJournal(InlineJournal):
         self.released.set()
 
     async def commit(self, batch: Batch) -> int:
+        await self._written()
+        return await super().commit(batch)
+
+    async def put_hold(self, hold: Hold) -> None:
+        await self._written()
+        await super().put_hold(hold)
+
+    async def prove(self) -> None:
+        await self._written()
+        self.proofs += 1
+        await super().prove()
+
+    async def prune(self, before: Horizon, kept: Collection[SaleId], place: PrunePlace) -> PrunePlace | None:
+        await self._written()
+        return await super().prune(before, kept, place)
+
+    async def _written(self) -> None:
         await self.released.wait()
         if self.is_full:
             raise JournalUnavailable("the disk is full")
-        return await super().commit(batch)
 
 
 class PatientGateway:
@@ -113,13 +133,17 @@ class PatientGateway:
 
 
 class LoopClock:
+    """The loop's time, and so many days more."""
+
+    days = 0
+
     def now(self) -> Now:
         # What a timer at a whole millisecond finds is that millisecond, and not a hair less.
-        ms = int(asyncio.get_running_loop().time() * 1000 + 1e-3)
+        ms = int(asyncio.get_running_loop().time() * 1000 + 1e-3) + self.days * DAY
         return Now(instant=Instant(ms), wall=WallTime(ms), is_trusted=True)
 
     def timer_at(self, instant: Instant) -> float:
-        return (instant + 1) / 1000
+        return (instant + 1 - self.days * DAY) / 1000
 
 
 async def settle() -> None:
@@ -139,11 +163,12 @@ class Bench:
         store.close_activation(store.record_activation_intent("…", WallTime(0)), "activated", TERMINAL)
         self.journal = FlakyJournal(store)
         self.gateway = PatientGateway()
+        self.clock = LoopClock()
         rng = random.Random(1)
         world = World(
             journal=self.journal,
             gateway=self.gateway,
-            clock=LoopClock(),
+            clock=self.clock,
             scanners=(),
             receipts=receipts,
             salt=self.journal.store.salt(),

@@ -27,7 +27,7 @@ from terminald.core import attempt as attempts
 from terminald.core import attempt_table, sale_table
 from terminald.core import sale as sales
 from terminald.core.commands import TellSale
-from terminald.core.events import Answer, AttemptEvent, OfferWithdrawn
+from terminald.core.events import UNRECORDED, Answer, AttemptEvent, OfferWithdrawn
 from terminald.core.ids import ClientSn, WallTime
 from terminald.core.kiosk_table import REASONS as KIOSK_REASONS
 from terminald.core.readiness import Reason
@@ -162,7 +162,7 @@ def reasons_of_sales() -> set[str]:
             present = replace(sale, state=state, attempts=(CLIENT_SN,), offer=offer)
             if row.to in (SaleState.CANCELING, SaleState.CANCELED):
                 found.add(sales.step(present, make_event(kind), now=NOON, rules=RULES, fresh=fresh)[0].reason)
-    return (found | {GONE, EXPIRED}) - {""}
+    return (found | {GONE, EXPIRED, UNRECORDED}) - {""}
 
 
 def answers_of_queries() -> set[str]:

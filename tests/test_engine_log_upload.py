@@ -12,6 +12,7 @@ from terminald.core.commands import SubmitPayment
 from terminald.core.custody_events import CustodyAnswer, KeyAccepted, KeyUnanswered, PreviousKeyAccepted, ProofDue
 from terminald.core.custody_table import CustodyState
 from terminald.core.events import PayConfirmed
+from terminald.engine_calm import EngineCalm
 from terminald.engine_log_upload import LogUploads
 from tests.engine_bench import CODE, Bench, engine_bench, settle
 from tests.simulation.virtual_time import run_virtually
@@ -123,8 +124,7 @@ def test_a_run_waits_until_the_customer_is_served_and_notices_the_next_one(tmp_p
         courier = Courier(waits_for_busy=True)
         async with engine_bench(tmp_path / "journal.db") as bench:
             await bench.open()
-            uploads = LogUploads(bench.engine, courier)
-            run = asyncio.create_task(courier.carry_out(uploads))
+            run = asyncio.create_task(courier.carry_out(EngineCalm(bench.engine)))
             await asyncio.sleep(40)
             await bench.desk.present_code("order", CODE)
             await asyncio.sleep(40)

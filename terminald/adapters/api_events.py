@@ -58,6 +58,9 @@ class EventStreams:
         if position > newest:
             detail = f"{position} is after the newest event, {newest}: the journal was replaced since."
             raise ApiError("events_unknown", detail)
+        if 0 < position < (oldest := (await self._desk.forgotten()).seq):
+            detail = f"events up to {oldest} were deleted with old sales, and {position} is before it."
+            raise ApiError("events_unknown", detail)
         # Read before the answer begins, while a failure can still be told as a problem.
         await self._desk.events_after(position, 1)
         if self._open >= self._limits.max_streams:

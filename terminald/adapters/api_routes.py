@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from terminald.adapters.api_events import EventStreams
 from terminald.adapters.api_metrics import metrics_text
-from terminald.adapters.api_views import decode_filter, key_json, queried_json, status_json
+from terminald.adapters.api_views import decode_filter, health_json, key_json, queried_json, status_json
 from terminald.adapters.evidence import evidence_json, explained_json
 from terminald.adapters.ports import Desk
 from terminald.core.book import SaleView
@@ -19,6 +19,7 @@ from terminald.wire.api import (
     SaleDefaults,
     decode_closing_request,
     decode_code_request,
+    decode_drain_request,
     decode_empty_request,
     decode_refund_request,
     decode_sale_request,
@@ -97,6 +98,9 @@ class Routes:
             "print_report": self._print_report,
             "get_status": self._get_status,
             "check_in": self._check_in,
+            "drain": self._drain,
+            "resume": self._resume,
+            "get_health": self._get_health,
             "follow_events": self._follow_events,
             "get_metrics": self._get_metrics,
             "get_openapi": self._get_openapi,
@@ -178,7 +182,20 @@ class Routes:
         return json_answer(printed_json(await self._desk.print_report(decode_day(request.query))))
 
     async def _get_status(self, _: Request) -> Response:
-        return json_answer(status_json(self._desk.status(), self._version))
+        return self._show_status()
+
+    async def _drain(self, request: Request) -> Response:
+        await self._desk.drain(until_restart=decode_drain_request(request.body))
+        return self._show_status()
+
+    async def _resume(self, request: Request) -> Response:
+        decode_empty_request(request.body)
+        await self._desk.resume()
+        return self._show_status()
+
+    async def _get_health(self, _: Request) -> Response:
+        await self._desk.prove_health()
+        return json_answer(health_json(self._version))
 
     async def _check_in(self, request: Request) -> Response:
         decode_empty_request(request.body)
@@ -193,6 +210,9 @@ class Routes:
 
     async def _get_openapi(self, _: Request) -> Response:
         return json_answer(self._openapi)
+
+    def _show_status(self) -> Response:
+        return json_answer(status_json(self._desk.status(), self._version))
 
     def _show(self, view: SaleView) -> Response:
         return json_answer(sale_json(view, self._clock()))

@@ -6,11 +6,14 @@ from typing import Final
 import msgspec
 
 from terminald.adapters.ports import KeyAttention, KeyStatus, OrderLook, SaleFilter, Status
+from terminald.adapters.ports_care import DiskStatus
 from terminald.adapters.ports_devices import DeviceReport
 from terminald.core.book import SaleView
+from terminald.core.ids import WallTime
 from terminald.core.schedule import Now
 from terminald.errors import ApiError
 from terminald.wire import api_shapes as shapes
+from terminald.wire import api_status
 from terminald.wire.api import is_name, parse_flag, parse_number, parse_time
 from terminald.wire.api_calls import MAX_LIMIT
 from terminald.wire.api_problems import advice
@@ -72,16 +75,16 @@ def queried_json(view: SaleView, looks: tuple[OrderLook, ...], now: Now) -> byte
 def status_json(status: Status, version: str) -> bytes:
     """Write the status; ready means that there is no reason not to be."""
     return msgspec.json.encode(
-        shapes.Status(
+        api_status.Status(
             ready=not status.reasons,
             reasons=status.reasons,
-            terminal=shapes.Terminal(
+            terminal=api_status.Terminal(
                 sn=status.terminal_sn or None,
                 device_id=status.device_id,
                 activated_at=rfc3339_or_none(status.activated_at),
             ),
             key=None if status.key is None else _key(status.key),
-            gateway=shapes.GatewayLink(
+            gateway=api_status.GatewayLink(
                 reachable=status.is_gateway_reachable, last_answer_at=rfc3339_or_none(status.last_answer_at)
             ),
             devices=tuple(_device(report) for report in status.devices),
@@ -89,12 +92,19 @@ def status_json(status: Status, version: str) -> bytes:
             unresolved=status.unresolved,
             attention=status.attention,
             print_queue=status.print_queue,
-            clock=shapes.ClockStatus(synchronized=status.is_clock_synchronized),
+            clock=api_status.ClockStatus(synchronized=status.is_clock_synchronized),
             draining=status.is_draining,
+            in_flight=status.is_in_flight,
+            disk=None if status.disk is None else _disk(status.disk),
             version=version,
             uptime_s=status.uptime_s,
         )
     )
+
+
+def health_json(version: str) -> bytes:
+    """Write that this version serves."""
+    return msgspec.json.encode(api_status.Health(healthy=True, version=version))
 
 
 def device_event(report: DeviceReport) -> bytes:
@@ -118,6 +128,25 @@ def key_attention_event(attention: KeyAttention) -> bytes:
 def key_json(key: KeyStatus) -> bytes:
     """Write the key as the status shows it."""
     return msgspec.json.encode(_key(key))
+
+
+def disk_attention_event(code: str, since: WallTime) -> bytes:
+    """Write the body of an ``attention`` event about the disk."""
+    return msgspec.json.encode(
+        shapes.AttentionEvent(sale=None, client_sn=None, code=code, since=rfc3339(since), advice=advice(code))
+    )
+
+
+def _disk(disk: DiskStatus) -> api_status.Disk:
+    shown = None
+    if disk.slow_since is not None:
+        shown = shapes.Attention(code="disk_slow", since=rfc3339(disk.slow_since), advice=advice("disk_slow"))
+    return api_status.Disk(
+        free_mb=disk.free_mb,
+        commit_p99_ms=disk.commit_p99_ms,
+        copied_at=rfc3339_or_none(disk.copied_at),
+        attention=shown,
+    )
 
 
 def _key(key: KeyStatus) -> shapes.Key:

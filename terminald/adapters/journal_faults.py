@@ -6,13 +6,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from terminald.errors import JournalCorrupt, JournalError, JournalUnavailable
+from terminald.errors import JournalCorrupt, JournalDamaged, JournalError, JournalUnavailable
 
 _CORRUPT: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT})
 #: What to do with a damaged file.
 EVIDENCE: Final = (
-    "terminald does not sell with it. Keep the file together with those that are named -wal and -shm as evidence, "
-    "compare the sales of the day with the gateway's, then move the three away and start again"
+    "terminald does not sell with it. Run: terminald restore. It keeps the damaged files as evidence, and goes on with "
+    "the weekly copy and all that can still be read"
 )
 _ADVICE: Final = {
     sqlite3.SQLITE_FULL: "free some disk space",
@@ -67,6 +67,6 @@ def _translate(error: sqlite3.Error, file: Path, doing: str) -> JournalError:
         return JournalCorrupt(f"{file}: {doing} failed: text that is not UTF-8; {EVIDENCE}")
     kind = code & 0xFF
     if kind in _CORRUPT:
-        return JournalCorrupt(f"{file}: {doing} failed: {error}; {EVIDENCE}")
+        return JournalDamaged(f"{file}: {doing} failed: {error}; {EVIDENCE}")
     text = f"{file}: {doing} failed: {error}: {_ADVICE.get(kind, 'restart terminald, and report it when it stays')}"
     return JournalError(text) if kind == sqlite3.SQLITE_CONSTRAINT else JournalUnavailable(text)

@@ -9,6 +9,11 @@ from terminald.adapters import journal_schema, state_directory
 from terminald.adapters.journal_faults import EVIDENCE, translated
 from terminald.errors import JournalCorrupt, JournalTooNew, JournalUnavailable
 
+#: The name of the file beside a journal that SQLite has called damaged while it was in use: it is damaged even where a
+#: look at the start does not find it.
+DAMAGED: Final = "journal-damaged"
+#: The name of the file beside a journal that is just being restored.
+RESTORING: Final = "journal-restoring"
 #: How long to wait for a foreign reader (a person with the sqlite3 shell) before a commit fails. The gateway's own
 #: answer takes seconds; a sale may wait as long.
 BUSY_TIMEOUT_S: Final = 5.0
@@ -38,6 +43,10 @@ def open_file(file: Path) -> sqlite3.Connection:
     """
     state_directory.prepare(file.parent)
     with translated(file, "opening"):
+        if file.with_name(RESTORING).exists():
+            raise JournalUnavailable(f"{file}: a restore was interrupted: run terminald restore again")
+        if (mark := file.with_name(DAMAGED)).exists():
+            raise JournalCorrupt(f"{file} was found damaged while it was in use: {mark.read_text('utf-8', 'replace')}")
         _make_private(file)
         _inspect(file)
         connection = sqlite3.connect(file, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
@@ -50,6 +59,37 @@ def open_file(file: Path) -> sqlite3.Connection:
             if not is_ready:
                 connection.close()
     return connection
+
+
+def place_of(file: Path) -> tuple[int, int]:
+    """Return which file is at a path: its device and its number there.
+
+    Raises:
+        JournalUnavailable: none.
+    """
+    with translated(file, "looking"):
+        found = file.stat()
+    return found.st_dev, found.st_ino
+
+
+def expect_in_place(file: Path, place: tuple[int, int]) -> None:
+    """See that the file is still where it was opened: what is written into one that was taken away is lost.
+
+    Raises:
+        JournalUnavailable: it was moved, deleted, or something was mounted over it.
+    """
+    if place_of(file) != place:
+        raise JournalUnavailable(
+            f"{file} is not the file any more that terminald has open: the state directory was moved, replaced or "
+            "mounted over. Put it back, or restart terminald when the right one is there"
+        )
+
+
+def note_damage(file: Path, fault: JournalCorrupt) -> None:
+    """Note that SQLite has called the file damaged, as well as that is possible on such a disk."""
+    with suppress(OSError):
+        file.with_name(DAMAGED).write_text(str(fault), "utf-8")
+        state_directory.sync_directory(file.parent)
 
 
 def _make_private(file: Path) -> None:
@@ -72,7 +112,7 @@ def _inspect(file: Path) -> None:
         sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT_S)
     ) as connection:
         version = journal_schema.version_of(connection)
-        if version > journal_schema.VERSION:
+        if not journal_schema.is_readable(connection, version):
             raise JournalTooNew(
                 f"{file} was written by a newer terminald (schema {version}; this one knows {journal_schema.VERSION}): "
                 "install that version again; nothing was changed"

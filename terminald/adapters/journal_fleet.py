@@ -10,7 +10,7 @@ from typing import Final
 
 from terminald.adapters.journal_identity import get_setting, put_setting
 from terminald.adapters.journal_rows import Snapshots
-from terminald.adapters.journal_sqlite import MAX_PAGE, JournalThread
+from terminald.adapters.journal_thread import MAX_PAGE, JournalThread
 from terminald.adapters.ports_fleet import FleetMark, LoggedRow
 from terminald.errors import JournalCorrupt, JournalUnavailable
 

@@ -137,11 +137,12 @@ def close_activation(connection: sqlite3.Connection, number: int, outcome: str, 
     if done.rowcount != 1:
         raise JournalError(f"there is no activation {number}; nothing was changed")
     if terminal is not None:
-        _put_terminal(connection, terminal)
+        put_terminal(connection, terminal)
         connection.execute("DELETE FROM custody")
 
 
-def _put_terminal(connection: sqlite3.Connection, terminal: Terminal) -> None:
+def put_terminal(connection: sqlite3.Connection, terminal: Terminal) -> None:
+    """Store an identity with its keys in place of the one that is stored, within a transaction of the caller."""
     previous = terminal.previous_key
     connection.execute(
         _PUT_TERMINAL,
@@ -180,7 +181,7 @@ def put_custody(connection: sqlite3.Connection, custody: Custody) -> bool:
     if stored is None or stored.terminal_sn != custody.terminal.terminal_sn:
         raise JournalError("the key of another terminal was to be written; nothing was changed")
     if stored != custody.terminal:
-        _put_terminal(connection, custody.terminal)
+        put_terminal(connection, custody.terminal)
     connection.execute(
         "INSERT INTO custody VALUES (1, ?, ?)"
         " ON CONFLICT (row) DO UPDATE SET terminal_sn = excluded.terminal_sn, snapshot = excluded.snapshot",

@@ -30,10 +30,8 @@ class JournalLook:
     terminal: Terminal | None = None
     rotation: Rotation | None = None
 
-    @property
-    def is_too_new(self) -> bool:
-        """Whether a newer terminald wrote it; then nothing else was read."""
-        return self.version > journal_schema.VERSION
+    #: Whether a newer terminald wrote it, with which this one can not go on; then nothing else was read.
+    is_too_new: bool = False
 
 
 def look(file: Path) -> JournalLook | None:
@@ -67,8 +65,9 @@ def _look(file: Path, how: str) -> JournalLook:
     with closing(sqlite3.connect(uri, uri=True, timeout=BUSY_TIMEOUT_S, isolation_level=None)) as connection:
         version = journal_schema.version_of(connection)
         (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-        if version > journal_schema.VERSION or version < 1 or verdict != "ok":
-            return JournalLook(version=version, verdict=verdict)
+        is_too_new = not journal_schema.is_readable(connection, version)
+        if is_too_new or version < 1 or verdict != "ok":
+            return JournalLook(version=version, verdict=verdict, is_too_new=is_too_new)
         custody = load_custody(connection) if version >= _WITH_CUSTODY else None
         return JournalLook(
             version=version,

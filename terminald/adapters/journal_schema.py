@@ -1,10 +1,13 @@
 """The journal's tables, and how a file of an older schema becomes one of the newest.
 
-Steps go forward only. A step may add tables, columns and indexes, and drops none that the release before reads, so that
-the release before can still be started after its successor was rolled back by hand. Indexes are few and mostly partial:
-each one that a commit touches is one more page written to the card.
+Steps go forward only, and are additive: a step may make tables and indexes, and columns that need no value of a release
+that does not know them. So the release before goes on with the file after its successor was rolled back: what it does
+not know it leaves alone. Each step says in the setting ``readable_from`` for which version, its own, which older one is
+enough for that. It is not a matter of tables alone: a release before can not read a snapshot with a new state. Indexes
+are few and mostly partial: each one that a commit touches is one more page written to the card.
 """
 
+import re
 import sqlite3
 from typing import Final
 
@@ -142,15 +145,33 @@ _FOURTH: Final[Step] = (
     "CREATE INDEX vends_open ON vends (sale_id) WHERE is_open",
 )
 
+#: The references of sales that were deleted: as digests, since a name is of no use any more, and short.
+_FIFTH: Final[Step] = (
+    "CREATE TABLE spent (digest BLOB PRIMARY KEY NOT NULL) STRICT, WITHOUT ROWID",
+    "INSERT INTO settings VALUES ('readable_from', '5 from 4') ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+)
+
 #: One step for each version: step n makes version n of version n - 1.
-MIGRATIONS: Final[tuple[Step, ...]] = (_FIRST, _SECOND, _THIRD, _FOURTH)
+MIGRATIONS: Final[tuple[Step, ...]] = (_FIRST, _SECOND, _THIRD, _FOURTH, _FIFTH)
 VERSION: Final = len(MIGRATIONS)
+
+_READABLE: Final = re.compile(r"([0-9]{1,6}) from ([0-9]{1,6})", re.ASCII)
 
 
 def version_of(connection: sqlite3.Connection) -> int:
     """Return the schema version of the file; 0 of an empty one."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     return int(version)
+
+
+def is_readable(connection: sqlite3.Connection, version: int) -> bool:
+    """Whether this release can go on with a file of that version: not with a newer one, unless that says so."""
+    if version <= VERSION:
+        return True
+    row: tuple[str] | None = connection.execute("SELECT value FROM settings WHERE name = 'readable_from'").fetchone()
+    # What an older step has said of its own version is no word about this one.
+    said = _READABLE.fullmatch(row[0]) if row else None
+    return said is not None and int(said[1]) == version and int(said[2]) <= VERSION
 
 
 def migrate(connection: sqlite3.Connection, steps: tuple[Step, ...] = MIGRATIONS) -> None:

@@ -1,46 +1,56 @@
 """The durable memory: one SQLite file, one connection, one writer.
 
 :class:`SqliteJournal` is the journal itself, for whoever may wait: start-up, and the command line while the daemon is
-not running. :class:`JournalThread` gives it to the event loop. A commit returns after the disk has it: write-ahead log,
-full sync, one sync for each commit.
+not running. :class:`~terminald.adapters.journal_thread.JournalThread` gives it to the event loop. A commit returns
+after the disk has it: write-ahead log, full sync, one sync for each commit.
 """
 
-import asyncio
 import secrets
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
-from terminald.adapters import journal_actions, journal_identity, journal_records, journal_report, journal_rows
+from terminald.adapters import (
+    journal_actions,
+    journal_care,
+    journal_identity,
+    journal_records,
+    journal_report,
+    journal_retention,
+    journal_rows,
+)
 from terminald.adapters.journal_faults import transaction, translated
-from terminald.adapters.journal_file import BUSY_TIMEOUT_S, open_file
+from terminald.adapters.journal_file import BUSY_TIMEOUT_S, expect_in_place, note_damage, open_file, place_of
 from terminald.adapters.journal_identity import Boot
 from terminald.adapters.ports import Batch, LoggedEvent, LoggedRecord, SaleFilter
+from terminald.adapters.ports_care import Forgotten, PrunePlace
 from terminald.adapters.ports_report import CreatedAfter, CreatedPage, RefundPage
 from terminald.adapters.ports_story import RecordPage
 from terminald.core.book import Book, SaleView
 from terminald.core.custody_table import Custody
 from terminald.core.ids import Instant, SaleId, WallTime
 from terminald.core.kiosk_action import ActionMark
+from terminald.core.readiness import Hold
 from terminald.core.report import BusinessDay
+from terminald.core.retention import Horizon
 from terminald.core.schedule import Floor
 from terminald.core.terminal import ActivationIntent, Terminal
-from terminald.errors import JournalCorrupt, JournalUnavailable
+from terminald.errors import JournalCorrupt, JournalDamaged
 
 #: Keyed BLAKE2b takes up to 64 bytes of key; 32 are out of anybody's reach.
 SALT_BYTES: Final = 32
 
+T = TypeVar("T")
+
+#: Commits whose time is remembered: those of the last busy hour.
+COMMITS_TIMED: Final = 500
+
 #: The setting's name.
 _PACKED: Final = "log_packed_seq"
-
-#: The longest page of sales or events that is read at once: a commit waits no longer than a page takes to read.
-MAX_PAGE: Final = 500
-
-T = TypeVar("T")
 
 
 class SqliteJournal:
@@ -60,6 +70,9 @@ class SqliteJournal:
         self._connection = open_file(file)
         # Whoever was killed between a commit and what follows it still owes this.
         self._owes_truncation = True
+        self._place = place_of(file)
+        #: What the last commits took, in milliseconds.
+        self.commit_ms: deque[float] = deque(maxlen=COMMITS_TIMED)
         self._forget_old_pages()
 
     def close(self) -> None:
@@ -78,12 +91,14 @@ class SqliteJournal:
             JournalError: the batch contradicts what is on disk: a second sale of one reference, or a ``client_sn`` or
                 an id that belongs to another. Our bug; repeating it will not help.
         """
+        begun = time.perf_counter()
         with self._writing("commit") as connection:
             journal_rows.write(connection, batch)
             custody = batch.custody
             is_renewed = custody is not None and journal_identity.put_custody(connection, custody)
             journal_identity.keep_floor(connection, batch.now, is_renewed=is_renewed)
             seq = journal_rows.last_seq(connection)
+        self.commit_ms.append((time.perf_counter() - begun) * 1000)
         self._owes_truncation |= is_renewed
         self._forget_old_pages()
         return seq
@@ -153,6 +168,46 @@ class SqliteJournal:
         """Store what :meth:`packed_seq` returns."""
         with self._writing("noting what was packed") as connection:
             journal_identity.put_setting(connection, _PACKED, str(seq))
+
+    # --- looking after the terminal ---
+
+    def load_hold(self) -> Hold:
+        """Return why no sales are begun."""
+        with self._reading() as connection:
+            return journal_care.load_hold(connection)
+
+    def series(self) -> int:
+        """Return how often the journal was restored."""
+        with self._reading() as connection:
+            return journal_care.series(connection)
+
+    def put_hold(self, hold: Hold) -> None:
+        """Store why no sales are begun."""
+        with self._writing("holding sales back") as connection:
+            journal_care.put_hold(connection, hold)
+
+    def prove(self) -> None:
+        """Write something of no meaning."""
+        with self._writing("proving the disk") as connection:
+            journal_care.prove(connection)
+
+    def is_spent(self, reference: str) -> bool:
+        """Whether a sale that was deleted had this reference."""
+        with self._reading() as connection:
+            return journal_retention.is_spent(connection, reference)
+
+    def forgotten(self) -> Forgotten:
+        """Return from where on everything is there."""
+        with self._reading() as connection:
+            return journal_retention.forgotten(connection)
+
+    def prune(self, before: Horizon, kept: Collection[SaleId], place: PrunePlace) -> PrunePlace | None:
+        """Delete a few old sales and their events; return where to go on, None at the end."""
+        with (
+            journal_retention.without_foreign_keys(self._connection),
+            self._writing("deleting old sales") as connection,
+        ):
+            return journal_retention.prune(connection, before, kept, place)
 
     # --- the action of a kiosk ---
 
@@ -268,13 +323,24 @@ class SqliteJournal:
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
-        with translated(self._file, "reading"):
+        with self._watching(), translated(self._file, "reading"):
             yield self._connection
 
     @contextmanager
     def _writing(self, doing: str) -> Iterator[sqlite3.Connection]:
-        with translated(self._file, doing), transaction(self._connection):
-            yield self._connection
+        with self._watching(), translated(self._file, doing):
+            expect_in_place(self._file, self._place)
+            with transaction(self._connection):
+                yield self._connection
+
+    @contextmanager
+    def _watching(self) -> Iterator[None]:
+        """Note what SQLite itself calls damaged: the next start may not find it. One bad value is no bad file."""
+        try:
+            yield
+        except JournalDamaged as exc:
+            note_damage(self._file, exc)
+            raise
 
     def _forget_old_pages(self) -> None:
         """Empty the write-ahead file, where replaced keys stay. Where a foreign reader is in the way it stays owed.
@@ -290,102 +356,3 @@ class SqliteJournal:
                 self._owes_truncation = bool(is_busy)
             finally:
                 self._connection.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}").fetchall()
-
-
-class JournalThread:
-    """A journal for the event loop: implements :class:`terminald.adapters.ports.Journal` on one thread of its own.
-
-    Calls are carried out in the order in which they are made. Of the reads one at a time is handed to the thread, so
-    that a commit waits for one page at most.
-    """
-
-    def __init__(self, journal: SqliteJournal) -> None:
-        """The journal belongs to this object from now on."""
-        self._journal = journal
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
-        self._one_read = asyncio.Lock()
-        self._closed: asyncio.Future[None] | None = None
-
-    async def aclose(self) -> None:
-        """Wait for what is under way, then close the journal; harmless when repeated. Not undone by cancelling."""
-        if self._closed is None:
-            self._closed = self._submit(self._journal.close)
-            self._thread.shutdown(wait=False)
-        await asyncio.shield(self._closed)
-
-    async def commit(self, batch: Batch) -> int:
-        """Make a batch durable; return the sequence number of the last event in the log.
-
-        Not undone by cancelling: a caller that was cancelled does not know whether it was committed.
-        """
-        return await asyncio.shield(self._submit(lambda: self._journal.commit(batch)))
-
-    async def put_mark(self, mark: ActionMark) -> None:
-        """Store how far an action was begun. Not undone by cancelling."""
-        await asyncio.shield(self._submit(lambda: self._journal.put_mark(mark)))
-
-    async def find_sale(self, name: str) -> SaleView | None:
-        """Find one sale by any of its names."""
-        return await self._read(lambda: self._journal.find_sale(name))
-
-    async def list_sales(self, wanted: SaleFilter) -> tuple[SaleView, ...]:
-        """List sales, newest first; at most MAX_PAGE of them."""
-        page = replace(wanted, limit=min(wanted.limit, MAX_PAGE))
-        return await self._read(lambda: self._journal.list_sales(page))
-
-    async def sales_created(self, day: BusinessDay, after: CreatedAfter | None) -> CreatedPage:
-        """Return a page of the sales that can have orders or payments of the day."""
-        return await self._read(lambda: self._journal.sales_created(day, after))
-
-    async def sales_refunded(self, day: BusinessDay, after: int) -> RefundPage:
-        """Return which sales have refunds that were done, or begun and not ended, on the day."""
-        return await self._read(lambda: self._journal.sales_refunded(day, after))
-
-    async def events_after(self, seq: int, limit: int) -> tuple[LoggedEvent, ...]:
-        """Return public events with a greater sequence number, oldest first; at most MAX_PAGE of them."""
-        return await self._read(lambda: self._journal.events_after(seq, min(limit, MAX_PAGE)))
-
-    async def records_after(self, seq: int, limit: int) -> tuple[LoggedRecord, ...]:
-        """Return every event with a greater sequence number, oldest first; at most MAX_PAGE of them."""
-        return await self._read(lambda: self._journal.records_after(seq, min(limit, MAX_PAGE)))
-
-    async def packed_seq(self) -> int:
-        """Return the sequence number of the last event that was packed for an upload; 0 before the first."""
-        return await self._read(self._journal.packed_seq)
-
-    async def note_packed(self, seq: int) -> None:
-        """Store what :meth:`packed_seq` returns. Not undone by cancelling."""
-        await asyncio.shield(self._submit(lambda: self._journal.note_packed(seq)))
-
-    async def seq_before(self, instant: Instant) -> int:
-        """Return the sequence number of the last row of the event log before a moment; 0 where there is none."""
-        return await self._read(lambda: self._journal.seq_before(instant))
-
-    async def records_of(self, seq: int, sale_id: SaleId, limit: int) -> RecordPage:
-        """Read at most MAX_PAGE rows of the event log, and return those of one sale."""
-        return await self._read(lambda: self._journal.records_of(seq, sale_id, min(limit, MAX_PAGE)))
-
-    async def load_book(self, now: Instant) -> Book:
-        """Return every open thing, and what is recent enough for the ledger to keep."""
-        return await self._read(lambda: self._journal.load_book(now))
-
-    async def last_seq(self) -> int:
-        """Return the sequence number of the last event. A round trip through the thread, for the watchdog as well."""
-        return await self._read(self._journal.last_seq)
-
-    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do the reading of another module of the journal: a page at most."""
-        return await self._read(lambda: self._journal.read(work))
-
-    async def write(self, doing: str, work: Callable[[sqlite3.Connection], None]) -> None:
-        """Do the writing of another module of the journal. Not undone by cancelling."""
-        await asyncio.shield(self._submit(lambda: self._journal.write(doing, work)))
-
-    async def _read(self, work: Callable[[], T]) -> T:
-        async with self._one_read:
-            return await self._submit(work)
-
-    def _submit(self, work: Callable[[], T]) -> asyncio.Future[T]:
-        if self._closed is not None:
-            raise JournalUnavailable("the journal is closed: terminald is stopping")
-        return asyncio.get_running_loop().run_in_executor(self._thread, work)

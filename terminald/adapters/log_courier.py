@@ -10,7 +10,7 @@ import logging
 from collections.abc import Sequence
 
 from terminald.adapters.gateway_http import HttpGateway
-from terminald.adapters.journal_sqlite import JournalThread
+from terminald.adapters.journal_thread import JournalThread
 from terminald.adapters.log_pack import MAX_PLAIN, MAX_ROWS, LogLine, pack, write_lines
 from terminald.adapters.log_store import LogStore, WaitingLog
 from terminald.adapters.ports import Calm

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
 
+from terminald.adapters.ports_care import CareDesk, CareJournal, DiskStatus
 from terminald.adapters.ports_devices import DeviceReport
 from terminald.adapters.ports_receipts import ReceiptDesk
 from terminald.adapters.ports_report import DayJournal, ReportDesk
@@ -144,7 +145,7 @@ class SaleFilter:
     cursor: str = ""
 
 
-class Journal(DayJournal, StoryJournal, Protocol):
+class Journal(CareJournal, DayJournal, StoryJournal, Protocol):
     """The durable memory. Every method raises JournalUnavailable when the file can not be written or read."""
 
     async def commit(self, batch: Batch) -> int:
@@ -238,10 +239,13 @@ class Status:
     print_queue: int
     is_clock_synchronized: bool
     is_draining: bool
+    #: Whether something is under way that a drain waits for.
+    is_in_flight: bool
     uptime_s: int
+    disk: DiskStatus | None = None
 
 
-class Desk(ReceiptDesk, ReportDesk, StoryDesk, Protocol):
+class Desk(CareDesk, ReceiptDesk, ReportDesk, StoryDesk, Protocol):
     """What the engine does for callers. Methods may raise ApiError, and JournalUnavailable for a failed journal."""
 
     async def open_sale(self, order: SaleOrder) -> tuple[SaleView, bool]:

@@ -22,7 +22,7 @@ from terminald.core.events import Fault
 from terminald.core.ids import Instant, Secret, WallTime
 from terminald.core.terminal import ActivationIntent, Terminal
 from terminald.logs import escape
-from terminald.wire import api_shapes as shapes
+from terminald.wire import api_status
 from terminald.wire.api_views import rfc3339
 from terminald.wire.upay import ActivationRefused, ActivationUnknown
 
@@ -50,7 +50,9 @@ def activate(args: argparse.Namespace) -> int:
     if not isinstance(done, Terminal):
         raise _failure(done, config)
     if args.json:
-        shape = shapes.Terminal(sn=done.terminal_sn, device_id=done.device_id, activated_at=rfc3339(done.activated_at))
+        shape = api_status.Terminal(
+            sn=done.terminal_sn, device_id=done.device_id, activated_at=rfc3339(done.activated_at)
+        )
         print(msgspec.json.encode(shape).decode())
     else:
         print(f"Activated: this is terminal {escape(done.terminal_sn)} (device id {escape(done.device_id)}).")

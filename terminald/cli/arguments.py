@@ -29,6 +29,10 @@ _CODE = {
     "status": "status.status",
     "checkin": "status.checkin",
     "metrics": "metrics.metrics",
+    "restore": "restore.restore",
+    "drain": "care.drain",
+    "resume": "care.resume",
+    "health": "care.health",
     "sell": "sell.sell",
     "cancel": "sales.cancel",
     "query": "sales.query",
@@ -65,11 +69,15 @@ the terminal:
   check        find every fault in the configuration
   activate     give this terminal its identity at the gateway, once
   adopt        let this board take over from the one that it replaces
+  restore      go on with the copy of a journal that is damaged
   token        make a new token for callers over TCP
   doctor       test each part, and say what to do
   status       is it ready, and if not, what to do
   checkin      renew the terminal's key now
   metrics      the status as metrics, for a monitoring system
+  drain        begin no more sales, and wait for what is under way
+  resume       begin sales again
+  health       does this version serve, for an updater
 sales:
   sell         begin a sale and follow it to its end
   cancel       cancel a sale, and undo what may have happened
@@ -171,6 +179,7 @@ def build_parser() -> argparse.ArgumentParser:
         return made
 
     _terminal_commands(command)
+    _care_commands(command)
     _sell_command(command)
     _sale_commands(command)
     _paid_sale_commands(command)
@@ -200,6 +209,13 @@ def _terminal_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         has_json=False,
     )
     adopt.add_argument("--yes", action="store_true", help="do not ask")
+    restore = command(
+        "restore",
+        "Put the weekly copy in the place of a damaged journal, with all that can still be read of what came after. "
+        "The damaged files are kept as evidence. No sale is begun before it is resumed.",
+        has_json=False,
+    )
+    restore.add_argument("--yes", action="store_true", help="do not ask")
     token = command(
         "token",
         "Make a new token for callers over TCP, and write it to api.token_file, in the place of the one before. It is "
@@ -220,6 +236,26 @@ def _terminal_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
     metrics = command("metrics", "The status as metrics, in the text format of Prometheus.", has_json=False)
     metrics.add_argument("--out", type=Path, metavar="FILE", help="replace this file, for a collector of text files")
     command("checkin", "Renew the terminal's key now. terminald does so by itself once a day. Exit code 3: it is not.")
+
+
+def _care_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
+    drain = command(
+        "drain",
+        "Begin no more sales, and wait until nothing is under way. Lasts until it is resumed, over restarts. Exit code "
+        "3 when that takes longer than --timeout.",
+    )
+    drain.add_argument("--until-restart", action="store_true", help="the next start begins sales again")
+    drain.add_argument(
+        "--timeout", metavar="TIME", help="wait no longer than, such as 5m (default: as long as it takes)"
+    )
+    drain.add_argument("--no-wait", action="store_true", help="do not wait")
+    command("resume", "Begin sales again after a drain.")
+    health = command(
+        "health",
+        "Prove that this version serves: engine and journal answer, the disk takes writes. Independent of gateway and "
+        "devices. Exit code 3 when it does not.",
+    )
+    health.add_argument("--wait", metavar="TIME", help="until it does, or for so long, such as 60s")
 
 
 def _sell_command(command: Callable[..., argparse.ArgumentParser]) -> None:

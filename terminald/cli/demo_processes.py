@@ -18,6 +18,7 @@ from terminald.cli.event_stream import EventDecoder, StreamEvent
 from terminald.cli.outcome import CommandFailed
 from terminald.simulator.gateway import BooksView
 from terminald.wire import api_shapes as shapes
+from terminald.wire import api_status
 
 #: A Python program with a web server starts in a second; a busy board with a slow card takes many.
 START_LIMIT_S = 30.0
@@ -185,9 +186,9 @@ class Service:
 
     # --- calls -------------------------------------------------------------------------------------------------------
 
-    async def status(self) -> shapes.Status:
+    async def status(self) -> api_status.Status:
         """Return the status."""
-        return msgspec.json.decode(await self._answer("GET", "/v1/status"), type=shapes.Status)
+        return msgspec.json.decode(await self._answer("GET", "/v1/status"), type=api_status.Status)
 
     async def sales(self) -> tuple[shapes.Sale, ...]:
         """Return every sale."""
@@ -222,7 +223,7 @@ class Service:
                     self.position = event.id
                     yield event
 
-    async def wait_ready(self) -> shapes.Status:
+    async def wait_ready(self) -> api_status.Status:
         """Return the status once a sale may be begun: gateway, scanner and printer are there."""
         while True:
             status = await self.status()

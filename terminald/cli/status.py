@@ -9,6 +9,7 @@ from terminald.cli.words import fields, key_words, local_time, since, span
 from terminald.core.custody import SETTLE
 from terminald.logs import escape
 from terminald.wire import api_shapes as shapes
+from terminald.wire import api_status
 from terminald.wire.api_problems import advice
 
 
@@ -16,7 +17,7 @@ def status(args: argparse.Namespace) -> int:
     """Show the status; 3 when no sale can be begun."""
     with connect(args) as daemon:
         body = daemon.get("/v1/status")
-    shown = decode(body, shapes.Status)
+    shown = decode(body, api_status.Status)
     if args.json:
         print(body.decode())
     else:
@@ -27,7 +28,7 @@ def status(args: argparse.Namespace) -> int:
 def checkin(args: argparse.Namespace) -> int:
     """Renew the terminal's key now; 3 when it is not renewed."""
     with connect(args) as daemon:
-        before = decode(daemon.get("/v1/status"), shapes.Status).key
+        before = decode(daemon.get("/v1/status"), api_status.Status).key
         body = daemon.post("/v1/checkin")
     key = decode(body, shapes.Key)
     is_renewed = before is None or key.rotated_at != before.rotated_at
@@ -45,7 +46,15 @@ def checkin(args: argparse.Namespace) -> int:
     return DONE if is_renewed else REFUSED
 
 
-def _report(shown: shapes.Status) -> Iterator[str]:
+def _disk_words(disk: api_status.Disk) -> str:
+    free = "" if disk.free_mb is None else f"{disk.free_mb} MB free"
+    slow = "" if disk.commit_p99_ms is None else f"commits within {disk.commit_p99_ms} ms"
+    copied = f"journal copied {local_time(disk.copied_at)}" if disk.copied_at else "journal not copied yet"
+    call = f"{escape(disk.attention.code)}: {escape(disk.attention.advice)}" if disk.attention else ""
+    return ", ".join(filter(None, (free, slow, copied, call)))
+
+
+def _report(shown: api_status.Status) -> Iterator[str]:
     if shown.ready:
         yield "ready to take payments"
     else:
@@ -55,7 +64,7 @@ def _report(shown: shapes.Status) -> Iterator[str]:
     yield fields(_facts(shown))
 
 
-def _facts(shown: shapes.Status) -> Iterator[tuple[str, str]]:
+def _facts(shown: api_status.Status) -> Iterator[tuple[str, str]]:
     terminal, gateway = shown.terminal, shown.gateway
     who = f"{escape(terminal.sn)}, activated {local_time(terminal.activated_at)}" if terminal.sn else "not activated"
     yield "terminal", f"{who}, device id {escape(terminal.device_id)}"
@@ -72,9 +81,11 @@ def _facts(shown: shapes.Status) -> Iterator[tuple[str, str]]:
     yield "sale", f"{shown.sale} is open (terminald show {shown.sale})" if shown.sale else "none open"
     yield "unresolved", f"{shown.unresolved} orders and refunds are being followed" if shown.unresolved else ""
     of_key = shown.key.attention if shown.key else None
-    of_sales = shown.attention - (of_key is not None)
+    of_disk = shown.disk.attention if shown.disk else None
+    of_sales = shown.attention - (of_key is not None) - (of_disk is not None)
     yield "attention", f"key: {escape(of_key.code)}: {escape(of_key.advice)}" if of_key else ""
     yield "" if of_key else "attention", f"{of_sales} need a person: terminald sales --attention" if of_sales else ""
+    yield "disk", _disk_words(shown.disk) if shown.disk else ""
     yield "printing", f"{shown.print_queue} receipts are waiting" if shown.print_queue else ""
     yield "clock", "synchronized" if shown.clock.synchronized else "not synchronized"
     yield "draining", "yes: new sales are refused" if shown.draining else ""

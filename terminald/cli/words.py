@@ -22,6 +22,7 @@ _REASONS = {
     "terminal_refused": "the gateway refused this terminal",
     "shutdown": "terminald was being stopped",
     "power_lost": "the power failed",
+    "journal_failed": "the disk failed, and the payment could not be recorded",
 }
 _RECEIPTS = {
     "off": "none",

@@ -247,6 +247,10 @@ class OfferWithdrawn(Event):
     """Nobody wants the sale any more (host, time, shutdown, power), while a QR order is not proven unpaid."""
 
 
+#: Why a sale is canceled whose order was undone because the disk failed.
+UNRECORDED = "journal_failed"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelRequested(Event):
     """The host does not want the sale any more."""

@@ -299,7 +299,9 @@ class _Draft(Sheet):
         if seen.paid_by is None:
             raise IllegalTransition(seen.sale.state.value, type(asked).__name__)
         is_whole = asked.kind is not RefundKind.REFUND or asked.amount >= seen.sale.paid - seen.sale.returned
-        refund = refunds.begin(asked, len(seen.refunds) + 1, paid_order(seen), now=self._now)
+        refund = refunds.begin(
+            asked, len(seen.refunds) + 1, paid_order(seen), now=self._now, series=self._rules.refund_series
+        )
         self._refunds[refund.id] = refund
         self._note("refund", refund.id, sale_id, "RefundOpened", "", refund.state)
         begun = (ReturnBegun if is_whole else RefundBegun)(refund_id=refund.id, amount=refund.amount)

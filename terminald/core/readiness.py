@@ -6,6 +6,14 @@ from enum import Enum
 from terminald.core.events import Blockage
 
 
+class Hold(Enum):
+    """Why a person wants no sales to be begun, over restarts."""
+
+    NONE = ""
+    ASKED = "asked"  # drained, for an update or a technician
+    RESTORED = "restored"  # the journal is an old copy, and nobody has compared it with the gateway's
+
+
 class Reason(Enum):
     """Why no sale can be opened, in the words of the local API."""
 
@@ -23,6 +31,7 @@ class Reason(Enum):
     OUTPUT_ABSENT = "output_absent"
     INHIBITED = "inhibited"
     JOURNAL_FAILED = "journal_failed"
+    JOURNAL_RESTORED = "journal_restored"
     DISK_FULL = "disk_full"
     DRAINING = "draining"
 
@@ -45,6 +54,8 @@ class Condition:
     #: What keeps the printer from printing, by its own word; None where it says nothing of the kind.
     printer_blocked_by: Blockage | None
     is_journal_writable: bool
+    #: Whether the journal is an old copy that nobody has compared yet.
+    is_restored: bool
     has_disk_space: bool
     is_draining: bool
     #: Of a kiosk that tells a machine: whether the line to it is there, and whether the machine says that it can serve.
@@ -66,6 +77,7 @@ def reasons(condition: Condition, required: frozenset[str]) -> tuple[Reason, ...
     has_clock = condition.is_clock_trusted or "clock" not in required
     judged = (
         (Reason.JOURNAL_FAILED, condition.is_journal_writable),
+        (Reason.JOURNAL_RESTORED, not condition.is_restored),
         (Reason.DISK_FULL, condition.has_disk_space),
         (Reason.NOT_ACTIVATED, condition.is_activated),
         (Reason.KEY_LOCKED_OUT, condition.is_key_accepted),

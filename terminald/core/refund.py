@@ -113,10 +113,14 @@ class PaidOrder:
     paid_at: WallTime | None
 
 
-def begin(asked: Asked, number: int, paid: PaidOrder, *, now: Now) -> Refund:
-    """Record a refund, before its turn has come. Number counts the refunds of the sale, from 1."""
+def begin(asked: Asked, number: int, paid: PaidOrder, *, now: Now, series: int = 0) -> Refund:
+    """Record a refund, before its turn has come. Number counts the refunds of the sale, from 1.
+
+    A journal that was restored does not know which numbers were given after its copy: it counts in another series.
+    """
+    name = f"r{number}s{series}" if series else f"r{number}"
     return Refund(
-        id=RefundId(f"{paid.sale_id}-r{number}"),
+        id=RefundId(f"{paid.sale_id}-{name}"),
         sale_id=paid.sale_id,
         client_sn=paid.client_sn,
         order_amount=paid.amount,
@@ -124,7 +128,7 @@ def begin(asked: Asked, number: int, paid: PaidOrder, *, now: Now) -> Refund:
         kind=asked.kind,
         amount=asked.amount,
         left=paid.amount,
-        request_no=f"r{number}",
+        request_no=name,
         operator=paid.operator,
         is_owed=asked.is_owed,
         state=RefundState.QUEUED,

@@ -107,6 +107,8 @@ class Rules:
     returns_overdue: bool
     #: When the key is renewed, in milliseconds since midnight of the business day, with this terminal's own jitter.
     checkin_at: Duration | None = None
+    #: How often the journal was restored from a copy: refunds are numbered in another series each time.
+    refund_series: int = 0
 
 
 def later(instant: Instant, by: int) -> Instant:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from terminald.core.events import Event, LifetimeEnded, OfferDue, PresentationExpired, SendDue
+from terminald.core.events import UNRECORDED, Event, LifetimeEnded, OfferDue, PresentationExpired, SendDue
 from terminald.core.sale_table import DeliveryState, SaleState
 from terminald.core.spool import JobState
 from terminald.core.story_text import Text
@@ -176,6 +176,7 @@ REASONS: Final[Mapping[str, Text]] = {
     "terminal_refused": Text(" because the gateway refused this terminal", "，原因：网关拒绝了本终端"),
     "shutdown": Text(" because terminald was being stopped", "，原因：terminald 正在停止"),
     "power_lost": Text(" because the power failed", "，原因：断电"),
+    UNRECORDED: Text(" because the disk failed", "，原因：磁盘故障"),
 }
 
 #: The times that a sale or a print job waits for, by event: what happens then.

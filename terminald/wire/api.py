@@ -14,6 +14,7 @@ from terminald.core.money import Fen
 from terminald.core.sale_table import SaleOrder
 from terminald.errors import ApiError
 from terminald.wire import api_shapes as shapes
+from terminald.wire import api_status
 
 #: The biggest sensible body is a basket of fifty lines, under 16 KiB; this is memory that any caller can make us hold.
 MAX_BODY: Final = 65_536
@@ -138,6 +139,15 @@ def decode_code_request(body: bytes) -> PaymentCode:
         ApiError: invalid_json or invalid_request; the code is not in it.
     """
     return PaymentCode(_decode(body, shapes.CodeRequest).code)
+
+
+def decode_drain_request(body: bytes) -> bool:
+    """Read whether a drain ends with the next start.
+
+    Raises:
+        ApiError: invalid_json or invalid_request.
+    """
+    return bool(body) and _decode(body, api_status.DrainRequest).until == "restart"
 
 
 def decode_empty_request(body: bytes) -> None:

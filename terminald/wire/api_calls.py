@@ -7,6 +7,7 @@ from typing import Final, Literal
 import msgspec
 
 from terminald.wire import api_shapes as shapes
+from terminald.wire import api_status
 from terminald.wire.api_receipt import ReceiptText
 from terminald.wire.api_report import PrintedSlip, Report
 from terminald.wire.api_story import LANGUAGES, Evidence, Explanation
@@ -61,7 +62,15 @@ CALLS: Final = (
         summary="Open a sale. The same request with the same reference gives the sale that is there already (200).",
         takes=shapes.SaleRequest,
         gives={201: shapes.Sale, 200: shapes.Sale},
-        problems=(*_BODY_PROBLEMS, "reference_conflict", "busy", "not_ready", "printer_off", "journal_failed"),
+        problems=(
+            *_BODY_PROBLEMS,
+            "reference_conflict",
+            "reference_spent",
+            "busy",
+            "not_ready",
+            "printer_off",
+            "journal_failed",
+        ),
     ),
     ApiCall(
         id="list_sales",
@@ -260,7 +269,7 @@ CALLS: Final = (
         method="GET",
         path="/v1/status",
         summary="Show the present state of everything.",
-        gives={200: shapes.Status},
+        gives={200: api_status.Status},
     ),
     ApiCall(
         id="check_in",
@@ -271,6 +280,40 @@ CALLS: Final = (
         gives={200: shapes.Key},
         is_for_admins=True,
         problems=(*_BODY_PROBLEMS, "forbidden", "busy", "not_ready", "journal_failed"),
+    ),
+    ApiCall(
+        id="drain",
+        method="POST",
+        path="/v1/drain",
+        summary=(
+            "Begin no more sales, and close the one that waits for its code. in_flight in the status tells whether "
+            "something is still under way. It lasts until it is resumed, over restarts, unless until says restart."
+        ),
+        takes=api_status.DrainRequest,
+        gives={200: api_status.Status},
+        is_for_admins=True,
+        problems=(*_BODY_PROBLEMS, "forbidden", "journal_failed"),
+    ),
+    ApiCall(
+        id="resume",
+        method="POST",
+        path="/v1/resume",
+        summary="Begin sales again after a drain.",
+        takes=shapes.EmptyRequest,
+        gives={200: api_status.Status},
+        is_for_admins=True,
+        problems=(*_BODY_PROBLEMS, "forbidden", "journal_failed"),
+    ),
+    ApiCall(
+        id="get_health",
+        method="GET",
+        path="/v1/health",
+        summary=(
+            "Prove that this version serves: a round trip through engine and journal, with a synced write at most once "
+            "a minute. Nothing about it depends on the gateway, a device, or whether sales are begun."
+        ),
+        gives={200: api_status.Health},
+        problems=("unhealthy",),
     ),
     ApiCall(
         id="follow_events",

@@ -60,6 +60,10 @@ ATTENTION_ADVICE: Mapping[str, str] = {
         "For half an hour the gateway has not accepted the key that it gave last; the one before works, is used, and "
         "is renewed. Ask the gateway's operator when it comes again."
     ),
+    "disk_slow": (
+        "The disk of the terminal takes longer than a second for one write in a hundred: a card does so before it "
+        "dies. Look into the kernel's log, and replace it soon. Sales go on."
+    ),
     "answer_mismatch": (
         "The gateway spoke of another terminal, order or amount. Hand nothing over on the strength of it; compare the "
         "order by its sn in the merchant's console. terminald goes on asking."
@@ -138,9 +142,19 @@ READINESS_ADVICE: Mapping[str, str] = {
         "The machine says that it can not serve, by the line kiosk.gpio.inhibit. See to the machine; terminald notices "
         "by itself when it can."
     ),
-    "journal_failed": "The journal can not be written: check the disk and its mount, then restart terminald.",
+    "journal_failed": (
+        "The journal can not be written, or is damaged; the log says which. Check the disk and its mount: terminald "
+        "goes on by itself when it can write again. A damaged one: terminald restore."
+    ),
+    "journal_restored": (
+        "The journal was restored from a copy and may not know the last sales. Compare the days since with the "
+        "gateway's (terminald report --verify, the merchant's console); then sell again: terminald resume."
+    ),
     "disk_full": "Free space on the disk that holds the state directory.",
-    "draining": "New sales are refused on purpose, because terminald is being stopped.",
+    "draining": (
+        "No sale is begun on purpose: terminald was drained for an update or a technician, or is being stopped. When "
+        "the work is done: terminald resume."
+    ),
 }
 
 #: Every code that an answer of the API can have.
@@ -180,6 +194,11 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     "refund_conflict": _kind(
         409, "The reference names another refund", "Use a new reference, or repeat the very same request."
     ),
+    "reference_spent": _kind(
+        409,
+        "The reference was used long ago",
+        "Use a new reference. If this repeats an old request: its sale is over, and was deleted (state.keep_days).",
+    ),
     "revoke_impossible": _kind(
         409, "The payment can not be revoked any more", "Refund it: terminald refund, or POST …/refunds."
     ),
@@ -212,6 +231,9 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     "journal_failed": _kind(503, "The journal can not be written", READINESS_ADVICE["journal_failed"]),
     "overloaded": _kind(
         503, "Too much at once", "Wait for what was asked before; use fewer connections, and close idle ones."
+    ),
+    "unhealthy": _kind(
+        503, "terminald does not serve", "See its log; an updater that has just installed this version goes back."
     ),
     "stopping": _kind(503, "terminald is being stopped", "Ask again when it runs; what was asked may have been done."),
 }

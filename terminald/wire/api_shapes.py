@@ -257,15 +257,7 @@ class QueriedSale(Struct, frozen=True, kw_only=True):
     orders: tuple[OrderLook, ...]
 
 
-# --- status ----------------------------------------------------------------------------------------------------------
-
-
-class Terminal(Struct, frozen=True, kw_only=True):
-    """Who this terminal is to the gateway; sn is null before the activation."""
-
-    sn: str | None
-    device_id: str
-    activated_at: Time | None
+# --- parts of the status ---------------------------------------------------------------------------------------------
 
 
 class Key(Struct, frozen=True, kw_only=True):
@@ -276,13 +268,6 @@ class Key(Struct, frozen=True, kw_only=True):
     next_checkin: Time | None
     state: Annotated[str, Meta(extra_json_schema={"enum": list(KEY_STATES)})]
     attention: Attention | None = None
-
-
-class GatewayLink(Struct, frozen=True, kw_only=True):
-    """The link to the gateway."""
-
-    reachable: bool
-    last_answer_at: Time | None
 
 
 class Device(Struct, frozen=True, kw_only=True):
@@ -296,31 +281,6 @@ class Device(Struct, frozen=True, kw_only=True):
     state: Annotated[str, Meta(extra_json_schema={"enum": ["absent", "ready", "faulty"]})]
     detail: str
     since: str | None = None
-
-
-class ClockStatus(Struct, frozen=True, kw_only=True):
-    """The clock of the board."""
-
-    synchronized: bool
-
-
-class Status(Struct, frozen=True, kw_only=True):
-    """The present state of everything. Ready means: a sale would be begun; else reasons say why not."""
-
-    ready: bool
-    reasons: tuple[str, ...]
-    terminal: Terminal
-    key: Key | None
-    gateway: GatewayLink
-    devices: tuple[Device, ...]
-    sale: str | None
-    unresolved: int
-    attention: int
-    print_queue: int
-    clock: ClockStatus
-    draining: bool
-    version: str
-    uptime_s: int
 
 
 # --- events and problems ---------------------------------------------------------------------------------------------

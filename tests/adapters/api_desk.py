@@ -13,6 +13,7 @@ from terminald.adapters.api_peer import Gate
 from terminald.adapters.api_server import ApiServer
 from terminald.adapters.api_socket import bound
 from terminald.adapters.ports import KeyStatus, LoggedEvent, OrderLook, SaleFilter, Status
+from terminald.adapters.ports_care import Forgotten
 from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.adapters.ports_receipts import WrittenReceipt
 from terminald.config import ApiConfig
@@ -46,6 +47,7 @@ STATUS = Status(
     print_queue=3,
     is_clock_synchronized=True,
     is_draining=False,
+    is_in_flight=True,
     uptime_s=4,
 )
 
@@ -67,6 +69,8 @@ class FakeDesk:
     private: int = 0
     news: asyncio.Event = field(default_factory=asyncio.Event)
     log_failure: Exception | None = None
+    #: Events up to this one were deleted.
+    forgotten_seq: int = 0
 
     def __post_init__(self) -> None:
         self.gate.set()
@@ -157,6 +161,18 @@ class FakeDesk:
     async def check_in(self) -> KeyStatus:
         await self._enter("check_in")
         return KEY
+
+    async def drain(self, *, until_restart: bool) -> None:
+        await self._enter("drain", until_restart)
+
+    async def resume(self) -> None:
+        await self._enter("resume")
+
+    async def forgotten(self) -> Forgotten:
+        return Forgotten(seq=self.forgotten_seq, before=WallTime(0))
+
+    async def prove_health(self) -> None:
+        await self._enter("prove_health")
 
     def status(self) -> Status:
         return STATUS

@@ -12,8 +12,8 @@ from terminald.errors import ApiError
 from terminald.wire.api_calls import CALLS
 from tests.adapters.api_desk import FakeDesk, serving
 
-#: Calls that move money back, touch the key, or settle a case; every other one is part of selling.
-ADMIN_CALLS = {"refund", "revoke", "close_attention", "check_in"}
+#: Calls that move money back, touch the key, settle a case, or hold sales back; every other one is part of selling.
+ADMIN_CALLS = {"refund", "revoke", "close_attention", "check_in", "drain", "resume"}
 OWN, ADMINS, KIOSK = 990, 991, 1001
 GATE = Gate(own_uid=OWN, group="terminald-admin", admin_gid=ADMINS)
 

@@ -140,6 +140,21 @@ def test_a_position_that_is_wrong_or_unknown_is_refused(
     asyncio.run(story())
 
 
+def test_a_position_before_deleted_events_is_refused_and_the_beginning_is_not(tmp_path: Path) -> None:
+    async def story() -> None:
+        desk = FakeDesk(forgotten_seq=2)
+        for _ in range(4):
+            desk.publish()
+        async with serving(tmp_path, desk) as served:
+            answer = await served.client.get(URL, params={"since": "1"})
+            assert (answer.status_code, answer.json()["code"]) == (410, "events_unknown")
+            for since in ("0", "2", "4"):
+                async with served.client.stream("GET", URL, params={"since": since}) as follower:
+                    assert follower.status_code == 200
+
+    asyncio.run(story())
+
+
 def test_a_quiet_stream_has_a_heartbeat(tmp_path: Path) -> None:
     assert HEARTBEAT_S <= 15
 

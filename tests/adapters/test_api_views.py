@@ -12,6 +12,7 @@ from terminald.adapters.api_views import (
     status_json,
 )
 from terminald.adapters.ports import KeyAttention, OrderLook, SaleFilter
+from terminald.adapters.ports_care import DiskStatus
 from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.core.ids import WallTime
 from terminald.errors import ApiError
@@ -77,7 +78,8 @@ def test_a_wrong_parameter_is_named(name: str, value: str) -> None:
 
 
 def test_the_status_has_the_published_shape() -> None:
-    body = json.loads(status_json(STATUS, "1.2.3"))
+    disk = DiskStatus(free_mb=900, commit_p99_ms=1_200, copied_at=None, slow_since=STATUS.activated_at)
+    body = json.loads(status_json(replace(STATUS, disk=disk), "1.2.3"))
     assert body == {
         "ready": False,
         "reasons": ["scanner_absent"],
@@ -105,6 +107,17 @@ def test_the_status_has_the_published_shape() -> None:
         "print_queue": 3,
         "clock": {"synchronized": True},
         "draining": False,
+        "in_flight": True,
+        "disk": {
+            "free_mb": 900,
+            "commit_p99_ms": 1_200,
+            "copied_at": None,
+            "attention": {
+                "code": "disk_slow",
+                "since": "2025-01-31T08:00:00.000+00:00",
+                "advice": ATTENTION_ADVICE["disk_slow"],
+            },
+        },
         "version": "1.2.3",
         "uptime_s": 4,
     }

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from terminald.adapters.journal_sqlite import JournalThread, SqliteJournal
+from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.journal_thread import JournalThread
 from terminald.adapters.ports_actions import ActionJournal
 from terminald.core.ids import SaleId
 from terminald.core.kiosk_action import ActionMark

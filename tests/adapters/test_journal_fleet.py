@@ -10,7 +10,8 @@ import pytest
 
 from terminald.adapters.journal_fleet import ThreadFleetJournal
 from terminald.adapters.journal_identity import put_setting
-from terminald.adapters.journal_sqlite import MAX_PAGE, JournalThread, SqliteJournal
+from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.journal_thread import MAX_PAGE, JournalThread
 from terminald.adapters.ports import Batch, Entry
 from terminald.adapters.ports_fleet import FleetMark
 from terminald.core.ids import Instant, SaleId, WallTime

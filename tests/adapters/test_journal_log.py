@@ -4,7 +4,8 @@ import asyncio
 from contextlib import closing
 from pathlib import Path
 
-from terminald.adapters.journal_sqlite import MAX_PAGE, JournalThread, SqliteJournal
+from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.journal_thread import MAX_PAGE, JournalThread
 from terminald.adapters.ports import Batch, Entry, LoggedRecord
 from terminald.core.ids import SaleId
 from terminald.core.stimuli import Record

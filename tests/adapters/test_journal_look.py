@@ -162,7 +162,7 @@ def test_an_empty_file_is_a_journal_that_was_never_opened(tmp_path: Path) -> Non
 def test_what_is_no_journal_is_told(file: Path) -> None:
     with file.open("r+b") as out:
         out.write(b"this is no database, and never was one")
-    with pytest.raises(JournalCorrupt, match="Keep the file") as caught:
+    with pytest.raises(JournalCorrupt, match="terminald restore") as caught:
         look(file)
     assert "MARKED-KEY" not in str(caught.value)
 

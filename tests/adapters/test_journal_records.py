@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from terminald.adapters.journal_sqlite import MAX_PAGE, JournalThread, SqliteJournal
+from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.journal_thread import MAX_PAGE, JournalThread
 from terminald.adapters.ports import Batch, Entry
 from terminald.core.ids import Instant, SaleId, WallTime
 from terminald.core.schedule import Now

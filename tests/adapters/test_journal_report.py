@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from terminald.adapters.journal_report import REFUNDS_PER_PAGE, SALES_PER_PAGE
-from terminald.adapters.journal_sqlite import JournalThread, SqliteJournal
+from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.journal_thread import JournalThread
 from terminald.adapters.ports import Batch
 from terminald.adapters.ports_report import CreatedAfter
 from terminald.core.book import SaleView

@@ -1,16 +1,24 @@
 """A file of any older schema becomes one of the newest: wholly or not at all, and without losing anything."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from terminald.adapters import journal_rows, journal_schema
+from terminald.adapters.journal_look import look
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import SaleFilter
-from terminald.core.ids import Instant, Secret, WallTime
+from terminald.core.ids import Instant, Reference, Secret, WallTime
+from terminald.errors import JournalTooNew
+from tests.adapters.journal_dump import fill
+from tests.adapters.journal_samples import Shop
+from tests.adapters.journal_statements import whole
+from tests.core.machine_builders import ORDER
 
 DATA = Path(__file__).parent.parent / "data"
 #: What the first release wrote; ``journal_dump.py`` made it.
@@ -19,6 +27,16 @@ FIRST = DATA / "journal-v1.sql"
 SECOND = DATA / "journal-v2.sql"
 #: The third: with refunds.
 THIRD = DATA / "journal-v3.sql"
+#: The fourth: with vends.
+FOURTH = DATA / "journal-v4.sql"
+#: What the release before this schema says to SQLite; ``journal_statements.py`` made it.
+BEFORE = DATA / f"statements-v{journal_schema.VERSION - 1}.sql"
+
+#: All that a step may do (see the module): whatever else it did, the release before could stumble over.
+ADDITIVE = re.compile(
+    r"CREATE TABLE \w+ \(|CREATE INDEX|ALTER TABLE \w+ ADD COLUMN \w+ \w+ (NOT NULL DEFAULT \S+|NULL)$"
+    r"|INSERT INTO settings VALUES \('readable_from'"
+)
 
 STEPS = (
     ("CREATE TABLE a (x INTEGER) STRICT", "INSERT INTO a VALUES (1)"),
@@ -165,3 +183,89 @@ def test_the_third_schema_is_kept_with_its_refunds(tmp_path: Path) -> None:
         assert [(one.reference, one.amount, one.state.value) for one in sale.refunds] == [("back", 100, "done")]
         assert (sale.sale.returned, sale.vend) == (100, None)
         assert not sale.sale.order.is_vend
+
+
+# --- going back ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", range(1, journal_schema.VERSION + 1))
+def test_a_step_only_adds(version: int) -> None:
+    for statement in journal_schema.MIGRATIONS[version - 1]:
+        assert ADDITIVE.match(" ".join(statement.split())), statement
+
+
+def test_a_step_says_from_which_version_on_its_file_is_readable(raw: sqlite3.Connection) -> None:
+    journal_schema.migrate(raw)
+    (said,) = raw.execute("SELECT value FROM settings WHERE name = 'readable_from'").fetchone()
+    assert said == f"{journal_schema.VERSION} from {journal_schema.VERSION - 1}"
+
+
+def test_the_release_before_does_all_it_does_in_a_file_of_this_one(tmp_path: Path) -> None:
+    """Rolled back, it opens, reads and writes the file; and this release then reads what it wrote."""
+    file, fresh = tmp_path / "journal.db", tmp_path / "fresh.db"
+    SqliteJournal(file).close()
+    said = whole(BEFORE.read_text("utf-8"))
+    assert len(said) > 200
+    with closing(sqlite3.connect(file, isolation_level=None)) as before:
+        before.execute("PRAGMA foreign_keys=ON")
+        for statement in said:
+            before.execute(statement).fetchall()
+    with closing(SqliteJournal(file)) as journal, closing(SqliteJournal(fresh)) as other:
+        fill(other)
+        assert journal.list_sales(SaleFilter()) == other.list_sales(SaleFilter())
+        assert journal.load_book(Instant(10**12)) == other.load_book(Instant(10**12))
+        assert journal.load_custody() == other.load_custody()
+        assert journal.last_seq() == other.last_seq() > 0
+
+
+def test_a_newer_file_that_names_this_version_is_gone_on_with_and_stays_new(first: Path) -> None:
+    newer = journal_schema.VERSION + 1
+    SqliteJournal(first).close()
+    with closing(sqlite3.connect(first, isolation_level=None)) as later:
+        later.execute("CREATE TABLE later (x INTEGER) STRICT")
+        later.execute("ALTER TABLE sales ADD COLUMN later TEXT NULL")
+        later.execute(
+            "UPDATE settings SET value = ? WHERE name = 'readable_from'", (f"{newer} from {journal_schema.VERSION}",)
+        )
+        later.execute(f"PRAGMA user_version={newer}")
+    found = look(first)
+    assert found is not None
+    assert (found.version, found.is_too_new, found.device_id) == (newer, False, "board-1")
+    with closing(SqliteJournal(first)) as journal:
+        Shop(journal.commit, count=100).open_sale(replace(ORDER, reference=Reference("rolled back")))
+        assert len(journal.list_sales(SaleFilter())) == 3
+    with closing(sqlite3.connect(first)) as later:
+        assert journal_schema.version_of(later) == newer
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "",
+        "?",
+        f"{journal_schema.VERSION + 1} from {journal_schema.VERSION + 1}",
+        f"{journal_schema.VERSION} from {journal_schema.VERSION - 1}",
+    ],
+)
+def test_a_newer_file_that_does_not_is_refused(first: Path, said: str) -> None:
+    SqliteJournal(first).close()
+    with closing(sqlite3.connect(first, isolation_level=None)) as later:
+        later.execute("UPDATE settings SET value = ? WHERE name = 'readable_from'", (said,))
+        later.execute(f"PRAGMA user_version={journal_schema.VERSION + 1}")
+    with pytest.raises(JournalTooNew, match="install that version again"):
+        SqliteJournal(first)
+    found = look(first)
+    assert found is not None
+    assert (found.is_too_new, found.device_id) == (True, "")
+
+
+def test_the_fourth_schema_is_kept_with_its_vends(tmp_path: Path) -> None:
+    file = tmp_path / "journal.db"
+    with closing(sqlite3.connect(file)) as connection:
+        connection.executescript(FOURTH.read_text("utf-8"))
+        assert journal_schema.version_of(connection) == 4
+    with closing(SqliteJournal(file)) as journal:
+        view = journal.find_sale("01J-vend")
+        assert view is not None
+        assert view.vend is not None
+        assert view.vend.state.value == "unknown"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from terminald.adapters.journal_sqlite import MAX_PAGE, JournalThread, SqliteJournal
+from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.journal_thread import MAX_PAGE, JournalThread
 from terminald.adapters.ports import Batch, Entry, Journal, SaleFilter
 from terminald.core.book import Book
 from terminald.core.events import PayConfirmed

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from terminald.adapters.gateway_http import HttpGateway
-from terminald.adapters.journal_sqlite import JournalThread, SqliteJournal
+from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.journal_thread import JournalThread
 from terminald.adapters.log_courier import PAGE_ROWS, GatewayCourier
 from terminald.adapters.log_pack import MAX_ROWS, PackedLog
 from terminald.adapters.log_store import DIRECTORY, MAX_FILES, LogStore

@@ -14,7 +14,7 @@ from terminald.adapters.device_meter import DeviceMeter
 from terminald.adapters.gateway_http import HttpGateway
 from terminald.adapters.gateway_meter import BOUNDS_S, CALLS, CLASSES
 from terminald.adapters.journal_meter import MeteredJournal
-from terminald.adapters.journal_sqlite import JournalThread
+from terminald.adapters.journal_thread import JournalThread
 from terminald.adapters.machine_look import disk_figures, process_figures
 from terminald.adapters.meters import OTHER, Counter, Stopwatch
 from terminald.adapters.ports import Batch

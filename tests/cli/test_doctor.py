@@ -401,7 +401,7 @@ def test_a_damaged_journal_fails_and_blames_nothing_else(activated: Path, capsys
     (activated.parent / "state" / "journal.db").write_bytes(b"this is no database, and never was one")
     code, said = examined(activated, capsys)
     assert code == 1
-    assert "compare the sales of the day" in lines(said, "journal")[0]
+    assert "terminald restore" in lines(said, "journal")[0]
     assert lines(said, "identity") == []
     assert lines(said, "gateway")[0].startswith("ok")
 

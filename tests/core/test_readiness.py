@@ -18,6 +18,7 @@ READY = Condition(
     has_printer=True,
     printer_blocked_by=None,
     is_journal_writable=True,
+    is_restored=False,
     has_disk_space=True,
     is_draining=False,
     has_output=True,
@@ -48,11 +49,12 @@ def test_a_terminal_of_which_everything_works_is_ready() -> None:
 
 
 def test_a_terminal_of_which_nothing_works_says_everything_and_the_most_fundamental_first() -> None:
-    told = {name: name == "is_draining" for name in CONDITIONS if name != "printer_blocked_by"}
+    told = {name: name in ("is_draining", "is_restored") for name in CONDITIONS if name != "printer_blocked_by"}
     broken = Condition(printer_blocked_by=Blockage.PAPER, **told)
     assert not broken.is_clock_in_the_way
     assert reasons(broken, EVERYTHING) == (
         Reason.JOURNAL_FAILED,
+        Reason.JOURNAL_RESTORED,
         Reason.DISK_FULL,
         Reason.NOT_ACTIVATED,
         Reason.KEY_LOCKED_OUT,
@@ -81,6 +83,7 @@ def test_journal_disk_activation_key_and_draining_are_never_optional() -> None:
         found = reasons(condition, frozenset())
         assert (found == ()) == (
             condition.is_journal_writable
+            and not condition.is_restored
             and condition.has_disk_space
             and condition.is_activated
             and condition.is_key_accepted

@@ -32,7 +32,7 @@ from terminald.core.events import (
 )
 from terminald.core.ids import WallTime
 from terminald.core.money import Fen
-from terminald.core.refund import Asked
+from terminald.core.refund import Asked, begin
 from terminald.core.refund_answers import ALREADY_RETURNED
 from terminald.core.return_events import (
     ClosedByHand,
@@ -388,3 +388,15 @@ def test_a_person_may_settle_it_by_other_means(history: tuple[Event, ...], *, as
     assert life.is_in(S.CLOSED)
     assert life.wakeup is None
     assert life.refund.ended_at == after(NOON, 0).wall
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_restored_journal_numbers_its_refunds_in_a_series_of_its_own() -> None:
+    """It does not know which numbers were given after its copy: the gateway would take a new refund for an old one."""
+    first = begin(PART_ASKED, 1, PAID_ORDER, now=NOON)
+    restored = begin(PART_ASKED, 1, PAID_ORDER, now=NOON, series=2)
+    assert (first.request_no, restored.request_no) == ("r1", "r1s2")
+    assert first.id != restored.id
+    assert len(begin(PART_ASKED, 9_999, PAID_ORDER, now=NOON, series=9_999).request_no) <= 20

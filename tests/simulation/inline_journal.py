@@ -1,13 +1,18 @@
 """The real journal on a virtual clock: calls are carried out at once, in the loop's own thread."""
 
+from collections.abc import Collection
+
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch, LoggedEvent, SaleFilter
+from terminald.adapters.ports_care import Forgotten, PrunePlace
 from terminald.adapters.ports_report import CreatedAfter, CreatedPage, RefundPage
 from terminald.adapters.ports_story import RecordPage
 from terminald.core.book import Book, SaleView
 from terminald.core.ids import Instant, SaleId
 from terminald.core.kiosk_action import ActionMark
+from terminald.core.readiness import Hold
 from terminald.core.report import BusinessDay
+from terminald.core.retention import Horizon
 
 
 class InlineJournal:
@@ -24,6 +29,21 @@ class InlineJournal:
 
     async def put_mark(self, mark: ActionMark) -> None:
         self.store.put_mark(mark)
+
+    async def put_hold(self, hold: Hold) -> None:
+        self.store.put_hold(hold)
+
+    async def prove(self) -> None:
+        self.store.prove()
+
+    async def is_spent(self, reference: str) -> bool:
+        return self.store.is_spent(reference)
+
+    async def forgotten(self) -> Forgotten:
+        return self.store.forgotten()
+
+    async def prune(self, before: Horizon, kept: Collection[SaleId], place: PrunePlace) -> PrunePlace | None:
+        return self.store.prune(before, kept, place)
 
     async def find_sale(self, name: str) -> SaleView | None:
         return self.store.find_sale(name)

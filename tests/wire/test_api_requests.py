@@ -15,6 +15,7 @@ from terminald.errors import ApiError
 from terminald.wire.api import (
     decode_closing_request,
     decode_code_request,
+    decode_drain_request,
     decode_empty_request,
     decode_refund_request,
     decode_sale_request,
@@ -230,6 +231,15 @@ def test_a_call_without_input_takes_nothing_or_an_empty_object() -> None:
     assert refusal(lambda: decode_empty_request(b'{"amount":1}')).field == "amount"
 
 
+@pytest.mark.parametrize(
+    ("body", "ends_with_a_restart"),
+    [(b"", False), (b"{}", False), (b'{"until":"resume"}', False), (b'{"until":"restart"}', True)],
+)
+def test_a_drain_lasts_until_it_is_resumed_or_the_next_start(body: bytes, *, ends_with_a_restart: bool) -> None:
+    assert decode_drain_request(body) is ends_with_a_restart
+    assert refusal(lambda: decode_drain_request(b'{"until":"tomorrow"}')).field == "until"
+
+
 # --- paid sales ------------------------------------------------------------------------------------------------------
 
 
@@ -313,6 +323,7 @@ def only_an_order_or_a_refusal(body: bytes) -> None:
 def test_bytes_become_an_order_or_a_refusal(body: bytes) -> None:
     only_an_order_or_a_refusal(body)
     attempt(lambda: decode_code_request(body))
+    attempt(lambda: decode_drain_request(body))
     attempt(lambda: decode_empty_request(body))
     attempt(lambda: decode_undelivered_request(body))
     attempt(lambda: decode_refund_request(body))

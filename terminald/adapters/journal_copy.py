@@ -1,0 +1,136 @@
+"""A second copy of the journal beside it, for the day on which the file is damaged.
+
+It is made by a reader of its own, so that no commit waits for it: one that never writes and never checkpoints, and is
+no second writer. It is whole or not there: written under another name, checked, synced, and renamed. No key is in it:
+after two days it would be of no use, and people carry copies away.
+"""
+
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from terminald.adapters.journal_faults import transaction, translated
+from terminald.adapters.journal_identity import get_setting, put_setting
+from terminald.adapters.journal_rows import last_seq
+from terminald.adapters.state_directory import FILE_MODE, sync_directory
+from terminald.core.ids import Instant, WallTime
+from terminald.core.schedule import Now
+from terminald.errors import JournalCorrupt, JournalUnavailable
+
+COPY_NAME: Final = "journal-copy.db"
+_UNFINISHED: Final = ".tmp"
+#: SQLite's own steps between two looks at whether the copy is still wanted: well below a millisecond of work.
+_LOOK_AFTER: Final = 100
+#: The setting in the copy that says of when it is.
+_COPIED: Final = "copied"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopiedAt:
+    """Of when a copy is, and up to which event."""
+
+    instant: Instant
+    wall: WallTime
+    seq: int
+
+
+def copy_of(file: Path) -> Path:
+    """Return where a journal's copy is."""
+    return file.with_name(COPY_NAME)
+
+
+def make_copy(file: Path, now: Now, *, spare: int, is_wanted: Callable[[], bool]) -> CopiedAt | None:
+    """Replace the copy by one of now; None where it was not wanted any more: then the one before is still there.
+
+    Is_wanted is asked many times a second. So many bytes of the disk stay free beside it.
+
+    Raises:
+        JournalUnavailable: there is no room, or the disk fails; the one before is still there.
+        JournalCorrupt: the journal itself is damaged.
+    """
+    target = copy_of(file)
+    unfinished = target.with_name(target.name + _UNFINISHED)
+    with translated(file, "copying"):
+        unfinished.unlink(missing_ok=True)
+        _expect_room(file, spare)
+        try:
+            if not _vacuum(file, unfinished, is_wanted):
+                return None
+            copied = _finish(unfinished, now)
+            unfinished.replace(target)
+            sync_directory(target.parent)
+        finally:
+            unfinished.unlink(missing_ok=True)
+    return copied
+
+
+def copied_at(file: Path) -> CopiedAt | None:
+    """Return of when the copy beside a journal is; None where there is none that can be read."""
+    target = copy_of(file)
+    if not target.exists():
+        return None
+    try:
+        with _opened(f"{target.absolute().as_uri()}?mode=ro&immutable=1") as connection:
+            return msgspec.json.decode(get_setting(connection, _COPIED), type=CopiedAt)
+    except (sqlite3.Error, msgspec.DecodeError):
+        return None
+
+
+def _expect_room(file: Path, spare: int) -> None:
+    needed = sum(one.stat().st_size for one in (file, file.with_name(f"{file.name}-wal")) if one.exists())
+    free = shutil.disk_usage(file.parent).free
+    if free < needed + spare:
+        raise JournalUnavailable(
+            f"{file}: no room for a copy: {free // 1_000_000} MB are free, and {(needed + spare) // 1_000_000} MB are "
+            "needed: free some disk space"
+        )
+
+
+def _vacuum(file: Path, unfinished: Path, is_wanted: Callable[[], bool]) -> bool:
+    """Return whether it came to its end."""
+    # An empty file is taken as it is, with its mode.
+    unfinished.touch(mode=FILE_MODE, exist_ok=False)
+    with _opened(f"{file.absolute().as_uri()}?mode=ro") as connection:
+        connection.set_progress_handler(lambda: not is_wanted(), _LOOK_AFTER)
+        try:
+            connection.execute("VACUUM INTO ?", (str(unfinished),))
+        except sqlite3.OperationalError as exc:
+            if exc.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                return False
+            raise
+    return True
+
+
+def _finish(unfinished: Path, now: Now) -> CopiedAt:
+    """Take the keys out, say of when it is, check it, and sync it."""
+    with _opened(f"{unfinished.absolute().as_uri()}?mode=rw") as connection:
+        # Nobody needs it after a crash in between. The keys do not stay behind in the free part of a page.
+        for setting in ("journal_mode=MEMORY", "synchronous=OFF", "secure_delete=ON"):
+            connection.execute(f"PRAGMA {setting}").fetchall()
+        copied = CopiedAt(instant=now.instant, wall=now.wall, seq=last_seq(connection))
+        with transaction(connection):
+            connection.execute("DELETE FROM custody")
+            connection.execute("DELETE FROM terminal")
+            put_setting(connection, _COPIED, msgspec.json.encode(copied).decode())
+        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise JournalCorrupt(f"{unfinished}: a copy of the journal is not whole: {verdict}")
+    descriptor = os.open(unfinished, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    return copied
+
+
+@contextmanager
+def _opened(uri: str) -> Iterator[sqlite3.Connection]:
+    with closing(sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)) as connection:
+        yield connection

@@ -1,0 +1,80 @@
+"""What looking after the terminal needs of the journal, and what callers ask for: hold sales back, prove the disk."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from terminald.core.ids import SaleId, WallTime
+from terminald.core.readiness import Hold
+from terminald.core.retention import Horizon
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forgotten:
+    """What the journal does not have any more, or not all of: events up to a number, sales of before a time of day."""
+
+    seq: int
+    before: WallTime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskStatus:
+    """The disk under the journal. What is not known is None."""
+
+    free_mb: int | None
+    #: What 99 of the last 100 commits took at most.
+    commit_p99_ms: int | None
+    #: Of when the copy of the journal is.
+    copied_at: WallTime | None
+    #: Since when a person should look, as it is slow.
+    slow_since: WallTime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrunePlace:
+    """How far the deletion of old sales has come: after this one, or, after the last of them, this event."""
+
+    created_at: int = -1
+    row: int = 0
+    seq: int | None = None
+
+
+class CareJournal(Protocol):
+    """The part of the journal that is not about sales. Every method raises JournalUnavailable."""
+
+    async def put_hold(self, hold: Hold) -> None:
+        """Store why no sales are begun, with a full sync. Not undone by cancelling."""
+
+    async def prove(self) -> None:
+        """Write something of no meaning, with a full sync: the disk takes writes. Not undone by cancelling."""
+
+    async def is_spent(self, reference: str) -> bool:
+        """Whether a sale that was deleted had this reference."""
+
+    async def forgotten(self) -> Forgotten:
+        """Return from where on everything is there."""
+
+    async def prune(self, before: Horizon, kept: Collection[SaleId], place: PrunePlace) -> PrunePlace | None:
+        """Delete a few old sales and their events, none of the kept ones; return where to go on, None at the end."""
+
+
+class CareDesk(Protocol):
+    """What the engine does for whoever looks after the terminal."""
+
+    async def drain(self, *, until_restart: bool) -> None:
+        """Begin no more sales, and close the one that waits for its code; repeatable.
+
+        For as long as this process lives, or over restarts until :meth:`resume`.
+        """
+
+    async def resume(self) -> None:
+        """Begin sales again; repeatable."""
+
+    async def forgotten(self) -> Forgotten:
+        """Return from where on the journal has everything."""
+
+    async def prove_health(self) -> None:
+        """Return after a round trip through loop and journal, with a write at most once a minute; ApiError unhealthy.
+
+        Nothing about it depends on the gateway or on a device.
+        """

@@ -1,0 +1,218 @@
+"""The daemon without a journal: it sells nothing, says why to whoever asks, and waits to be restored.
+
+A host that can open the socket and reads a reason can tell its customers; one that finds nobody there can not.
+"""
+
+# ruff: noqa: ARG002 - it implements a port, and refuses every call
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NoReturn
+
+import terminald
+from terminald.adapters.api_listeners import listening
+from terminald.adapters.api_peer import gate_of
+from terminald.adapters.api_server import ApiServer
+from terminald.adapters.ports import KeyStatus, LoggedEvent, OrderLook, SaleFilter, Status
+from terminald.adapters.ports_care import Forgotten
+from terminald.adapters.ports_receipts import WrittenReceipt
+from terminald.adapters.systemd import notify, status
+from terminald.config import Config
+from terminald.core.book import SaleView
+from terminald.core.events import PrintAnswer
+from terminald.core.ids import Instant, WallTime
+from terminald.core.money import Fen
+from terminald.core.readiness import Reason
+from terminald.core.refund_table import Refund
+from terminald.core.report import DayReport
+from terminald.core.sale_table import SaleOrder
+from terminald.core.schedule import Now
+from terminald.core.story import Dossier
+from terminald.errors import ApiError, JournalCorrupt
+from terminald.logs import log_event
+from terminald.logs_ids import LogId
+from terminald.wire.api import SaleDefaults
+
+log = logging.getLogger(__name__)
+
+#: How often it is looked whether the journal is another one, and the watchdog fed.
+LOOK_S: Final = 2.0
+WORDS: Final = "stopped: the journal is damaged; nothing is sold before terminald restore"
+
+
+class StoppedDesk:
+    """Implements :class:`terminald.adapters.ports.Desk`, and refuses everything."""
+
+    def __init__(self, fault: JournalCorrupt, clock: Callable[[], Now]) -> None:
+        """Fault says what is wrong with the journal."""
+        self._fault = fault
+        self._clock = clock
+        self._started = clock().instant
+
+    def _refuse(self) -> NoReturn:
+        raise JournalCorrupt(str(self._fault))
+
+    async def open_sale(self, order: SaleOrder) -> tuple[SaleView, bool]:
+        """Refuse: whether this reference was paid already nobody knows."""
+        self._refuse()
+
+    async def get_sale(self, name: str) -> SaleView:
+        """Refuse."""
+        self._refuse()
+
+    async def list_sales(self, wanted: SaleFilter) -> tuple[SaleView, ...]:
+        """Refuse."""
+        self._refuse()
+
+    async def present_code(self, name: str, code: str) -> SaleView:
+        """Refuse."""
+        self._refuse()
+
+    async def cancel(self, name: str) -> SaleView:
+        """Refuse."""
+        self._refuse()
+
+    async def deliver(self, name: str) -> SaleView:
+        """Refuse."""
+        self._refuse()
+
+    async def undeliver(self, name: str, amount: Fen | None) -> SaleView:
+        """Refuse."""
+        self._refuse()
+
+    async def refund(self, name: str, reference: str, amount: Fen | None) -> Refund:
+        """Refuse."""
+        self._refuse()
+
+    async def revoke(self, name: str) -> Refund:
+        """Refuse."""
+        self._refuse()
+
+    async def close_attention(self, name: str, reason: str, code: str | None = None) -> SaleView:
+        """Refuse."""
+        self._refuse()
+
+    async def query(self, name: str) -> tuple[SaleView, tuple[OrderLook, ...]]:
+        """Refuse."""
+        self._refuse()
+
+    async def print_copy(self, name: str) -> SaleView:
+        """Refuse."""
+        self._refuse()
+
+    async def receipt_text(self, name: str) -> WrittenReceipt:
+        """Refuse."""
+        self._refuse()
+
+    async def dossier(self, name: str) -> Dossier:
+        """Refuse."""
+        self._refuse()
+
+    async def report(self, day: int | None) -> DayReport:
+        """Refuse."""
+        self._refuse()
+
+    async def print_report(self, day: int | None) -> PrintAnswer:
+        """Refuse."""
+        self._refuse()
+
+    async def check_in(self) -> KeyStatus:
+        """Refuse: the answer could not be kept."""
+        self._refuse()
+
+    async def drain(self, *, until_restart: bool) -> None:
+        """Refuse: there is nothing to drain, and nowhere to note it."""
+        self._refuse()
+
+    async def resume(self) -> None:
+        """Refuse."""
+        self._refuse()
+
+    async def prove_health(self) -> None:
+        """Refuse, with the reason."""
+        raise ApiError("unhealthy", str(self._fault), reasons=(Reason.JOURNAL_FAILED.value,))
+
+    async def forgotten(self) -> Forgotten:
+        """Refuse."""
+        self._refuse()
+
+    async def events_after(self, seq: int, limit: int) -> tuple[LoggedEvent, ...]:
+        """Refuse."""
+        self._refuse()
+
+    def last_seq(self) -> int:
+        """Return that there is none."""
+        return 0
+
+    async def wait_for_event(self, seq: int) -> None:
+        """Wait for ever."""
+        await asyncio.Event().wait()
+
+    def status(self) -> Status:
+        """Return that nothing is known, and why."""
+        return Status(
+            reasons=(Reason.JOURNAL_FAILED.value,),
+            terminal_sn="",
+            device_id="",
+            activated_at=None,
+            key=None,
+            checkins={},
+            is_gateway_reachable=False,
+            last_answer_at=None,
+            devices=(),
+            sale=None,
+            unresolved=0,
+            attention=0,
+            print_queue=0,
+            is_clock_synchronized=False,
+            is_draining=False,
+            is_in_flight=False,
+            uptime_s=(self._clock().instant - self._started) // 1000,
+        )
+
+
+def _now() -> Now:
+    return Now(instant=Instant(time.monotonic_ns() // 1_000_000), wall=WallTime(time.time_ns() // 1_000_000))
+
+
+async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, fault: JournalCorrupt) -> None:
+    """Answer calls until SIGTERM or SIGINT, or until the journal's file is another one than that which is damaged.
+
+    The state directory is not held meanwhile: whoever restores the journal needs it.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    api = ApiServer(
+        StoppedDesk(fault, _now), defaults, _now, terminald.__version__, gate=gate_of(config.api.admin_group)
+    )
+    damaged = _identity(file)
+    with listening(config.api) as sockets:
+        serving = asyncio.create_task(api.serve(*sockets))
+        await api.answers.wait()
+        notify("READY=1", status(WORDS))
+        while not stop.is_set() and _identity(file) == damaged:
+            notify("WATCHDOG=1")
+            try:
+                async with asyncio.timeout(LOOK_S):
+                    await stop.wait()
+            except TimeoutError:
+                continue
+        if not stop.is_set():
+            log_event(log, LogId.JOURNAL_REPLACED)
+        notify("STOPPING=1")
+        api.stop()
+        await serving
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """Return what tells one file from another at the same place; None where none is."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

@@ -1,0 +1,129 @@
+"""The copy is whole or not there, never older for having failed, without keys, and no commit waits for it."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from terminald.adapters.journal_copy import copied_at, copy_of, make_copy
+from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.ports import SaleFilter
+from terminald.errors import JournalCorrupt, JournalUnavailable
+from tests.adapters.journal_dump import fill
+from tests.adapters.journal_samples import Shop
+from tests.adapters.test_journal_file import file_size_limit, garbled
+from tests.core.machine_builders import NOON
+
+KEYS = (b"key-1", b"key-2")
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[SqliteJournal]:
+    with closing(SqliteJournal(tmp_path / "journal.db")) as made:
+        made.salt()
+        fill(made)
+        yield made
+
+
+@pytest.fixture
+def file(journal: SqliteJournal, tmp_path: Path) -> Path:
+    assert journal.last_seq()
+    return tmp_path / "journal.db"
+
+
+def take(file: Path) -> bool:
+    return make_copy(file, NOON, spare=0, is_wanted=lambda: True) is not None
+
+
+def test_a_copy_has_every_sale_and_no_key_and_is_private(journal: SqliteJournal, file: Path) -> None:
+    assert copied_at(file) is None
+    assert take(file)
+    copy = copy_of(file)
+    content = copy.read_bytes()
+    assert all(key not in content for key in KEYS)
+    assert copy.stat().st_mode & 0o777 == 0o600
+    assert sorted(one.name for one in file.parent.iterdir() if "copy" in one.name) == [copy.name]
+    made = copied_at(file)
+    assert made is not None
+    assert (made.instant, made.wall, made.seq) == (NOON.instant, NOON.wall, journal.last_seq())
+    with closing(SqliteJournal(copy)) as read:
+        assert read.list_sales(SaleFilter()) == journal.list_sales(SaleFilter())
+        assert read.load_terminal() is None
+        assert (read.device_id(), read.salt()) == (journal.device_id(), journal.salt())
+
+
+def test_what_is_only_in_the_write_ahead_file_is_copied_too(journal: SqliteJournal, file: Path) -> None:
+    shop = Shop(journal.commit, count=500)
+    sale_id = shop.open_sale()
+    assert file.with_name("journal.db-wal").stat().st_size > 0
+    assert take(file)
+    with closing(SqliteJournal(copy_of(file))) as read:
+        assert read.find_sale(sale_id) is not None
+
+
+def test_a_copy_that_is_not_wanted_any_more_leaves_the_one_before(journal: SqliteJournal, file: Path) -> None:
+    assert take(file)
+    before = copy_of(file).read_bytes()
+    shop = Shop(journal.commit, count=500)
+    for _ in range(100):
+        shop.cancel(shop.open_sale())
+    assert make_copy(file, NOON, spare=0, is_wanted=lambda: False) is None
+    assert copy_of(file).read_bytes() == before
+    assert not copy_of(file).with_name("journal-copy.db.tmp").exists()
+
+
+def test_commits_go_on_beside_it(journal: SqliteJournal, file: Path) -> None:
+    """A commit in the middle of the copy neither waits for it nor breaks it."""
+    shop = Shop(journal.commit, count=500)
+    committed: list[int] = []
+
+    def sell() -> bool:
+        if len(committed) < 5:
+            committed.append(shop.seq)
+            shop.cancel(shop.open_sale())
+        return True
+
+    assert make_copy(file, NOON, spare=0, is_wanted=sell) is not None
+    assert len(committed) >= 1
+    with closing(SqliteJournal(copy_of(file))) as read:
+        assert len(read.list_sales(SaleFilter())) < len(journal.list_sales(SaleFilter()))
+    assert threading.active_count() == 1
+
+
+@pytest.mark.parametrize("limit", [1, 20_000, 80_000])
+def test_a_disk_without_room_leaves_the_one_before(journal: SqliteJournal, file: Path, limit: int) -> None:
+    assert take(file)
+    before = copy_of(file).read_bytes()
+    assert journal.last_seq()
+    with file_size_limit(limit), pytest.raises(JournalUnavailable):
+        take(file)
+    assert copy_of(file).read_bytes() == before
+    assert not copy_of(file).with_name("journal-copy.db.tmp").exists()
+
+
+def test_the_room_that_sales_need_is_left(file: Path) -> None:
+    with pytest.raises(JournalUnavailable, match="no room for a copy"):
+        make_copy(file, NOON, spare=10**15, is_wanted=lambda: True)
+    assert not copy_of(file).exists()
+
+
+def test_a_damaged_journal_is_not_copied_over_a_good_copy(journal: SqliteJournal, file: Path) -> None:
+    assert take(file)
+    before = copy_of(file).read_bytes()
+    journal.close()
+    file.write_bytes(garbled(file.read_bytes()))
+    with pytest.raises(JournalCorrupt):
+        take(file)
+    assert copy_of(file).read_bytes() == before
+
+
+def test_what_is_no_copy_is_none(file: Path) -> None:
+    copy_of(file).write_bytes(b"no database" * 1000)
+    assert copied_at(file) is None
+    assert take(file)
+    with closing(sqlite3.connect(copy_of(file), isolation_level=None)) as raw:
+        raw.execute("DELETE FROM settings WHERE name = 'copied'")
+    assert copied_at(file) is None
