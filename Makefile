@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: install demo test test-browser lint soak soak-key replay mutants endure bench clean
+.PHONY: install demo test test-browser test-vm lint deb soak soak-key replay mutants endure bench clean
 
 install: $(STAMP)
 
@@ -47,6 +47,15 @@ lint: $(STAMP)
 	@$(BIN)/ruff format --check --quiet . || { echo "run: $(BIN)/ruff format ."; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy --no-error-summary
+
+# A package for this machine's Debian, or for another release: make deb DEBIAN=13. What else can be set: systemd/deb/build
+deb: $(STAMP)
+	@PYTHON="$(BIN)/python" sh systemd/deb/build
+
+# The package on a real Debian 13, under QEMU with the hardware of a terminal: minutes, and root. See tests/vm/README.md
+SCENARIOS ?= install devices power clock upgrade
+test-vm: $(STAMP)
+	@$(BIN)/pytest --verbose --timeout=3600 $(SCENARIOS:%=tests/vm/scenario_%.py)
 
 # Many more histories than `make test` lives through: make soak SEEDS=2000
 SEEDS ?= 2000

@@ -106,7 +106,7 @@ or the state directory is from another board"""
 
 def parse(argv: Sequence[str] | None) -> argparse.Namespace | int:
     """Return the arguments, or the exit code where there is nothing to run: help, version, wrong usage."""
-    parser = _parser()
+    parser = build_parser()
     try:
         args = parser.parse_args(argv)
         if args.command is None:
@@ -154,7 +154,8 @@ def _position(text: str) -> int:
     return int(text)
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line, for those who describe it."""
     parser = argparse.ArgumentParser(
         prog="terminald",
         usage="terminald [--config FILE] COMMAND …",
