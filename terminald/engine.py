@@ -110,7 +110,7 @@ class Engine:
             complete=self._complete,
             view=lambda sale_id: books.view(self.book, sale_id),
         )
-        self._undoing = Undoing(self.keeper.perform, lambda: self.book, self._performer, self._tasks.create_task)
+        self.undoing = Undoing(self.keeper.perform, lambda: self.book, self._performer, self._tasks.create_task)
 
     # --- life --------------------------------------------------------------------------------------------------------
 
@@ -128,7 +128,7 @@ class Engine:
             self._tasks.create_task(self._watch())
             while True:
                 work = await self._inbox.get()
-                await self._surely(lambda: self._undoing.settle(self.apply))
+                await self._surely(lambda: self.undoing.settle(self.apply))
                 await work()
                 if self._is_stopping or self.hold is not Hold.NONE:
                     await self._close_waiting_sale()
@@ -265,7 +265,7 @@ class Engine:
         """The same, of what is chosen at each try: what the failure has undone may have made it needless."""
 
         async def step() -> None:
-            await self._undoing.settle(self.apply)
+            await self.undoing.settle(self.apply)
             if (stimulus := choose()) is not None:
                 await self.apply(stimulus)
 
@@ -295,10 +295,10 @@ class Engine:
             if self.is_journal_writable:
                 log_event(log, LogId.JOURNAL_FAILED, exc_info=True)
             self.is_journal_writable = False
-            self._undoing.begin()
+            self.undoing.begin()
             raise
         self.is_journal_writable = True
-        self._undoing.end()
+        self.undoing.end()
         self._pulse.note()
         return done
 

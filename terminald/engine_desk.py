@@ -140,7 +140,17 @@ class EngineDesk(Care):
         return tuple(one for one in judged if order.takes_codes or one is not Reason.SCANNER_ABSENT)
 
     async def get_sale(self, name: str) -> SaleView:
-        """Return one sale by its id, the host's reference, the gateway's ``sn`` or a ``client_sn``."""
+        """Return one sale by its id, the host's reference, the gateway's ``sn`` or a ``client_sn``.
+
+        Raises:
+            JournalUnavailable: it is being undone, and that can not be recorded yet: how it was is not so any more.
+        """
+        found = await self._find_sale(name)
+        if found.sale.id in self._engine.undoing.begun:
+            raise JournalUnavailable(f"sale {found.sale.id} is being undone; the journal can not be written now")
+        return found
+
+    async def _find_sale(self, name: str) -> SaleView:
         if SaleId(name) in self._engine.book.sales:
             return self._in_book(SaleId(name))
         found = await self._world.journal.find_sale(name)

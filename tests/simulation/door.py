@@ -163,7 +163,7 @@ class Door:
         order = self.world.books.find(client_sn=client_sn)
         if order is None or '"PAID"' not in text:
             return False
-        named, amount = rf'"client_sn": ?"{client_sn}"', rf'"total_amount": ?"{order.total_fen}"'
+        named, amount = rf'"client_sn ?": ?"{client_sn}"', rf'"total_amount ?": ?"?{order.total_fen}\b'
         return re.search(named, text) is not None and re.search(amount, text) is not None
 
     def _name(self, fields: object) -> str:
