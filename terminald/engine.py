@@ -290,7 +290,7 @@ class Engine:
     async def written(self, write: Awaitable[T]) -> T:
         """Return what a write into the journal does, and learn from it whether the journal can be written."""
         try:
-            done = await write
+            done = await self.undoing.undisturbed(write)
         except JournalError:
             if self.is_journal_writable:
                 log_event(log, LogId.JOURNAL_FAILED, exc_info=True)

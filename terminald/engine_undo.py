@@ -9,7 +9,7 @@ anything else that waits for being recorded.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Final
+from typing import Final, TypeVar
 
 from terminald.core.attempt_table import Attempt, AttemptState
 from terminald.core.book import Book
@@ -30,6 +30,8 @@ from terminald.logs import log_event
 from terminald.logs_ids import LogId
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 #: How long the journal may fail before. A card that tidies up is back by then, and a customer is not there any more: an
 #: order is not asked about for so long, and no request takes so long with the usual settings.
@@ -66,6 +68,9 @@ class Undoing:
         self._performer = performer
         self._spawn = spawn
         self._task: asyncio.Task[None] | None = None
+        #: Set while nothing is being written.
+        self._unwritten = asyncio.Event()
+        self._unwritten.set()
         #: Sales of which an order may have been undone: they are to be canceled first of all.
         self.begun: set[SaleId] = set()
 
@@ -79,6 +84,17 @@ class Undoing:
         if self._task is not None:
             self._task.cancel()
             self._task = None
+
+    async def undisturbed(self, write: Awaitable[T]) -> T:
+        """Do a write. Nothing is begun to be undone before it has failed: what it records may be the payment.
+
+        To be called in the moment in which what is written was decided, and not while another one is under way.
+        """
+        self._unwritten.clear()
+        try:
+            return await write
+        finally:
+            self._unwritten.set()
 
     async def settle(self, apply: Callable[[ToSale], Awaitable[object]]) -> None:
         """Cancel the sales whose orders may have been undone: none of them is to be paid.
@@ -97,6 +113,8 @@ class Undoing:
         undone: set[ClientSn] = set()
         while waiting := [one for one in _in_flight(self._book()) if one.client_sn not in undone]:
             for attempt in () if self._performer.asked else waiting:
+                while not self._unwritten.is_set():
+                    await self._unwritten.wait()
                 log_event(log, LogId.ORDER_UNDONE, sale=attempt.sale_id, client_sn=attempt.client_sn)
                 self.begun.add(attempt.sale_id)
                 undo = ReverseOrder(client_sn=attempt.client_sn, token=attempt.token, amount=attempt.amount)

@@ -92,6 +92,41 @@ def test_one_that_is_being_asked_about_goes_back_too(tmp_path: Path, answer: Ans
     play(tmp_path, scene)
 
 
+def test_a_payment_that_is_just_being_recorded_is_not_undone(tmp_path: Path) -> None:
+    """A card hangs before it fails or works: told paid and undone is what must never be."""
+
+    async def scene(bench: Bench) -> None:
+        await submitted(bench)
+        bench.journal.is_full = True
+        await bench.gateway.answer(SubmitPayment, PayConfirmed())
+        await asyncio.sleep(UNDO_AFTER_S - 5)
+        bench.journal.released.clear()
+        bench.journal.is_full = False
+        await asyncio.sleep(UNDO_AGAIN_S + 10)
+        assert undone(bench) == 0
+        bench.journal.released.set()
+        await asyncio.sleep(3 * UNDO_AGAIN_S)
+        assert (await bench.state(), undone(bench)) == ("completed", 0)
+
+    play(tmp_path, scene)
+
+
+def test_a_write_that_hangs_and_fails_puts_the_undoing_off_and_no_more(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        await submitted(bench)
+        bench.journal.is_full = True
+        await bench.gateway.answer(SubmitPayment, PayConfirmed())
+        await asyncio.sleep(UNDO_AFTER_S - 5)
+        bench.journal.released.clear()
+        await asyncio.sleep(UNDO_AGAIN_S + 10)
+        assert undone(bench) == 0
+        bench.journal.released.set()
+        await settle()
+        assert undone(bench) == 1
+
+    play(tmp_path, scene)
+
+
 def test_a_short_failure_undoes_nothing(tmp_path: Path) -> None:
     async def scene(bench: Bench) -> None:
         await submitted(bench)
