@@ -34,19 +34,24 @@ class Care:
         self._device_id = device_id
         self._started = engine.world.clock.now().instant
         self._proven: Instant | None = None
+        #: What is on disk of it: what the next start begins with.
+        self._lasting = engine.hold
         #: Returns what is known of the disk, where that is looked after.
         self.look_at_disk: Callable[[], DiskStatus | None] = lambda: None
 
     # --- sales held back ---------------------------------------------------------------------------------------------
 
     async def drain(self, *, until_restart: bool) -> None:
-        """Begin no more sales, and close the one that waits for its code; repeatable."""
+        """Begin no more sales, and close the one that waits for its code; repeatable.
+
+        Until the restart: unless there is a drain that lasts, which an update in the middle of it does not end.
+        """
         await self._engine.request(lambda: self._drain(until_restart=until_restart))
 
     async def _drain(self, *, until_restart: bool) -> None:
         # A restored journal is held back already, until somebody has compared it: no restart ends that.
         if self._engine.hold is not Hold.RESTORED:
-            await self._hold(Hold.ASKED, on_disk=Hold.NONE if until_restart else Hold.ASKED)
+            await self._hold(Hold.ASKED, on_disk=self._lasting if until_restart else Hold.ASKED)
 
     async def resume(self) -> None:
         """Begin sales again; repeatable."""
@@ -55,6 +60,7 @@ class Care:
     async def _hold(self, hold: Hold, *, on_disk: Hold) -> None:
         engine = self._engine
         await engine.written(engine.world.journal.put_hold(on_disk))
+        self._lasting = on_disk
         if engine.hold is not hold:
             log_event(log, LogId.SALES_RESUMED if hold is Hold.NONE else LogId.SALES_HELD)
         engine.take_hold(hold)

@@ -87,6 +87,29 @@ def test_a_drain_is_on_disk_unless_it_ends_with_a_restart(tmp_path: Path, after:
         journal.close()
 
 
+def test_an_update_does_not_end_the_drain_of_a_technician(tmp_path: Path) -> None:
+    """The package drains until the restart before each upgrade, also at night while the board is open."""
+
+    async def scene(bench: Bench) -> None:
+        await bench.desk.drain(until_restart=False)
+        await bench.desk.drain(until_restart=True)
+
+    play(tmp_path, scene)
+    with closing(SqliteJournal(tmp_path / "journal.db")) as journal:
+        assert journal.load_hold() is Hold.ASKED
+
+
+def test_after_a_resume_a_drain_ends_with_the_restart_again(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        await bench.desk.drain(until_restart=False)
+        await bench.desk.resume()
+        await bench.desk.drain(until_restart=True)
+
+    play(tmp_path, scene)
+    with closing(SqliteJournal(tmp_path / "journal.db")) as journal:
+        assert journal.load_hold() is Hold.NONE
+
+
 def test_the_key_is_looked_after_while_drained(tmp_path: Path) -> None:
     """A technician may take a day; a stop begins no check-in, and a drain is no stop."""
 
