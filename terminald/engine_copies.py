@@ -11,7 +11,7 @@ from terminald.adapters.journal_copy import CopiedAt, copied_at, make_copy
 from terminald.core.schedule import DAY
 from terminald.engine import Engine
 from terminald.engine_calm import EngineCalm
-from terminald.errors import JournalCorrupt, JournalError
+from terminald.errors import JournalDamaged, JournalError
 from terminald.logs import log_event
 from terminald.logs_ids import LogId
 
@@ -40,8 +40,16 @@ class Copies:
         """Look again and again, until cancelled. A copy that is under way then is given up."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            if self.is_due():
-                await self._try()
+            await self.look()
+
+    async def look(self) -> None:
+        """Look once: make a copy where one is due.
+
+        Raises:
+            JournalDamaged: SQLite calls the journal damaged. The next start looks at all of it, and decides.
+        """
+        if self.is_due():
+            await self._try()
 
     def is_due(self) -> bool:
         """Whether there is none, or an old one."""
@@ -51,8 +59,8 @@ class Copies:
         await self._calm.wait_quiet()
         try:
             made = await self.make()
-        except JournalCorrupt:
-            log_event(log, LogId.JOURNAL_DAMAGED, exc_info=True)
+        except JournalDamaged:
+            raise
         except JournalError as exc:
             level = logging.DEBUG if self._was_told else None
             log_event(log, LogId.JOURNAL_NOT_COPIED, level=level, detail=str(exc))

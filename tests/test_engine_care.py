@@ -14,7 +14,9 @@ from terminald.core.commands import QueryOrder, SubmitPayment
 from terminald.core.events import OrderPaid, OutcomePending
 from terminald.core.readiness import Hold
 from terminald.engine_copies import LOOK_EVERY_S, Copies
-from terminald.errors import ApiError, JournalUnavailable
+from terminald.errors import ApiError, JournalDamaged, JournalUnavailable
+from tests.adapters.journal_dump import fill
+from tests.adapters.test_journal_file import garbled
 from tests.engine_bench import CODE, Bench, engine_bench, settle
 from tests.simulation.virtual_time import run_virtually
 
@@ -220,6 +222,22 @@ def test_no_copy_is_made_while_a_customer_is_served(tmp_path: Path) -> None:
             await running
 
     play(tmp_path, scene)
+
+
+def test_damage_that_a_copy_finds_ends_the_sales(tmp_path: Path) -> None:
+    """Nobody reads the old pages of a journal but once a week for its copy."""
+    file = tmp_path / "spoilt" / "journal.db"
+    with closing(SqliteJournal(file)) as journal:
+        fill(journal)
+    file.write_bytes(garbled(file.read_bytes()))
+
+    async def scene(bench: Bench) -> None:
+        copies = Copies(bench.engine, file, lambda: 0)
+        with pytest.raises(JournalDamaged, match="terminald restore"):
+            await copies.look()
+        assert copied_at(file) is None
+
+    play(tmp_path, scene, has_threads=True)
 
 
 def test_a_copy_that_finds_no_room_is_tried_again_and_stops_nothing(tmp_path: Path) -> None:
