@@ -321,7 +321,7 @@ def run(config: Config, file: Path | None = None) -> None:
     except JournalCorrupt as exc:
         log_event(log, LogId.JOURNAL_DAMAGED, detail=str(exc))
         journal = config.state.directory / JOURNAL_NAME
-        asyncio.run(serve_stopped(config, sale_defaults(config), journal, exc))
+        asyncio.run(serve_stopped(config, sale_defaults(config), journal, exc, Door(terms_of(config.api, token))))
 
 
 def _protect_keys(terminal: Terminal | None) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 import terminald
+from terminald.adapters.api_door import Door
 from terminald.adapters.api_listeners import listening
 from terminald.adapters.api_peer import gate_of
 from terminald.adapters.api_server import ApiServer
@@ -178,7 +179,7 @@ def _now() -> Now:
     return Now(instant=Instant(time.monotonic_ns() // 1_000_000), wall=WallTime(time.time_ns() // 1_000_000))
 
 
-async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, fault: JournalCorrupt) -> None:
+async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, fault: JournalCorrupt, door: Door) -> None:
     """Answer calls until SIGTERM or SIGINT, or until the journal's file is another one than that which is damaged.
 
     The state directory is not held meanwhile: whoever restores the journal needs it.
@@ -187,9 +188,8 @@ async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, faul
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    api = ApiServer(
-        StoppedDesk(fault, _now), defaults, _now, terminald.__version__, gate=gate_of(config.api.admin_group)
-    )
+    gate, version = gate_of(config.api.admin_group), terminald.__version__
+    api = ApiServer(StoppedDesk(fault, _now), defaults, _now, version, gate=gate, door=door)
     damaged = _identity(file)
     with listening(config.api) as sockets:
         serving = asyncio.create_task(api.serve(*sockets))

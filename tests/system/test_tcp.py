@@ -64,7 +64,8 @@ def test_a_program_with_the_token_sells_and_no_more(terminal: Bench, tcp: Tcp) -
     assert tcp.call("POST", "/v1/sales", token, json=order).status_code == 201
     assert tcp.call("POST", "/v1/sales/theirs/payment-code", token, json={"code": CODE}).status_code == 200
     assert terminal.wait_state("theirs", "completed").paid == 350
-    for path in ("/v1/sales/theirs/refunds", "/v1/sales/theirs/revoke", "/v1/sales/theirs/attention", "/v1/checkin"):
+    of_sale = ("refunds", "revoke", "attention")
+    for path in (*(f"/v1/sales/theirs/{one}" for one in of_sale), "/v1/checkin", "/v1/drain", "/v1/resume"):
         assert tcp.call("POST", path, token, json={}).json()["code"] == "forbidden"
     doctor = terminal.terminald("doctor")
     assert f"ok    tcp       127.0.0.1:{tcp.port} answers, and asks for the token" in doctor.stdout
@@ -72,6 +73,18 @@ def test_a_program_with_the_token_sells_and_no_more(terminal: Bench, tcp: Tcp) -
     assert terminal.stop() == 0
     said = "".join(path.read_text(errors="replace") for path in terminal.directory.glob("*.log"))
     assert token not in said
+
+
+def test_a_damaged_journal_is_told_over_the_port_too(terminal: Bench, tcp: Tcp) -> None:
+    """A page that is told "unauthorized" fetches its token anew, for ever."""
+    token = tcp.make_token()
+    (terminal.directory / "state" / "journal-damaged").write_text("found in use")
+    terminal.start()
+    terminal.wait(lambda: terminal.status().get("reasons") == ["journal_failed"], "stopped, and saying so")
+    assert tcp.call("GET", "/v1/status", token).json()["reasons"] == ["journal_failed"]
+    order = {"reference": "theirs", "amount": 350, "subject": "Cola"}
+    assert tcp.call("POST", "/v1/sales", token, json=order).json()["code"] == "journal_failed"
+    assert tcp.call("GET", "/v1/status", "x" * 43).status_code == 401
 
 
 def test_a_reload_takes_another_token_and_other_pages(terminal: Bench, tcp: Tcp, manager: Manager) -> None:
