@@ -37,7 +37,7 @@ def restore(args: argparse.Namespace) -> int:
         if copied is None:
             raise CommandFailed(
                 f"{fault}. There is no copy of it",
-                advice="keep the files journal.db* as evidence elsewhere, move them away, and activate anew: "
+                advice="move the files journal* away, where they are kept as evidence, and activate anew: "
                 "terminald activate. Look for the sales of the last days in the merchant's console",
             )
         print(f"{escape(str(fault))}\nThe copy is of {_local(copied.wall, config)}.", file=sys.stderr)
