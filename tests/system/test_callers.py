@@ -74,6 +74,8 @@ def test_clients_sell_and_administrators_give_back(terminal: Bench, door: Path) 
         ("POST /v1/sales/theirs/revoke", "{}"),
         ("POST /v1/sales/theirs/attention", '{"reason": "seen"}'),
         ("POST /v1/checkin", "{}"),
+        ("POST /v1/drain", "{}"),
+        ("POST /v1/resume", "{}"),
     ):
         status, problem = call(door, what, body)
         assert status == 403
