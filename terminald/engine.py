@@ -252,10 +252,11 @@ class Engine:
     async def publish(self, record: Record, topic: str, body: bytes) -> None:
         """Put into the event log what is no machine's step. Only within the loop; lost when the journal fails."""
         entry = Entry(record=record, topic=topic, body=body)
+        level = None if self.is_journal_writable else logging.DEBUG
         try:
             await self._commit(Batch(now=self.world.clock.now(), entries=(entry,)))
         except JournalUnavailable:
-            log_event(log, LogId.EVENT_NOT_RECORDED, kind=record.kind, event=record.cause)
+            log_event(log, LogId.EVENT_NOT_RECORDED, level=level, kind=record.kind, event=record.cause)
 
     async def apply_surely(self, stimulus: Stimulus) -> None:
         """Take a step that can not be refused: a completion, a wake-up, a recovery. Waits for the journal to work."""
@@ -383,16 +384,15 @@ class Engine:
             self.tell(self._tell_readiness)
 
     async def _tell_readiness(self) -> None:
-        was_writable = self.is_journal_writable
-        self.is_journal_writable = True  # the commit below is the proof, and takes it back
-        now = self.reasons()
-        if now == self._told_reasons and was_writable:
+        now = tuple(one for one in self.reasons() if one is not Reason.JOURNAL_FAILED)
+        if now == self._told_reasons and self.is_journal_writable:
             return
-        record = readiness_record(self._told_reasons, now)
+        record = readiness_record(self._told_reasons if self.is_journal_writable else (Reason.JOURNAL_FAILED,), now)
         # Before the commit: a change while it is under way is compared with what is being told.
         self._told_reasons = now
-        log_event(log, LogId.READINESS_CHANGED, from_state=record.before, to_state=record.after)
         await self.publish(record, "readiness", readiness_event(tuple(one.value for one in now)))
+        if self.is_journal_writable:
+            log_event(log, LogId.READINESS_CHANGED, from_state=record.before, to_state=record.after)
         self._tell_lookers()
 
     def _tell_lookers(self) -> None:

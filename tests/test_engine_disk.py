@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from contextlib import closing, suppress
 from pathlib import Path
@@ -23,6 +24,7 @@ from terminald.engine_undo import UNDO_AFTER_S, UNDO_AGAIN_S
 from terminald.errors import ApiError, JournalUnavailable
 from tests.adapters.journal_samples import Shop
 from tests.engine_bench import CODE, OTHER_CODE, Bench, engine_bench, settle
+from tests.log_lines import lines
 from tests.simulation.virtual_time import run_virtually
 
 Scene = Callable[[Bench], Awaitable[None]]
@@ -158,6 +160,38 @@ def test_what_is_paid_on_record_is_not_touched_and_nothing_new_is_begun(tmp_path
         await bench.open("next")
         await bench.desk.present_code("next", OTHER_CODE)
         assert await bench.state("next") == "processing"
+
+    play(tmp_path, scene)
+
+
+def test_a_failure_of_the_disk_is_told_once_and_its_end_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A full disk stays full for days, and a log on it makes it no better."""
+
+    async def scene(bench: Bench) -> None:
+        await settle()
+        caplog.clear()
+        bench.journal.is_full = True
+        with pytest.raises(JournalUnavailable):
+            await bench.open()
+        await asyncio.sleep(3600)
+        assert [one.split(":")[0] for one in lines(caplog.records)] == ["the journal can not be written"]
+        bench.journal.is_full = False
+        await asyncio.sleep(60)
+        assert lines(caplog.records)[1:] == ["readiness from_state=journal_failed to_state=ready"]
+
+    caplog.set_level(logging.INFO, "terminald")
+    play(tmp_path, scene)
+
+
+def test_who_asks_while_the_journal_is_tried_again_is_told_that_it_fails(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        bench.journal.is_full = True
+        with pytest.raises(JournalUnavailable):
+            await bench.open()
+        bench.journal.released.clear()
+        await asyncio.sleep(6)
+        assert bench.desk.status().reasons == ("journal_failed",), "a vending machine would let its customers select"
+        bench.journal.released.set()
 
     play(tmp_path, scene)
 
