@@ -43,10 +43,7 @@ def open_file(file: Path) -> sqlite3.Connection:
     """
     state_directory.prepare(file.parent)
     with translated(file, "opening"):
-        if file.with_name(RESTORING).exists():
-            raise JournalUnavailable(f"{file}: a restore was interrupted: run terminald restore again")
-        if (mark := file.with_name(DAMAGED)).exists():
-            raise JournalCorrupt(f"{file} was found damaged while it was in use: {mark.read_text('utf-8', 'replace')}")
+        expect_unmarked(file)
         _make_private(file)
         _inspect(file)
         connection = sqlite3.connect(file, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
@@ -59,6 +56,19 @@ def open_file(file: Path) -> sqlite3.Connection:
             if not is_ready:
                 connection.close()
     return connection
+
+
+def expect_unmarked(file: Path) -> None:
+    """See that nothing beside the file says that it is not to be used.
+
+    Raises:
+        JournalUnavailable: a restore has not come to its end.
+        JournalCorrupt: it was found damaged in use.
+    """
+    if file.with_name(RESTORING).exists():
+        raise JournalUnavailable(f"{file}: a restore was interrupted: run terminald restore again")
+    if (mark := file.with_name(DAMAGED)).exists():
+        raise JournalCorrupt(f"{file} was found damaged while it was in use: {mark.read_text('utf-8', 'replace')}")
 
 
 def place_of(file: Path) -> tuple[int, int]:

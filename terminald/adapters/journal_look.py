@@ -8,7 +8,7 @@ from typing import Final
 
 from terminald.adapters import journal_schema
 from terminald.adapters.journal_faults import translated
-from terminald.adapters.journal_file import BUSY_TIMEOUT_S
+from terminald.adapters.journal_file import BUSY_TIMEOUT_S, expect_unmarked
 from terminald.adapters.journal_identity import get_setting, load_custody, load_terminal
 from terminald.core.custody_table import Rotation
 from terminald.core.terminal import Terminal
@@ -42,9 +42,10 @@ def look(file: Path) -> JournalLook | None:
     that was remounted read-only) nobody writes, and a journal without a log is whole by itself.
 
     Raises:
-        JournalError: it can not be read, or is damaged.
+        JournalError: it can not be read, or is damaged, now or by the note of a daemon.
     """
     with translated(file, "reading"):
+        expect_unmarked(file)
         if not file.exists():
             return None
         try:

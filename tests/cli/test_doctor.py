@@ -397,6 +397,13 @@ def test_a_journal_of_a_newer_terminald_fails(activated: Path, capsys: Capture) 
     assert "schema 99" in lines(said, "journal")[0]
 
 
+def test_a_journal_that_the_daemon_does_not_use_fails_whatever_it_looks_like(activated: Path, capsys: Capture) -> None:
+    (activated.parent / "state" / "journal-damaged").write_text("a page that no look needs")
+    code, said = examined(activated, capsys)
+    assert code == 1
+    assert "found damaged while it was in use: a page that no look needs" in lines(said, "journal")[0]
+
+
 def test_a_damaged_journal_fails_and_blames_nothing_else(activated: Path, capsys: Capture) -> None:
     (activated.parent / "state" / "journal.db").write_bytes(b"this is no database, and never was one")
     code, said = examined(activated, capsys)
