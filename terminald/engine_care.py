@@ -126,7 +126,7 @@ class Care:
             disk=disk,
             print_queue=sum(not job.state.is_final for job in book.jobs.values()),
             is_clock_synchronized=now.is_trusted,
-            is_draining=engine.is_draining or engine.hold is not Hold.NONE,
+            is_draining=engine.is_draining or engine.hold is Hold.ASKED,
             is_in_flight=engine.is_in_flight() or self._awaits_goods(),
             uptime_s=(now.instant - self._started) // 1000,
         )
