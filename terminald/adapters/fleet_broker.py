@@ -58,13 +58,16 @@ def make_broker(settings: BrokerSettings) -> FleetBroker:
     """Return the broker, not yet connected. Imports the library.
 
     Raises:
-        FleetError: the library is not installed, or a certificate or key can not be read.
+        FleetError: the library is not there or not whole, or a certificate or key can not be read.
     """
     context = tls_context(settings) if settings.has_tls else None
     if not has_package():
         raise FleetError("package_missing", f"the package {PACKAGE} is missing; run: {INSTALL}")
-    from terminald.adapters.fleet_mqtt import MqttBroker  # noqa: PLC0415 - it needs the library, which is optional
-
+    try:
+        from terminald.adapters.fleet_mqtt import MqttBroker  # noqa: PLC0415 - it needs the library, which is optional
+    except ImportError as exc:
+        # Without what it needs itself, or in another version.
+        raise FleetError("package_missing", f"the package {PACKAGE} can not be used: {exc}; run: {INSTALL}") from exc
     return MqttBroker(settings, context)
 
 
