@@ -105,8 +105,6 @@ class Care:
         custody, key = engine.keeper.custody, engine.keeper.status()
         terminal = custody.terminal if custody else None
         book, customer = engine.book, books.sale_with_customer(engine.book)
-        with_customer = customer.attempts[-1:] if customer else ()
-        open_attempts = [one for one in book.attempts.values() if not one.state.is_final]
         disk = self.look_at_disk()
         return Status(
             reasons=tuple(reason.value for reason in engine.reasons()),
@@ -119,8 +117,7 @@ class Care:
             last_answer_at=engine.link.last_answer_at,
             devices=tuple(engine.devices.values()),
             sale=customer.id if customer else None,
-            unresolved=sum(one.client_sn not in with_customer for one in open_attempts)
-            + sum(not one.state.is_final for one in book.refunds.values()),
+            unresolved=len(books.unresolved(book)),
             attention=sum(one.attention is not None for one in (*books.views(book), *([key] if key else ())))
             + (disk is not None and disk.slow_since is not None),
             disk=disk,
