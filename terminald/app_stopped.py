@@ -9,6 +9,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -17,9 +18,11 @@ from terminald.adapters.api_door import Door
 from terminald.adapters.api_listeners import listening
 from terminald.adapters.api_peer import gate_of
 from terminald.adapters.api_server import ApiServer
+from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import KeyStatus, LoggedEvent, OrderLook, SaleFilter, Status
 from terminald.adapters.ports_care import Forgotten
 from terminald.adapters.ports_receipts import WrittenReceipt
+from terminald.adapters.state_directory import lock
 from terminald.adapters.systemd import notify, status
 from terminald.config import Config
 from terminald.core.book import SaleView
@@ -32,7 +35,7 @@ from terminald.core.report import DayReport
 from terminald.core.sale_table import SaleOrder
 from terminald.core.schedule import Now
 from terminald.core.story import Dossier
-from terminald.errors import ApiError, JournalCorrupt
+from terminald.errors import ApiError, JournalCorrupt, JournalError, JournalUnavailable
 from terminald.logs import log_event
 from terminald.logs_ids import LogId
 from terminald.wire.api import SaleDefaults
@@ -41,20 +44,21 @@ log = logging.getLogger(__name__)
 
 #: How often it is looked whether the journal is another one, and the watchdog fed.
 LOOK_S: Final = 2.0
-WORDS: Final = "stopped: the journal is damaged; nothing is sold before terminald restore"
+DAMAGED: Final = "stopped: the journal is damaged; nothing is sold before terminald restore"
+UNUSABLE: Final = "stopped: the journal can not be opened or written; nothing is sold until it can"
 
 
 class StoppedDesk:
     """Implements :class:`terminald.adapters.ports.Desk`, and refuses everything."""
 
-    def __init__(self, fault: JournalCorrupt, clock: Callable[[], Now]) -> None:
+    def __init__(self, fault: JournalError, clock: Callable[[], Now]) -> None:
         """Fault says what is wrong with the journal."""
         self._fault = fault
         self._clock = clock
         self._started = clock().instant
 
     def _refuse(self) -> NoReturn:
-        raise JournalCorrupt(str(self._fault))
+        raise JournalUnavailable(str(self._fault))
 
     async def open_sale(self, order: SaleOrder) -> tuple[SaleView, bool]:
         """Refuse: whether this reference was paid already nobody knows."""
@@ -179,8 +183,10 @@ def _now() -> Now:
     return Now(instant=Instant(time.monotonic_ns() // 1_000_000), wall=WallTime(time.time_ns() // 1_000_000))
 
 
-async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, fault: JournalCorrupt, door: Door) -> None:
+async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, fault: JournalError, door: Door) -> None:
     """Answer calls until SIGTERM or SIGINT, or until the journal's file is another one than that which is damaged.
+
+    One that is not damaged is tried again and again instead.
 
     The state directory is not held meanwhile: whoever restores the journal needs it.
     """
@@ -191,22 +197,40 @@ async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, faul
     gate, version = gate_of(config.api.admin_group), terminald.__version__
     api = ApiServer(StoppedDesk(fault, _now), defaults, _now, version, gate=gate, door=door)
     damaged = _identity(file)
+
+    async def is_over() -> bool:
+        if isinstance(fault, JournalCorrupt):
+            return _identity(file) != damaged
+        return await asyncio.to_thread(_is_usable, file)
+
     with listening(config.api) as sockets:
         serving = asyncio.create_task(api.serve(*sockets))
         await api.answers.wait()
-        notify("READY=1", status(WORDS))
-        while not stop.is_set() and _identity(file) == damaged:
+        notify("READY=1", status(DAMAGED if isinstance(fault, JournalCorrupt) else UNUSABLE))
+        while not stop.is_set() and not await is_over():
             notify("WATCHDOG=1")
             try:
                 async with asyncio.timeout(LOOK_S):
                     await stop.wait()
             except TimeoutError:
                 continue
-        if not stop.is_set():
+        if not stop.is_set() and isinstance(fault, JournalCorrupt):
             log_event(log, LogId.JOURNAL_REPLACED)
         notify("STOPPING=1")
         api.stop()
         await serving
+
+
+def _is_usable(file: Path) -> bool:
+    """Return whether it can be opened and written now, or is another case by now. Blocks."""
+    try:
+        with lock(file.parent), closing(SqliteJournal(file)) as journal:
+            journal.prove()
+    except JournalUnavailable:
+        return False
+    except JournalError:
+        return True
+    return True
 
 
 def _identity(file: Path) -> tuple[int, int] | None:

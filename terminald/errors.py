@@ -116,6 +116,10 @@ class JournalUnavailable(JournalError):
     """The journal can not be opened or written now (disk full, read-only, held by another process)."""
 
 
+class JournalHeld(JournalUnavailable):
+    """Another process has the state directory."""
+
+
 class JournalCorrupt(JournalError):
     """The journal's file fails its integrity check."""
 

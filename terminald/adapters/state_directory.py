@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from terminald.errors import JournalUnavailable
+from terminald.errors import JournalHeld, JournalUnavailable
 
 LOCK_NAME: Final = "terminald.lock"
 DIRECTORY_MODE: Final = 0o700
@@ -88,7 +88,8 @@ def lock(directory: Path) -> Lock:
     for people; its text decides nothing.
 
     Raises:
-        JournalUnavailable: another process has it (the text names the process), or the directory can not be used.
+        JournalHeld: another process has it; the text names the process.
+        JournalUnavailable: the directory can not be used.
     """
     prepare(directory)
     file = directory / LOCK_NAME
@@ -101,7 +102,7 @@ def lock(directory: Path) -> Lock:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:
-            raise JournalUnavailable(
+            raise JournalHeld(
                 f"{directory} is in use: {file} is held by process {_holder(descriptor)}: stop that terminald first"
             ) from exc
         try:

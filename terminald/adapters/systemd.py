@@ -88,6 +88,11 @@ def watchdog_s() -> float | None:
     return int(text) / 1_000_000
 
 
+def has_passed_sockets() -> bool:
+    """Whether callers wait at a socket that was passed, before :func:`passed_descriptors` has taken it."""
+    return _is_ours("LISTEN_PID", is_optional=False)
+
+
 def passed_descriptors() -> range:
     """Return the descriptors that were passed to this process; they are not passed on any further.
 

@@ -170,6 +170,25 @@ def test_the_next_request_after_a_kill_is_answered_and_not_refused(terminal: Ben
         assert caller.recv(64).startswith(b"HTTP/1.1 200")
 
 
+def test_callers_are_told_why_where_the_journal_can_not_be_opened_at_the_start(terminal: Bench, held: Manager) -> None:
+    """A disk that is full or read-only stays so over a restart, and nobody else could say it."""
+    journal = terminal.directory / "state" / "journal.db"
+    journal.rename(terminal.directory / "journal.db")
+    journal.mkdir()
+    held.start(watchdog_s=9)
+    held.hear("READY")
+    assert "can not be opened" in held.hear("STATUS")
+    assert terminal.status()["reasons"] == ["journal_failed"]
+    assert terminal.open_sale("order").json()["code"] == "journal_failed"
+    held.hear("WATCHDOG")
+    journal.rmdir()
+    (terminal.directory / "journal.db").rename(journal)
+    assert terminal.daemon is not None
+    assert terminal.daemon.wait(45) == 0, "to be started again"
+    held.start()
+    terminal.wait_ready()
+
+
 def test_it_binds_its_own_socket_where_none_is_passed_to_it(terminal: Bench, manager: Manager) -> None:
     """The socket that a parent got is not ours: LISTEN_PID tells."""
     manager.listen(terminal.directory / "other.sock")
