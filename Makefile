@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: install demo test test-browser test-vm lint deb soak soak-key replay mutants endure bench clean
+.PHONY: install demo test test-browser test-vm lint deb soak soak-key soak-day replay mutants endure bench clean
 
 install: $(STAMP)
 
@@ -53,7 +53,7 @@ deb: $(STAMP)
 	@PYTHON="$(BIN)/python" sh systemd/deb/build
 
 # The package on a real Debian 13, under QEMU with the hardware of a terminal: minutes, and root. See tests/vm/README.md
-SCENARIOS ?= install devices power clock upgrade
+SCENARIOS ?= install provision devices power clock upgrade
 test-vm: $(STAMP)
 	@$(BIN)/pytest --verbose --timeout=3600 $(SCENARIOS:%=tests/vm/scenario_%.py)
 
@@ -66,6 +66,10 @@ soak: $(STAMP)
 soak-key: SEEDS = 1000
 soak-key: $(STAMP)
 	@$(BIN)/python -m tests.simulation.soak_key $(if $(SEED),--seed $(SEED),$(SEEDS))
+
+# A day of sales on virtual time, and whether anything grows.
+soak-day: $(STAMP)
+	@$(BIN)/python -m tests.simulation.soak_day
 
 # What a soak found, told line by line without the troubles that it does not need: make replay SEED=17 WORLD=money
 WORLD ?= money

@@ -114,6 +114,7 @@ def test_units_rules_users_pages_and_completion_are_where_they_are_looked_for(
         *("usr/share/man/man1/terminald.1.gz", "usr/share/man/man5/terminald.toml.5.gz"),
         *("usr/share/bash-completion/completions/terminald", "opt/terminald/README.md"),
         *(f"opt/terminald/config/{path.name}" for path in (ROOT / "config").glob("*.toml")),
+        "opt/terminald/config/provision",
     } <= files.keys()
     assert files["usr/bin/terminald"].linkname == f"/{PROGRAM}/bin/terminald"
     assert len([name for name in files if name.startswith("usr/lib/systemd/system/")]) == 3

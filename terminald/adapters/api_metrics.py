@@ -93,9 +93,7 @@ def _of_the_parts(status: Status) -> Iterator[Family]:
 def _of_open_work(status: Status) -> Iterator[Family]:
     yield gauge("terminald_sale_open", "1 while a customer is being served.", status.sale is not None)
     yield gauge("terminald_unresolved", "Orders that are followed to their end, without a customer.", status.unresolved)
-    yield gauge(
-        "terminald_attention", "What a person should look at: payments, the key and the disk.", status.attention
-    )
+    yield gauge("terminald_attention", "What a person should look at: payments, the key, the disk.", status.attention)
     yield gauge("terminald_print_queue", "Receipts that are not printed yet.", status.print_queue)
 
 

@@ -27,7 +27,7 @@ from terminald.wire.api_views import rfc3339
 from terminald.wire.upay import ActivationRefused, ActivationUnknown
 
 _HOW_TO_GIVE_THE_CODE: Final = (
-    "type it, pass it on standard input, or as the systemd credential activation_code (README: Set up a terminal)"
+    "type it, pass it on standard input, or as the systemd credential activation_code (README: Activation)"
 )
 
 

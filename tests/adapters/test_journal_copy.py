@@ -77,6 +77,7 @@ def test_a_copy_that_is_not_wanted_any_more_leaves_the_one_before(journal: Sqlit
 
 def test_commits_go_on_beside_it(journal: SqliteJournal, file: Path) -> None:
     """A commit in the middle of the copy neither waits for it nor breaks it."""
+    threads = threading.active_count()
     shop = Shop(journal.commit, count=500)
     committed: list[int] = []
 
@@ -90,7 +91,7 @@ def test_commits_go_on_beside_it(journal: SqliteJournal, file: Path) -> None:
     assert len(committed) >= 1
     with closing(SqliteJournal(copy_of(file))) as read:
         assert len(read.list_sales(SaleFilter())) < len(journal.list_sales(SaleFilter()))
-    assert threading.active_count() == 1
+    assert threading.active_count() <= threads
 
 
 @pytest.mark.parametrize("limit", [1, 20_000, 80_000])

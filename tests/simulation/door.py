@@ -88,6 +88,20 @@ class Door:
         #: Requests that move money back and are not answered, by order.
         self._going_back: dict[str, str] = {}
 
+    def forget(self) -> None:
+        """Forget all orders, when everything is over that was begun."""
+        for notes in (
+            self._sale_of,
+            self._under_way,
+            self._absent_at,
+            self._arrived_at,
+            self._refunds,
+            self._going_back,
+        ):
+            notes.clear()
+        for names in (self._may_repeat, self._given_up, self._paid, self._said_paid):
+            names.clear()
+
     # --- messages ----------------------------------------------------------------------------------------------------
 
     def leave(self, asked: Request, plan: Plan) -> None:

@@ -31,6 +31,7 @@ from terminald.core.terminal import Terminal
 from terminald.engine import Engine
 from terminald.engine_commands import World
 from terminald.engine_desk import EngineDesk
+from terminald.engine_undo import UNDO_AFTER_S
 from terminald.errors import ApiError, IllegalTransition, JournalUnavailable
 from terminald.simulator.gateway import Fault, GatewayWorld
 from terminald.simulator.gateway_world import DEFAULT_EPOCH_S, QR_LIFE_S
@@ -128,6 +129,7 @@ class History:
         self.commits = 0
         self.lives = 0
         self.is_disk_full = False
+        self.longest_full_s = 0.0
         #: How many of the restarts are of the board.
         self.power_cuts = 0.3
 
@@ -334,8 +336,14 @@ class History:
     async def fill_disk(self, seconds: float) -> None:
         """Nothing can be written for a while."""
         self.is_disk_full = self.befalls(f"full disk for {seconds} s")
+        self.longest_full_s = max(self.longest_full_s, seconds if self.is_disk_full else 0.0)
+        undone_s = min(seconds, UNDO_AFTER_S)
         try:
-            await asyncio.sleep(seconds)
+            await asyncio.sleep(undone_s)
+            if self.is_disk_full and seconds > undone_s:
+                # What can not be recorded for so long goes back.
+                self.door.offers.end_all()
+            await asyncio.sleep(seconds - undone_s)
         finally:
             self.is_disk_full = False
 

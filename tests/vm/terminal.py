@@ -115,9 +115,9 @@ class Terminal:
     def activate(self) -> Result:
         """Activate it by its unit, as the README tells."""
         check = self.machine.check
-        check("install -d -m 0700 /etc/credstore.encrypted /run/credstore")
+        check("install -d -m 0700 /run/credstore.encrypted /run/credstore")
         check(
-            "systemd-creds encrypt --name=vendor_key - /etc/credstore.encrypted/vendor_key", stdin=VENDOR_KEY.encode()
+            "systemd-creds encrypt --name=vendor_key - /run/credstore.encrypted/vendor_key", stdin=VENDOR_KEY.encode()
         )
         check("install -m 0600 /dev/stdin /run/credstore/activation_code", stdin=ACTIVATION_CODE.encode())
         return self.machine.run("systemctl start terminald-activate", timeout_s=400)
