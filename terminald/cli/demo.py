@@ -218,6 +218,8 @@ class _Demo:
         seen = len(self._gateway.lines)
         sale = await self._finish(sale, _alipay_code("40"))
         self._say("terminald did not guess, and did not charge again: it asked. What the gateway saw:")
+        asked = f"query {sale.attempts[-1].client_sn} "
+        await self._gateway.wait_line(lambda line: asked in line, since=seen)
         for line in self._gateway.lines[seen:]:
             if sale.attempts[-1].client_sn in line:
                 self._say(f"   {line}")

@@ -46,6 +46,8 @@ class Till:
         self._say(f"The customer shows code {code[:4]}…{code[-4:]} instead. Both could be charged now:")
         self._scanner.scan(code)
         after = await self._follow(sale, lambda news: news.state.is_final)
+        paid = f"pay {after.attempts[-1].client_sn} "
+        await self._gateway.wait_line(lambda line: paid in line, since=seen)
         orders = {one.client_sn: one.kind for one in after.attempts}
         for line in self._gateway.lines[seen:]:
             if (kind := next((kind for name, kind in orders.items() if name in line), None)) is not None:

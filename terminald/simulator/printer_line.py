@@ -3,6 +3,7 @@
 import asyncio
 import os
 import pty
+import select
 import tty
 from collections.abc import Callable
 from contextlib import suppress
@@ -101,6 +102,8 @@ class Line:
         if self._arrived:
             self._on_readable()
         if self._is_listening and self._due is None:
+            if not select.select([self._master], [], [], 0)[0]:
+                self._since = 0.0  # idle, though as much was there as had arrived
             loop.add_reader(self._master, self._begin)
 
     def read(self, size: int) -> bytes:
