@@ -77,7 +77,7 @@ class _Parcel:
     seq: int
     message: FleetMessage
     #: What is sent in its place where it is too large.
-    stub: FleetMessage | None = None
+    short: FleetMessage | None = None
 
 
 class FleetCourier:
@@ -227,7 +227,7 @@ class FleetCourier:
     async def _pass_on_page(self, session: FleetSession, page: Sequence[LoggedRow], newest: int) -> None:
         parcels = self._parcels(page, newest, session.max_payload)
         if self._misunderstood >= 2 * MISUNDERSTOOD:
-            parcels[:1] = [_stub(one) for one in parcels[:1]]
+            parcels[:1] = [_shortened(one) for one in parcels[:1]]
         size = 1 if self._misunderstood >= MISUNDERSTOOD else CHUNK
         for start in range(0, len(parcels), size):
             chunk = parcels[start : start + size]
@@ -255,10 +255,10 @@ class FleetCourier:
 
     def _parcel(self, row: LoggedRow, most: int) -> _Parcel:
         message = self._voice.event(row.seq, row.topic, row.wall, row.body)
-        stub = self._voice.omitted(row.seq, row.topic, row.wall)
+        short = self._voice.omitted(row.seq, row.topic, row.wall)
         if len(message.payload) > most:
-            return _Parcel(seq=row.seq, message=stub)
-        return _Parcel(seq=row.seq, message=message, stub=stub)
+            return _Parcel(seq=row.seq, message=short)
+        return _Parcel(seq=row.seq, message=message, short=short)
 
     async def _deliver(self, session: FleetSession, chunk: list[_Parcel]) -> None:
         """Send a chunk until the broker has taken all of it."""
@@ -271,8 +271,8 @@ class FleetCourier:
             except FleetRefused as exc:
                 self._sends_events = False
                 refused = chunk[exc.index]
-                if exc.reason in _OF_ITSELF and refused.stub is not None:
-                    chunk[exc.index] = _stub(refused)
+                if exc.reason in _OF_ITSELF and refused.short is not None:
+                    chunk[exc.index] = _shortened(refused)
                     continue
                 self._tell(exc)
                 await asyncio.sleep(REFUSED_PAUSE_S * (0.5 + self._jitter()))
@@ -322,8 +322,8 @@ class FleetCourier:
             self._marked = seq
 
 
-def _stub(parcel: _Parcel) -> _Parcel:
-    return parcel if parcel.stub is None else replace(parcel, message=parcel.stub, stub=None)
+def _shortened(parcel: _Parcel) -> _Parcel:
+    return parcel if parcel.short is None else replace(parcel, message=parcel.short, short=None)
 
 
 def _lasting(status: Status) -> Status:

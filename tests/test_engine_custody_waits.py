@@ -61,7 +61,7 @@ def checkins(bench: Bench) -> int:
 
 async def tell(bench: Bench, *events: Event) -> None:
     for event in events:
-        await bench.engine.request(lambda event=event: bench.engine.keeper.apply(event))  # type: ignore[misc]
+        await bench.engine.request(lambda event=event: bench.engine.keeper.apply(event))  # type: ignore[misc]  # a lambda's default
         await settle()
 
 
@@ -261,7 +261,7 @@ def test_on_a_busy_terminal_an_old_key_goes_before_a_sale(tmp_path: Path) -> Non
             await asyncio.sleep(0.5)
             return await prove()
 
-        bench.gateway.prove = slowly  # type: ignore[method-assign]
+        bench.gateway.prove = slowly  # type: ignore[method-assign]  # in its place
         number = 0
         while now_s() < 36 * HOUR_S and checkins(bench) == 0:
             number += 1

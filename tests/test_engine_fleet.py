@@ -16,7 +16,7 @@ from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch, Entry
 from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.adapters.ports_fleet import FleetMark, FleetSession, LoggedRow
-from terminald.core.ids import Instant, WallTime
+from terminald.core.ids import Instant, SaleId, WallTime
 from terminald.core.schedule import Now
 from terminald.core.stimuli import Record
 from terminald.engine_fleet import (
@@ -128,7 +128,7 @@ class Report:
     def log(self, count: int, *, topic: str = "sale", size: int = 1) -> None:
         """Log events as if there had been time for it."""
         now = Now(instant=Instant(0), wall=WallTime(0), is_trusted=True)
-        record = Record(kind="sale", subject="s", sale_id="s", cause="Test", before="", after="")  # type: ignore[arg-type]
+        record = Record(kind="sale", subject="s", sale_id=SaleId("s"), cause="Test", before="", after="")
         body = b'"%b"' % (b"x" * size) if topic else b""
         entries = tuple(Entry(record=record, topic=topic, body=body) for _ in range(count))
         self.bench.engine.last_seq = self.bench.journal.store.commit(Batch(now=now, entries=entries))

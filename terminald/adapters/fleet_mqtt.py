@@ -70,6 +70,7 @@ class MqttBroker:
     def _make(self, will: FleetMessage | None) -> "_Client":
         settings = self._settings
         delay_s = max(1, settings.keep_alive_s // 2)
+        # Paho's properties have no types.
         connect, last = (Properties(kind) for kind in (PacketTypes.CONNECT, PacketTypes.WILLMESSAGE))  # type: ignore[no-untyped-call]
         connect.SessionExpiryInterval = delay_s + _SESSION_MARGIN_S
         last.WillDelayInterval = delay_s

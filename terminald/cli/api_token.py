@@ -79,9 +79,13 @@ def _service_uid(config: Config) -> int:
     try:
         return config.state.directory.stat().st_uid
     except OSError:
-        pass
+        # It is not there before the service's first start: the user that the service usually has.
+        return _uid(_USER)
+
+
+def _uid(name: str) -> int:
     try:
-        return pwd.getpwnam(_USER).pw_uid
+        return pwd.getpwnam(name).pw_uid
     except KeyError:
         return _LEAVE
 

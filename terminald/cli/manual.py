@@ -139,6 +139,7 @@ def _text(text: str) -> str:
 
 
 def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    # argparse offers no other way to what it would print.
     (found,) = [each for each in parser._actions if isinstance(each, argparse._SubParsersAction)]  # noqa: SLF001
     return dict(found.choices)
 
@@ -152,7 +153,8 @@ def _command(command: argparse.ArgumentParser) -> Iterator[str]:
     )
     yield _text(command.description or "")
     yield ".RS"
-    yield from _options([each for each in command._actions if "--config" not in each.option_strings])  # noqa: SLF001
+    options = [each for each in command._actions if "--config" not in each.option_strings]  # noqa: SLF001 - as above
+    yield from _options(options)
     yield ".RE"
 
 

@@ -60,7 +60,7 @@ def free_port() -> int:
 
 
 def _openssl(*arguments: str, directory: Path) -> None:
-    subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)  # noqa: S607
+    subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)  # noqa: S607 - wherever it is
 
 
 def make_certificates(directory: Path) -> None:

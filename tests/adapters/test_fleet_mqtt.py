@@ -106,7 +106,8 @@ def test_a_failure_to_connect_has_a_name(change: dict[str, object], code: str, b
     settings = settings_for(broker)
     if "ca_file" in change:
         change = {"ca_file": broker.certificates / str(change["ca_file"])}
-    assert failure_of(replace(settings, **change)).code == code  # type: ignore[arg-type]
+    changed = replace(settings, **change)  # type: ignore[arg-type]  # a table's row
+    assert failure_of(changed).code == code
 
 
 def test_the_name_in_the_certificate_is_compared(tmp_path: Path, certificates: Path) -> None:
@@ -121,7 +122,7 @@ def test_the_name_in_the_certificate_is_compared(tmp_path: Path, certificates: P
 
         def serve() -> None:
             connection, _ = listener.accept()
-            with pytest.raises(OSError), context.wrap_socket(connection, server_side=True):  # noqa: PT011
+            with pytest.raises(OSError), context.wrap_socket(connection, server_side=True):  # noqa: PT011 - whichever
                 pass
 
         serving = threading.Thread(target=serve)

@@ -393,7 +393,7 @@ def test_a_job_of_which_the_last_byte_had_left_is_not_certainly_lost(confirm: Co
 
         async def write(data: bytes) -> None:
             await true_write(data)
-            printer.write = true_write  # type: ignore[method-assign]
+            printer.write = true_write  # type: ignore[method-assign]  # as before
             printer.hang_up()
             raise DeviceLost("printer", "hung up", may_be_whole=is_whole)
 

@@ -135,7 +135,7 @@ class History:
             for span in spans:
                 self._plan_span(name, span, begin, end)
         for at in script.crashes:
-            self._at(at, partial(self._happen, "death at any time", lambda: self.die(False)))  # noqa: FBT003
+            self._at(at, partial(self._happen, "death at any time", lambda: self.die(False)))  # noqa: FBT003 - as the script says it
         for at, by in script.clock_steps:
             self._at(at, partial(self._step_clock, by))
         for at in script.people:

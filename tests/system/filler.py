@@ -1,6 +1,7 @@
 """Fills the socket of a journald that does not read: ``python -m tests.system.filler``. In place of a busy machine."""
 
 import socket
+from contextlib import closing, suppress
 
 from terminald.logs_journal import SOCKET
 
@@ -11,13 +12,10 @@ def main() -> None:
     for sender in senders:
         sender.setblocking(False)  # noqa: FBT003 - has no keywords
         taken = 0
-        try:
+        # Full is what it is to be.
+        with closing(sender), suppress(BlockingIOError):
             while taken < 100_000:
                 taken += sender.sendto(b"MESSAGE=x\n", SOCKET)
-        except BlockingIOError:
-            pass
-        finally:
-            sender.close()
 
 
 if __name__ == "__main__":
