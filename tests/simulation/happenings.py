@@ -2,15 +2,16 @@
 
 import sqlite3
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import closing
 
 from tests.simulation.history import History
 from tests.simulation.kinds import FAULT_KINDS
 
 #: Messages that were lost, answers that were lost, and requests that were late: of each call.
-_CALLS = ("pay", "precreate", "query", "cancel", "refund", "revoke")
+_BY_CODE = ("pay", "query", "cancel")
 _LOST = (("lose_request", "close_request"), ("lose_answer", "close_answer", "reset"), ("delay_request",))
-EXPECTED = (
+_MONEY = (
     # what the gateway did
     "CANCEL_ERROR@cancel", "CANCEL_ERROR@revoke", "CANCEL_IN_PROGRESS@cancel", "CANCEL_IN_PROGRESS@revoke",
     "REFUND_ERROR@refund", "REFUND_IN_PROGRESS@refund", "ACCOUNT_BALANCE_NOT_ENOUGH@refund",
@@ -70,26 +71,85 @@ EXPECTED = (
 )  # fmt: skip
 
 
+#: Of a code alone, whoever sells.
+_CODES = (
+    "CANCEL_ERROR@cancel", "CANCEL_IN_PROGRESS@cancel", "UPAY_CANCEL_ORDER_NOOP@cancel",
+    "paid in the moment of a cancel", "the process died",
+    "attempt: submitting → paid on PayConfirmed", "attempt: submitting → declined on PayDeclined",
+    "attempt: submitting → declined on RequestRefused", "attempt: submitting → polling on AnswerMismatched",
+    "attempt: submitting → polling on OutcomeUnknown", "attempt: submitting → polling on Recovered",
+    "attempt: submitting → abandoning on AbandonRequested", "attempt: polling → paid on OrderPaid",
+    "attempt: polling → polling on PowerReturned", "attempt: polling → reversing on AbandonRequested",
+    "attempt: polling → reversing on PollWindowClosed", "attempt: reversing → settling on ReversalRefused",
+    "attempt: reversing → watching on OrderAbsent", "attempt: refunding → reversed on RefundConfirmed",
+    "attempt: proving → reversing on OrderPending", "attempt: last_look → reversed on OrderAbsent",
+    "sale: awaiting_payment → canceled on CancelRequested", "sale: awaiting_payment → canceled on PresentationExpired",
+    "sale: awaiting_payment → canceled on PowerReturned", "sale: awaiting_payment → awaiting_payment on Recovered",
+    "sale: processing → awaiting_payment on AttemptUnpaid", "sale: processing → canceled on AttemptRefused",
+    "sale: processing → canceling on CancelRequested", "sale: processing → processing on PowerReturned",
+)  # fmt: skip
+_VENDS = (
+    "vend: requested → canceling on AdapterLost", "vend: requested → canceling on MachineReset",
+    "vend: requested → canceling on RequestGone", "vend: requested → canceling on VendCanceled",
+    "vend: requested → canceling on Recovered", "vend: requested → denied on SaleCanceled",
+    "vend: paying → requested on SaleWaiting", "vend: paying → canceling on AdapterLost",
+    "vend: paying → canceling on MachineReset", "vend: paying → canceling on RequestGone",
+    "vend: paying → canceling on VendCanceled", "vend: paying → canceling on PowerReturned",
+    "vend: paying → canceling on Recovered", "vend: paid → approving on ApprovalDue",
+    "vend: paid → returning on Recovered", "vend: approving → approved on ApprovalSent",
+    "vend: approving → unknown on Recovered", "vend: approved → done on VendSucceeded",
+    "vend: approved → returning on VendFailed", "vend: approved → returning on ApprovalRejected",
+    "vend: approved → unknown on AdapterLost", "vend: approved → unknown on MachineReset",
+    "vend: approved → unknown on ResultOverdue", "vend: approved → unknown on Recovered",
+    "vend: unknown → returned on SaleReturned", "sale: paid → returning on DeliveryLapsed",
+    "sale: paid → paid on DeliveryOverdue",
+)  # fmt: skip
+_KIOSKS = (
+    "close_answer@pay", "garbage@pay", "wrong_client_sn@pay", "the process died",
+    "action: ActionBegun", "action: ActionDone", "action: ActionFailed", "action: ActionUnknown",
+    "basket: added", "basket: cleared", "basket: ended", "basket: expired",
+    "scan: basket_empty", "scan: not_ready", "scan: sale_open", "scan: still_there", "scan: unknown_product",
+    "attempt: submitting → unsent on RequestNotSent", "attempt: submitting → polling on Recovered",
+    "attempt: polling → reversing on PollWindowClosed", "sale: awaiting_payment → canceled on ShutdownRequested",
+    "sale: paid → completed on Delivered", "sale: paid → completed on PartUndelivered",
+    "sale: paid → returning on Undelivered", "sale: paid → returning on PowerReturned",
+    "sale: paid → paid on DeliveryWindowClosed", "sale: paid → returning on DeliveryWindowClosed",
+    "refund: revoking → checking on Recovered", "refund: refunding → done on RefundConfirmed",
+    "refund: checking → done on OrderClosed", "refund: checking → revoking on OrderPaid",
+)  # fmt: skip
+EXPECTED: Mapping[str, tuple[str, ...]] = {
+    "scan": _CODES,
+    "money": _MONEY,
+    "vend": (*_CODES, *_VENDS),
+    "kiosk": _KIOSKS,
+}
+#: The calls of which messages are lost, by the sort of history.
+_CALLS = {"scan": _BY_CODE, "money": (*_BY_CODE, "precreate", "refund", "revoke"), "vend": _BY_CODE}
+
+
 def happened(history: History) -> Counter[str]:
     """Count the steps of all machines, and what the door has seen."""
     counts = Counter(history.door.seen)
     with closing(sqlite3.connect(history.path)) as journal:
         steps = journal.execute(
-            "SELECT kind || ': ' || state_before || ' → ' || state_after || ' on ' || cause, count(*) FROM events"
-            " WHERE kind IN ('sale', 'attempt', 'refund') GROUP BY 1"
+            "SELECT kind || ': ' || CASE kind WHEN 'action' THEN cause WHEN 'basket' THEN state_before WHEN 'scan' THEN"
+            " state_after ELSE state_before || ' → ' || state_after || ' on ' || cause END, count(*) FROM events"
+            " WHERE kind IN ('sale', 'attempt', 'refund', 'vend', 'action', 'basket', 'scan') GROUP BY 1"
         )
         for step, count in steps:
             counts[step] += count
     return counts
 
 
-def missing(seen: Counter[str]) -> list[str]:
-    """Return what is expected and never happened."""
-    found = [what for what in EXPECTED if not seen[what]]
+def missing(world: str, seen: Counter[str]) -> list[str]:
+    """Return what is expected of a sort of histories and never happened in it."""
+    found = [what for what in EXPECTED[world] if not seen[what]]
+    calls = _CALLS.get(world, ())
+    kinds = (*FAULT_KINDS, "no_qr_code") if "precreate" in calls else FAULT_KINDS if calls else ()
     struck = {what.partition("@")[0] for what in seen if "@" in what}
-    found += [kind for kind in (*FAULT_KINDS, "no_qr_code") if kind not in struck]
-    for call in _CALLS:
-        found += [f"{kinds[0]}@{call}" for kinds in _LOST if not any(seen[f"{kind}@{call}"] for kind in kinds)]
+    found += [kind for kind in kinds if kind not in struck]
+    for call in calls:
+        found += [f"{lost[0]}@{call}" for lost in _LOST if not any(seen[f"{kind}@{call}"] for kind in lost)]
     return found
 
 

@@ -31,7 +31,7 @@ World = Callable[[int, Path, frozenset[int]], Lived]
 
 def _scan(seed: int, path: Path, without: frozenset[int]) -> Lived:
     history = run_virtually(live_through(seed, path, without=without))
-    return Lived(history.faults_found(), history.troubles)
+    return Lived(history.faults_found(), history.troubles, happened(history))
 
 
 def _money(seed: int, path: Path, without: frozenset[int]) -> Lived:
@@ -41,12 +41,12 @@ def _money(seed: int, path: Path, without: frozenset[int]) -> Lived:
 
 def _vend(seed: int, path: Path, without: frozenset[int]) -> Lived:
     history = run_virtually(live_vending(seed, path, without=without))
-    return Lived(history.faults_found(), history.troubles)
+    return Lived(history.faults_found(), history.troubles, happened(history))
 
 
 def _kiosk(seed: int, path: Path, without: frozenset[int]) -> Lived:
     history = run_virtually(live_as_kiosk(seed, path, without=without))
-    return Lived(history.judge(), history.troubles)
+    return Lived(history.judge(), history.troubles, happened(history))
 
 
 def _key(seed: int, path: Path, _: frozenset[int]) -> Lived:
