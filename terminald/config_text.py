@@ -146,6 +146,10 @@ class _Locator:
                 table = self._header()
             else:
                 self._pair(table)
+        for place, line in tuple(self._lines.items()):
+            # A table that has no line of its own begins with what is in it.
+            for depth in range(1, len(place)):
+                self._lines.setdefault(place[:depth], line)
         return self._lines
 
     def _peek(self) -> _Token:

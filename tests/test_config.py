@@ -205,6 +205,7 @@ HID = '[[scanner]]\nname = "a"\ndriver = "hid"\n'
         ('[checkin]\nat = "24:00"', "t.toml:2: checkin.at: "),
         ('[checkin]\nupload_log = "yes"', 't.toml:2: checkin.upload_log: "yes" is not possible here; allowed: true'),
         ("scanner = 5", "t.toml:1: scanner: is not a list of tables; write [[scanner]]"),
+        ("[gateway]\n\n[scanner.front]\ndevice = 1", "t.toml:3: scanner: is not a list of tables; write [[scanner]]"),
         ('[[scanner]]\nname = "a"', "t.toml:1: scanner.device: is missing"),
         ('\n[[scanner]]\nname = "a"\ndevice = "COM3"', 't.toml:4: scanner.device: "COM3" is not a path'),
         ('[[scanner]]\nname = "printer"\ndevice = "/dev/a"', "t.toml:2: scanner.name: "),
