@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: install demo test test-browser test-vm lint deb soak soak-key soak-day replay mutants endure bench clean
+.PHONY: install demo test test-browser test-vm lint deb soak soak-key soak-day replay mutants crash endure bench clean
 
 install: $(STAMP)
 
@@ -80,6 +80,12 @@ replay: $(STAMP)
 mutants: SEEDS = 2000
 mutants: $(STAMP)
 	@$(BIN)/python -m tests.mutants --seeds $(SEEDS)
+
+# The real daemon dies at every write, sync and send of the canonical sales, and its disk fails at every write: hours on two
+# cores. A look at a part of it: make crash EVERY=10. More: .venv/bin/python -m tests.crash --help
+EVERY ?= 1
+crash: $(STAMP)
+	@$(BIN)/python -m tests.crash --every $(EVERY)
 
 # Whether anything grows in a daemon that sells once a second: make endure MINUTES=30
 MINUTES ?= 30
