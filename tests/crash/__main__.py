@@ -19,6 +19,8 @@ _PARTS = ("deaths", "faults")
 #: A progress line is written so often where nobody looks at a terminal.
 _LINE_EVERY_S = 20.0
 _COLUMN = 10
+#: Most of the time is spent waiting for what a daemon tries again after a second.
+_JOBS = 4 * (os.cpu_count() or 1)
 
 
 class _Progress:
@@ -61,7 +63,7 @@ def _table(tally: Tally) -> str:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__.partition("\n")[0])
-    parser.add_argument("--jobs", type=int, default=2 * (os.cpu_count() or 1), help="at a time (%(default)s)")
+    parser.add_argument("--jobs", type=int, default=_JOBS, help="at a time (%(default)s)")
     parser.add_argument("--every", type=int, default=1, metavar="N", help="of N points take one")
     parser.add_argument("--only", default="", metavar="WORDS", help="the sales with these words in their names")
     parser.add_argument("--part", choices=_PARTS, action="append", help="deaths or faults of the disk (both)")

@@ -16,6 +16,9 @@
  * All paths are absolute, and none leads over a symbolic link.
  */
 #define _GNU_SOURCE
+/* With either of them the headers of a 32-bit system give pwrite and pwrite64 one name, and both are defined here. */
+#undef _TIME_BITS
+#undef _FILE_OFFSET_BITS
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>

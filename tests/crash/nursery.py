@@ -34,13 +34,13 @@ def serve() -> int:
     """Fork until there are no more lines; in a forked process be the daemon, and return its exit code."""
     for name in _LATE:
         importlib.import_module(name)
-    # Nobody waits for them: the kernel buries them.
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    child = 0
+    # One at a time lives. The last one is buried only when the next one is asked for: its id is its own until then.
     while line := os.read(0, 4096):
-        # One at a time is asked for.
+        if child:
+            os.waitpid(child, 0)
         child = os.fork()
         if child == 0:
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             # Whoever ends the harness leaves no daemon behind: this process reads no more lines then, and ends.
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             nothing = os.open(os.devnull, os.O_RDWR)

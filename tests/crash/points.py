@@ -183,21 +183,25 @@ class Actor:
         """
         with self.theatre.play(self.stage) as gateway:
             host = Host(self.stage, gateway)
-            end = ""
+            end, hung = "", list[str]()
             try:
                 self._begin(host, sale, point)
                 end = self._live(host, sale)
             except Gone:
                 host.meanwhile = lambda: None
+            except AssertionError as exc:
+                hung.append(f"before it died: {exc}")
             was_hit = self.stage.control.hits > 0
             self.stage.kill()
             host.leave()
             self.stage.control.disarm()
-            if not was_hit or (end and not point.way.is_fault):
+            if not hung and (not was_hit or (end and not point.way.is_fault)):
                 return None
             if point.way.is_cut:
                 self.stage.cut_power()
-            return self._go_on(host, sale, point)
+            result = self._go_on(host, sale, point)
+            result.violations += hung
+            return result
 
     def _go_on(self, host: Host, sale: SaleKind, point: Point) -> Result:
         result = Result(point, was_refused=host.told.refusals > 0)

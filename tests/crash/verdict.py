@@ -25,7 +25,7 @@ def violations(file: Path, books: Books, told: Told) -> list[str]:
 
 
 def _untrue_events(file: Path, told: Told) -> list[str]:
-    """No event is told that is not on disk, and none in another order or twice."""
+    """No event is told that is not on disk, none in another order or twice, and none is left out."""
     journal = SqliteJournal(file)
     on_disk = {str(one.seq): (one.topic, one.body.decode()) for one in journal.events_after(0, _MANY)}
     journal.close()
@@ -37,6 +37,8 @@ def _untrue_events(file: Path, told: Told) -> list[str]:
     numbers = [int(one.id) for one in told.events]
     if numbers != sorted(set(numbers)):
         found.append(f"told: events out of order: {numbers}")
+    passed = [int(seq) for seq in on_disk if numbers and numbers[0] <= int(seq) <= numbers[-1]]
+    found += [f"told: event {seq} was left out" for seq in passed if seq not in numbers]
     return found
 
 
