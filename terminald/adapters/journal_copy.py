@@ -16,8 +16,9 @@ from typing import Final
 
 import msgspec
 
+from terminald.adapters.fingerprint import Residence
 from terminald.adapters.journal_faults import transaction, translated
-from terminald.adapters.journal_identity import get_setting, put_setting
+from terminald.adapters.journal_identity import get_setting, load_board, put_setting
 from terminald.adapters.journal_rows import last_seq
 from terminald.adapters.state_directory import FILE_MODE, sync_directory
 from terminald.core.ids import Instant, WallTime
@@ -80,6 +81,18 @@ def copied_at(file: Path) -> CopiedAt | None:
         with _opened(f"{target.absolute().as_uri()}?mode=ro&immutable=1") as connection:
             return msgspec.json.decode(get_setting(connection, _COPIED), type=CopiedAt)
     except (sqlite3.Error, msgspec.DecodeError):
+        return None
+
+
+def residence_in_copy(file: Path) -> Residence | None:
+    """Return where the identity lives, as far as the copy beside a journal says so; None where it can not be read."""
+    target = copy_of(file)
+    if not target.exists():
+        return None
+    try:
+        with _opened(f"{target.absolute().as_uri()}?mode=ro&immutable=1") as connection:
+            return Residence(device_id=get_setting(connection, "device_id"), board=load_board(connection))
+    except sqlite3.Error:
         return None
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 from terminald.core.ids import SaleId, WallTime
 from terminald.core.readiness import Hold
 from terminald.core.retention import Horizon
+from terminald.wire.api_status import StopCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,18 @@ class DiskStatus:
     copied_at: WallTime | None
     #: Since when a person should look, as it is slow.
     slow_since: WallTime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standstill:
+    """Why terminald serves without its journal: it sells nothing, and knows nothing of what only the journal says."""
+
+    #: ``journal_damaged``: until a person restores it; ``journal_failed``: until it can be opened and written.
+    code: StopCode
+    #: When the damage was noted, or else when this start found it.
+    since: WallTime
+    #: What was found; for a person.
+    detail: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
