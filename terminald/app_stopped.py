@@ -28,6 +28,7 @@ from terminald.adapters.ports_receipts import WrittenReceipt
 from terminald.adapters.state_directory import lock
 from terminald.adapters.systemd import notify, status
 from terminald.app_board import remembered_device_id
+from terminald.app_fleet import run_stopped_fleet
 from terminald.config import Config
 from terminald.core.book import SaleView
 from terminald.core.events import PrintAnswer
@@ -48,6 +49,8 @@ log = logging.getLogger(__name__)
 
 #: How often it is looked whether the journal is another one, and the watchdog fed.
 LOOK_S: Final = 2.0
+#: How long the end waits for the report to the fleet's broker, which takes leave in words.
+LEAVE_S: Final = 5.0
 DAMAGED: Final = "stopped: the journal is damaged; nothing is sold before terminald restore"
 UNUSABLE: Final = "stopped: the journal can not be opened or written; nothing is sold until it can"
 
@@ -222,6 +225,8 @@ async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, faul
         serving = asyncio.create_task(api.serve(*sockets))
         await api.answers.wait()
         notify("READY=1", status(DAMAGED if isinstance(fault, JournalCorrupt) else UNUSABLE))
+        telling = asyncio.create_task(run_stopped_fleet(config, desk.status, lambda: _now().wall, file))
+        telling.add_done_callback(_note_end)
         while not stop.is_set() and not await is_over():
             notify("WATCHDOG=1")
             try:
@@ -233,7 +238,15 @@ async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, faul
             log_event(log, LogId.JOURNAL_REPLACED)
         notify("STOPPING=1")
         api.stop()
+        telling.cancel()
         await serving
+        await asyncio.wait({telling}, timeout=LEAVE_S)
+
+
+def _note_end(telling: asyncio.Task[None]) -> None:
+    """Log a report that ended by a bug: callers are served all the same."""
+    if not telling.cancelled() and (failure := telling.exception()) is not None:
+        log_event(log, LogId.BROKER_NONE, reason="fault", detail=type(failure).__name__, exc_info=failure)
 
 
 def _is_usable(file: Path) -> bool:
