@@ -146,7 +146,7 @@ class StoppedDesk:
         """Refuse: there is nothing to drain, and nowhere to note it."""
         self._refuse()
 
-    async def resume(self) -> None:
+    async def resume(self, *, is_compared: bool = False) -> None:
         """Refuse."""
         self._refuse()
 

@@ -6,7 +6,7 @@ from typing import Final
 import msgspec
 
 from terminald.adapters.ports import KeyAttention, KeyStatus, OrderLook, SaleFilter, Status
-from terminald.adapters.ports_care import DiskStatus, Standstill
+from terminald.adapters.ports_care import DiskStatus, RestoredFrom, Standstill
 from terminald.adapters.ports_devices import DeviceReport
 from terminald.core.book import SaleView
 from terminald.core.ids import WallTime
@@ -98,6 +98,7 @@ def status_json(status: Status, version: str) -> bytes:
             in_flight=status.is_in_flight,
             disk=None if status.disk is None else _disk(status.disk),
             stopped=None if status.stopped is None else _stopped(status.stopped),
+            restored=None if status.restored is None else _restored(status.restored),
             version=version,
             uptime_s=status.uptime_s,
         )
@@ -155,6 +156,10 @@ def _stopped(stopped: Standstill) -> api_status.Stopped:
     return api_status.Stopped(
         code=stopped.code, since=rfc3339(stopped.since), detail=redact(stopped.detail), advice=advice(stopped.code)
     )
+
+
+def _restored(restored: RestoredFrom) -> api_status.Restored:
+    return api_status.Restored(copied_at=rfc3339_or_none(restored.copied_at))
 
 
 def _key(key: KeyStatus) -> shapes.Key:

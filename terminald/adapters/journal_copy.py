@@ -79,8 +79,16 @@ def copied_at(file: Path) -> CopiedAt | None:
         return None
     try:
         with _opened(f"{target.absolute().as_uri()}?mode=ro&immutable=1") as connection:
-            return msgspec.json.decode(get_setting(connection, _COPIED), type=CopiedAt)
-    except (sqlite3.Error, msgspec.DecodeError):
+            return copied_in(connection)
+    except sqlite3.Error:
+        return None
+
+
+def copied_in(connection: sqlite3.Connection) -> CopiedAt | None:
+    """Return of when the copy is that this journal is, or was restored from; None where it says nothing of the kind."""
+    try:
+        return msgspec.json.decode(get_setting(connection, _COPIED), type=CopiedAt)
+    except msgspec.DecodeError:
         return None
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
 
-from terminald.adapters.ports_care import CareDesk, CareJournal, DiskStatus, Standstill
+from terminald.adapters.ports_care import CareDesk, CareJournal, DiskStatus, RestoredFrom, Standstill
 from terminald.adapters.ports_devices import DeviceReport
 from terminald.adapters.ports_receipts import ReceiptDesk
 from terminald.adapters.ports_report import DayJournal, ReportDesk
@@ -244,6 +244,7 @@ class Status:
     uptime_s: int
     disk: DiskStatus | None = None
     stopped: Standstill | None = None
+    restored: RestoredFrom | None = None
 
 
 class Desk(CareDesk, ReceiptDesk, ReportDesk, StoryDesk, Protocol):

@@ -44,6 +44,13 @@ class Standstill:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RestoredFrom:
+    """The journal was restored from a copy of then (None: not known), and nobody has compared the days since."""
+
+    copied_at: WallTime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PrunePlace:
     """How far the deletion of old sales has come: after this one, or, after the last of them, this event."""
 
@@ -80,8 +87,11 @@ class CareDesk(Protocol):
         For as long as this process lives, or over restarts until :meth:`resume`.
         """
 
-    async def resume(self) -> None:
-        """Begin sales again; repeatable."""
+    async def resume(self, *, is_compared: bool = False) -> None:
+        """Begin sales again; repeatable. ApiError restored_unconfirmed: the journal was restored, and is not compared.
+
+        Is_compared: a person says that the days since the copy were compared with the gateway's.
+        """
 
     async def forgotten(self) -> Forgotten:
         """Return from where on the journal has everything."""

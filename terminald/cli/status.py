@@ -91,6 +91,11 @@ def _version_words(shown: api_status.Status) -> str:
     return f"{escape(shown.version)}, up {span(shown.uptime_s)}"
 
 
+def _restored_words(restored: api_status.Restored) -> str:
+    when = f" of {local_time(restored.copied_at)}" if restored.copied_at else ""
+    return f"from the copy{when}; nobody has said yet that the days since were compared"
+
+
 def _facts(shown: api_status.Status) -> Iterator[tuple[str, str]]:
     terminal, gateway = shown.terminal, shown.gateway
     who = f"{escape(terminal.sn)}, activated {local_time(terminal.activated_at)}" if terminal.sn else "not activated"
@@ -116,4 +121,5 @@ def _facts(shown: api_status.Status) -> Iterator[tuple[str, str]]:
     yield "printing", f"{shown.print_queue} receipts are waiting" if shown.print_queue else ""
     yield "clock", _clock_words(shown)
     yield "draining", "yes: new sales are refused" if shown.draining else ""
+    yield "restored", _restored_words(shown.restored) if shown.restored else ""
     yield "version", _version_words(shown)

@@ -61,9 +61,9 @@ ATTENTION_ADVICE: Mapping[str, str] = {
         "is renewed. Ask the gateway's operator when it comes again."
     ),
     "journal_damaged": (
-        "terminald is stopped: the journal is damaged. Nothing is sold, and nothing in it is changed. On the board, as "
-        "the service's user, run: terminald restore. It keeps the damaged files as evidence, and goes on with the "
-        "weekly copy and all that can still be read. Then replace the card."
+        "The journal is damaged: nothing is sold, and nothing in it is changed. On the board, as the service's user, "
+        "run: terminald restore. It keeps the damaged files as evidence, and goes on with the weekly copy and all that "
+        "can still be read. Then replace the card."
     ),
     "disk_slow": (
         "The disk of the terminal takes longer than a second for one write in a hundred: a card does so before it "
@@ -212,6 +212,12 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     ),
     "attention_changed": _kind(
         409, "Another call is shown by now", "Get the sale, and look at the call that it shows now before you close it."
+    ),
+    "restored_unconfirmed": _kind(
+        409,
+        "The journal was restored, and nobody has compared it",
+        "Compare the days since the copy with the gateway's (terminald report --verify, the merchant's console); then "
+        'say so: terminald resume, or POST /v1/resume with {"code": "journal_restored"}.',
     ),
     "method_not_offered": _kind(
         409, "This sale takes no payment codes", 'Show its QR, or open sales with "scan" among their methods.'

@@ -16,6 +16,18 @@ class DrainRequest(Request, frozen=True, kw_only=True):
     until: Annotated[Literal["resume", "restart"], Meta(description="how long; over restarts when missing")] = "resume"
 
 
+class ResumeRequest(Request, frozen=True, kw_only=True):
+    """Sales are to be begun again."""
+
+    code: Annotated[
+        Literal["journal_restored"] | None,
+        Meta(
+            description="journal_restored: a person has compared the days since the copy with the gateway's. "
+            "Without it a restored journal is not resumed; a drain is"
+        ),
+    ] = None
+
+
 class Health(Struct, frozen=True, kw_only=True):
     """This version serves: engine and journal answered, and the disk takes writes."""
 
@@ -43,6 +55,12 @@ class Stopped(Struct, frozen=True, kw_only=True):
     since: Time
     detail: str
     advice: str
+
+
+class Restored(Struct, frozen=True, kw_only=True):
+    """The journal was restored from a copy of then (null: not known), and nobody has compared the days since."""
+
+    copied_at: Time | None
 
 
 class Terminal(Struct, frozen=True, kw_only=True):
@@ -89,5 +107,6 @@ class Status(Struct, frozen=True, kw_only=True):
     in_flight: bool = False
     disk: Disk | None = None
     stopped: Stopped | None = None
+    restored: Restored | None = None
     version: str
     uptime_s: int

@@ -12,7 +12,7 @@ from terminald.adapters.api_views import (
     status_json,
 )
 from terminald.adapters.ports import KeyAttention, OrderLook, SaleFilter
-from terminald.adapters.ports_care import DiskStatus, Standstill
+from terminald.adapters.ports_care import DiskStatus, RestoredFrom, Standstill
 from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.core.ids import WallTime
 from terminald.errors import ApiError
@@ -98,7 +98,8 @@ def test_what_nobody_knows_without_the_journal_is_null_and_why_is_said() -> None
 
 def test_the_status_has_the_published_shape() -> None:
     disk = DiskStatus(free_mb=900, commit_p99_ms=1_200, copied_at=None, slow_since=STATUS.activated_at)
-    body = json.loads(status_json(replace(STATUS, disk=disk), "1.2.3"))
+    restored = RestoredFrom(copied_at=STATUS.activated_at)
+    body = json.loads(status_json(replace(STATUS, disk=disk, restored=restored), "1.2.3"))
     assert body == {
         "ready": False,
         "reasons": ["scanner_absent"],
@@ -138,6 +139,7 @@ def test_the_status_has_the_published_shape() -> None:
             },
         },
         "stopped": None,
+        "restored": {"copied_at": "2025-01-31T08:00:00.000+00:00"},
         "version": "1.2.3",
         "uptime_s": 4,
     }
