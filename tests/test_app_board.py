@@ -248,3 +248,14 @@ def test_a_copy_of_another_board_tells_nothing_about_this_one(
     assert remembered_device_id(config_of("auto"), file, there) == ""
     copy_of(file).write_bytes(b"no copy any more")
     assert not is_copy_foreign(file, there)
+
+
+def test_a_state_directory_that_can_not_be_looked_into_remembers_nothing(
+    config_of: Callable[[str], Config], board: MakeBoard, tmp_path: Path
+) -> None:
+    """A terminal that is stopped by it serves all the same."""
+    file, here = tmp_path / ("x" * 300) / "journal.db", board(serial="10000000aa")
+    with pytest.raises(OSError, match="name too long"):
+        file.exists()
+    assert remembered_device_id(config_of("auto"), file, here) == ""
+    assert not is_copy_foreign(file, here)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -24,6 +24,8 @@ from terminald.adapters.state_directory import FILE_MODE, sync_directory
 from terminald.core.ids import Instant, WallTime
 from terminald.core.schedule import Now
 from terminald.errors import JournalCorrupt, JournalUnavailable
+
+T = TypeVar("T")
 
 COPY_NAME: Final = "journal-copy.db"
 _UNFINISHED: Final = ".tmp"
@@ -74,14 +76,7 @@ def make_copy(file: Path, now: Now, *, spare: int, is_wanted: Callable[[], bool]
 
 def copied_at(file: Path) -> CopiedAt | None:
     """Return of when the copy beside a journal is; None where there is none that can be read."""
-    target = copy_of(file)
-    if not target.exists():
-        return None
-    try:
-        with _opened(f"{target.absolute().as_uri()}?mode=ro&immutable=1") as connection:
-            return copied_in(connection)
-    except sqlite3.Error:
-        return None
+    return _from_copy(file, copied_in)
 
 
 def copied_in(connection: sqlite3.Connection) -> CopiedAt | None:
@@ -94,13 +89,18 @@ def copied_in(connection: sqlite3.Connection) -> CopiedAt | None:
 
 def residence_in_copy(file: Path) -> Residence | None:
     """Return where the identity lives, as far as the copy beside a journal says so; None where it can not be read."""
+    return _from_copy(file, lambda copy: Residence(device_id=get_setting(copy, "device_id"), board=load_board(copy)))
+
+
+def _from_copy(file: Path, read: Callable[[sqlite3.Connection], T | None]) -> T | None:
+    """Return what is read in the copy beside a journal; None where there is no copy that can be read."""
     target = copy_of(file)
-    if not target.exists():
-        return None
     try:
+        if not target.exists():
+            return None
         with _opened(f"{target.absolute().as_uri()}?mode=ro&immutable=1") as connection:
-            return Residence(device_id=get_setting(connection, "device_id"), board=load_board(connection))
-    except sqlite3.Error:
+            return read(connection)
+    except (sqlite3.Error, OSError):
         return None
 
 
