@@ -6,7 +6,7 @@ import time
 from datetime import datetime, timezone
 
 from terminald import config_rules as rules
-from terminald.cli.client import Daemon, client_settings, connect, decode
+from terminald.cli.client import LOOK_LIMIT_S, Daemon, client_settings, connect, decode
 from terminald.cli.confirm import ask
 from terminald.cli.outcome import DONE, REFUSED, WRONG_USAGE, CommandFailed, say_error
 from terminald.wire import api_status
@@ -94,14 +94,15 @@ def _confirm_compared(restored: api_status.Restored, zone: timezone, *, is_confi
 def health(args: argparse.Namespace) -> int:
     """Tell whether this version serves; 3 when it does not, within the time that it may take."""
     settings = client_settings(args.config)
-    ends = time.monotonic() + (0.0 if args.wait is None else _seconds(args.wait))
+    ends = time.monotonic() + (LOOK_LIMIT_S if args.wait is None else _seconds(args.wait))
+    is_patient = args.wait is not None
     body = None
     while body is None:
         try:
             with Daemon(settings) as daemon:
-                body = daemon.get("/v1/health")
+                body = daemon.get("/v1/health", within_s=max(_AGAIN_S, ends - time.monotonic()))
         except CommandFailed as exc:
-            if time.monotonic() >= ends:
+            if not is_patient or time.monotonic() >= ends:
                 # Whatever it is, the updater wants one answer.
                 raise CommandFailed(str(exc), advice=exc.advice, code=REFUSED) from exc
             time.sleep(min(_AGAIN_S, max(0.0, ends - time.monotonic())))

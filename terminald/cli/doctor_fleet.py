@@ -22,7 +22,7 @@ _ADVICE: Final[Mapping[str, str]] = {
     "unreachable": "is mqtt.url right, and the network up?",
     "refused": "does the broker know mqtt.username with this password, and allow this client id?",
     "unavailable": "does the broker speak MQTT 5, and know this terminal's certificate?",
-    "unfit": "let the broker allow QoS 1 and retained messages",
+    "unfit": "let the broker allow QoS 1 and retained messages, and send nothing unasked",
 }
 
 

@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Iterator
 
-from terminald.cli.client import connect, decode
+from terminald.cli.client import LOOK_LIMIT_S, connect, decode
 from terminald.cli.outcome import DONE, REFUSED
 from terminald.cli.words import fields, key_words, local_time, since, span
 from terminald.core.custody import SETTLE
@@ -16,7 +16,7 @@ from terminald.wire.api_problems import advice
 def status(args: argparse.Namespace) -> int:
     """Show the status; 3 when no sale can be begun."""
     with connect(args) as daemon:
-        body = daemon.get("/v1/status")
+        body = daemon.get("/v1/status", within_s=LOOK_LIMIT_S)
     shown = decode(body, api_status.Status)
     if args.json:
         print(body.decode())
