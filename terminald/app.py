@@ -158,6 +158,7 @@ class App:
             hold=journal.load_hold(),
         )
         self._desk = self._make_desk(config, device_id)
+        self._desk.copied_at = journal.restored_from()
         self._kiosk = self._make_kiosk(config, journal)
         self._vending = VendingHost(self._engine, vend_terms(config))
         self._door = Door(terms_of(config.api, token))

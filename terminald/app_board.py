@@ -7,10 +7,10 @@ service.
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
-from terminald.adapters.fingerprint import SOURCES, Board, derive_device_id, differing_source, read_board
+from terminald.adapters.fingerprint import SOURCES, Residence, derive_device_id, differing_source, read_board
+from terminald.adapters.journal_copy import residence_in_copy
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.config import Config
 from terminald.core.terminal import Terminal
@@ -21,14 +21,6 @@ from terminald.logs_ids import LogId
 log = logging.getLogger(__name__)
 
 Sources = Mapping[str, Path]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Residence:
-    """Where an identity lives: the device id that the gateway knows, and the board."""
-
-    device_id: str
-    board: Board
 
 
 def moved_source(journal: SqliteJournal, sources: Sources = SOURCES) -> str | None:
@@ -77,6 +69,21 @@ def residence_of_new_identity(config: Config, journal: SqliteJournal, sources: S
         device_id = settle_device_id(config, journal, sources)
         return Residence(device_id=device_id, board=journal.board())
     return Residence(device_id=_wanted(config, sources), board=read_board(sources))
+
+
+def remembered_device_id(config: Config, file: Path, sources: Sources = SOURCES) -> str:
+    """Return the device id of a terminal whose journal can not be read, by its copy; empty where nobody knows it."""
+    if is_copy_foreign(file, sources):
+        return ""
+    copied = residence_in_copy(file)
+    fixed = "" if config.terminal.device_id == "auto" else config.terminal.device_id
+    return (copied.device_id if copied else "") or fixed
+
+
+def is_copy_foreign(file: Path, sources: Sources = SOURCES) -> bool:
+    """Whether the journal's copy is of another board: then the damaged one may be as well, and of its terminal."""
+    copied = residence_in_copy(file)
+    return copied is not None and differing_source(copied.board, read_board(sources), sources) is not None
 
 
 def adopt_board(journal: SqliteJournal, sources: Sources = SOURCES) -> None:

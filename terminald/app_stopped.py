@@ -18,12 +18,17 @@ from terminald.adapters.api_door import Door
 from terminald.adapters.api_listeners import listening
 from terminald.adapters.api_peer import gate_of
 from terminald.adapters.api_server import ApiServer
+from terminald.adapters.clock import is_synchronized
+from terminald.adapters.journal_faults import EVIDENCE
+from terminald.adapters.journal_file import damage_noted_at
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import KeyStatus, LoggedEvent, OrderLook, SaleFilter, Status
-from terminald.adapters.ports_care import Forgotten
+from terminald.adapters.ports_care import Forgotten, Standstill
 from terminald.adapters.ports_receipts import WrittenReceipt
 from terminald.adapters.state_directory import lock
 from terminald.adapters.systemd import notify, status
+from terminald.app_board import remembered_device_id
+from terminald.app_fleet import run_stopped_fleet
 from terminald.config import Config
 from terminald.core.book import SaleView
 from terminald.core.events import PrintAnswer
@@ -44,6 +49,8 @@ log = logging.getLogger(__name__)
 
 #: How often it is looked whether the journal is another one, and the watchdog fed.
 LOOK_S: Final = 2.0
+#: How long the end waits for the report to the fleet's broker, which takes leave in words.
+LEAVE_S: Final = 5.0
 DAMAGED: Final = "stopped: the journal is damaged; nothing is sold before terminald restore"
 UNUSABLE: Final = "stopped: the journal can not be opened or written; nothing is sold until it can"
 
@@ -51,14 +58,21 @@ UNUSABLE: Final = "stopped: the journal can not be opened or written; nothing is
 class StoppedDesk:
     """Implements :class:`terminald.adapters.ports.Desk`, and refuses everything."""
 
-    def __init__(self, fault: JournalError, clock: Callable[[], Now]) -> None:
-        """Fault says what is wrong with the journal."""
-        self._fault = fault
+    def __init__(self, fault: JournalError, clock: Callable[[], Now], *, file: Path, device_id: str = "") -> None:
+        """Fault says what is wrong with the journal in the file. Device_id: empty where it is not known without it."""
         self._clock = clock
-        self._started = clock().instant
+        self._device_id = device_id
+        began = clock()
+        self._started = began.instant
+        self._stopped = Standstill(
+            code="journal_damaged" if isinstance(fault, JournalCorrupt) else "journal_failed",
+            since=damage_noted_at(file) or began.wall,
+            # What to do is said beside it.
+            detail=str(fault).removesuffix(f"; {EVIDENCE}"),
+        )
 
     def _refuse(self) -> NoReturn:
-        raise JournalUnavailable(str(self._fault))
+        raise ApiError("journal_failed", f"terminald is stopped: {self._stopped.detail}", matter=self._stopped.code)
 
     async def open_sale(self, order: SaleOrder) -> tuple[SaleView, bool]:
         """Refuse: whether this reference was paid already nobody knows."""
@@ -132,13 +146,14 @@ class StoppedDesk:
         """Refuse: there is nothing to drain, and nowhere to note it."""
         self._refuse()
 
-    async def resume(self) -> None:
+    async def resume(self, *, is_compared: bool = False) -> None:
         """Refuse."""
         self._refuse()
 
     async def prove_health(self) -> None:
         """Refuse, with the reason."""
-        raise ApiError("unhealthy", str(self._fault), reasons=(Reason.JOURNAL_FAILED.value,))
+        reasons, what = (Reason.JOURNAL_FAILED.value,), f"terminald is stopped: {self._stopped.detail}"
+        raise ApiError("unhealthy", what, reasons=reasons, matter=self._stopped.code)
 
     async def forgotten(self) -> Forgotten:
         """Refuse."""
@@ -149,33 +164,35 @@ class StoppedDesk:
         self._refuse()
 
     def last_seq(self) -> int:
-        """Return that there is none."""
-        return 0
+        """Refuse: a host that resumes is not to hear that the log does not reach so far."""
+        self._refuse()
 
     async def wait_for_event(self, seq: int) -> None:
         """Wait for ever."""
         await asyncio.Event().wait()
 
     def status(self) -> Status:
-        """Return that nothing is known, and why."""
+        """Return that terminald is stopped, and why; what only the journal says is not known."""
         return Status(
             reasons=(Reason.JOURNAL_FAILED.value,),
             terminal_sn="",
-            device_id="",
+            device_id=self._device_id,
             activated_at=None,
             key=None,
             checkins={},
-            is_gateway_reachable=False,
+            is_gateway_reachable=None,
             last_answer_at=None,
             devices=(),
             sale=None,
-            unresolved=0,
-            attention=0,
-            print_queue=0,
-            is_clock_synchronized=False,
+            unresolved=None,
+            # A file that can not be opened is opened when it can; one that is damaged waits for a person.
+            attention=int(self._stopped.code == "journal_damaged"),
+            print_queue=None,
+            is_clock_synchronized=is_synchronized(),
             is_draining=False,
             is_in_flight=False,
             uptime_s=(self._clock().instant - self._started) // 1000,
+            stopped=self._stopped,
         )
 
 
@@ -195,7 +212,8 @@ async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, faul
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     gate, version = gate_of(config.api.admin_group), terminald.__version__
-    api = ApiServer(StoppedDesk(fault, _now), defaults, _now, version, gate=gate, door=door)
+    desk = StoppedDesk(fault, _now, file=file, device_id=remembered_device_id(config, file))
+    api = ApiServer(desk, defaults, _now, version, gate=gate, door=door)
     damaged = _identity(file)
 
     async def is_over() -> bool:
@@ -207,6 +225,8 @@ async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, faul
         serving = asyncio.create_task(api.serve(*sockets))
         await api.answers.wait()
         notify("READY=1", status(DAMAGED if isinstance(fault, JournalCorrupt) else UNUSABLE))
+        telling = asyncio.create_task(run_stopped_fleet(config, desk.status, lambda: _now().wall, file))
+        telling.add_done_callback(_note_end)
         while not stop.is_set() and not await is_over():
             notify("WATCHDOG=1")
             try:
@@ -218,7 +238,15 @@ async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, faul
             log_event(log, LogId.JOURNAL_REPLACED)
         notify("STOPPING=1")
         api.stop()
+        telling.cancel()
         await serving
+        await asyncio.wait({telling}, timeout=LEAVE_S)
+
+
+def _note_end(telling: asyncio.Task[None]) -> None:
+    """Log a report that ended by a bug: callers are served all the same."""
+    if not telling.cancelled() and (failure := telling.exception()) is not None:
+        log_event(log, LogId.BROKER_NONE, reason="fault", detail=type(failure).__name__, exc_info=failure)
 
 
 def _is_usable(file: Path) -> bool:

@@ -56,3 +56,9 @@ def _read(path: Path) -> Secret:
         what = f"{MIN_TOKEN} to {MAX_TOKEN} letters, digits and -._~+/="
         raise NotAllowed(f"{path} holds no token; allowed: one line of {what}, as terminald token makes it")
     return Secret(token)
+
+
+def is_replaceable(text: bytes) -> bool:
+    """Whether the content of a file is nothing, or at most a token: one of any length, so that a weak one can go."""
+    line = text.decode("ascii", errors="replace").removesuffix("\n").removesuffix("\r")
+    return not line or (len(line) <= MAX_TOKEN and _FORM.fullmatch(line) is not None)

@@ -5,9 +5,9 @@ import logging
 from collections.abc import Callable
 
 from terminald.adapters.ports import Status
-from terminald.adapters.ports_care import DiskStatus, Forgotten
+from terminald.adapters.ports_care import DiskStatus, Forgotten, RestoredFrom
 from terminald.core import book as books
-from terminald.core.ids import Instant
+from terminald.core.ids import Instant, WallTime
 from terminald.core.readiness import Hold
 from terminald.core.sale_table import DeliveryState, SaleState
 from terminald.core.schedule import MINUTE
@@ -36,6 +36,8 @@ class Care:
         self._proven: Instant | None = None
         #: What is on disk of it: what the next start begins with.
         self._lasting = engine.hold
+        #: Of when the copy is from which the journal was restored last; None where it was not, or nobody knows.
+        self.copied_at: WallTime | None = None
         #: Returns what is known of the disk, where that is looked after.
         self.look_at_disk: Callable[[], DiskStatus | None] = lambda: None
 
@@ -53,16 +55,27 @@ class Care:
         if self._engine.hold is not Hold.RESTORED:
             await self._hold(Hold.ASKED, on_disk=self._lasting if until_restart else Hold.ASKED)
 
-    async def resume(self) -> None:
-        """Begin sales again; repeatable."""
-        await self._engine.request(lambda: self._hold(Hold.NONE, on_disk=Hold.NONE))
+    async def resume(self, *, is_compared: bool = False) -> None:
+        """Begin sales again; repeatable. After a restore: where a person says that the journal is compared.
+
+        Raises:
+            ApiError: restored_unconfirmed; nothing was changed.
+        """
+        await self._engine.request(lambda: self._resume(is_compared=is_compared))
+
+    async def _resume(self, *, is_compared: bool) -> None:
+        if self._engine.hold is Hold.RESTORED and not is_compared:
+            raise ApiError("restored_unconfirmed", "No sale is begun before somebody says that it was compared.")
+        await self._hold(Hold.NONE, on_disk=Hold.NONE)
 
     async def _hold(self, hold: Hold, *, on_disk: Hold) -> None:
         engine = self._engine
         await engine.written(engine.world.journal.put_hold(on_disk))
         self._lasting = on_disk
-        if engine.hold is not hold:
-            log_event(log, LogId.SALES_RESUMED if hold is Hold.NONE else LogId.SALES_HELD)
+        if engine.hold is not hold and hold is Hold.NONE:
+            log_event(log, LogId.SALES_RESUMED, from_state=engine.hold.value)
+        elif engine.hold is not hold:
+            log_event(log, LogId.SALES_HELD)
         engine.take_hold(hold)
 
     # --- old sales ---------------------------------------------------------------------------------------------------
@@ -126,6 +139,7 @@ class Care:
             is_draining=engine.is_draining or engine.hold is Hold.ASKED,
             is_in_flight=engine.is_in_flight() or self._awaits_goods(),
             uptime_s=(now.instant - self._started) // 1000,
+            restored=RestoredFrom(copied_at=self.copied_at) if engine.hold is Hold.RESTORED else None,
         )
 
     def _awaits_goods(self) -> bool:

@@ -8,15 +8,14 @@ behind: one page of the log at most.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
-from terminald.adapters.api_views import status_json
 from terminald.adapters.ports import Status
 from terminald.adapters.ports_fleet import FleetBroker, FleetJournal, FleetMark, FleetSession, LoggedRow
 from terminald.engine import Engine
+from terminald.engine_fleet_link import FleetLink, FleetTerms, first, time_now, within
 from terminald.errors import FleetError, FleetRefused, JournalError
 from terminald.logs import log_event
 from terminald.logs_ids import LogId
@@ -37,37 +36,16 @@ PATIENCE_S: Final = 5.0
 MARK_EVERY_S: Final = 60.0
 MARK_EVERY: Final = 500
 MARK_PATIENCE_S: Final = 300.0
-#: The retained status is not sent more often than this, and at least so often.
-STATUS_LEAST_S: Final = 5.0
-STATUS_MOST_S: Final = 3600.0
-#: What changes without an event is noticed so much later.
-LOOK_AGAIN_S: Final = 30.0
 #: A broker that refuses messages has to be put right by a person.
 REFUSED_PAUSE_S: Final = 60.0
 #: A journal that can not be read is tried again after this.
 JOURNAL_PAUSE_S: Final = 5.0
-#: The longest wait between two tries to connect, before chance makes it shorter.
-LONGEST_WAIT_S: Final = 600.0
-#: A connection that lived for so long was a good one.
-GOOD_CONNECTION_S: Final = 60.0
-#: How long the end of the daemon waits for the broker.
-GOODBYE_S: Final = 2.0
 #: Connections that end so often over what is sent, and always at the same place of the log, are no accident: then
 #: events are sent one by one, and after as many more the one at which it happens is left out, which the broker is told.
 #: Not every broker refuses a single message in a way that the connection survives.
 MISUNDERSTOOD: Final = 2
 #: PUBACK reason codes that are about this message alone: Packet too large, Payload format invalid (MQTT 5.0, 3.4.2.1).
 _OF_ITSELF: Final = frozenset({0x95, 0x99})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FleetTerms:
-    """How the broker is to be treated."""
-
-    #: Connecting is put off by chance within this, so that thousands of terminals do not come in one moment.
-    jitter_s: float
-    #: Events a second, while there are many.
-    max_rate: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +76,7 @@ class FleetCourier:
         """Look returns the present state; the mark is the journal's; jitter returns chance from 0 to 1."""
         self._engine = engine
         self._look = look
-        self._broker = broker
+        self._link = FleetLink(broker, voice, terms, wall=lambda: engine.world.clock.now().wall, jitter=jitter)
         self._journal = journal
         self._voice = voice
         self._terms = terms
@@ -108,104 +86,28 @@ class FleetCourier:
         self._acknowledged = self._marked = mark.seq
         self._many = asyncio.Event()
         self._not_before = 0.0
-        #: Status and events do not wait for their acknowledgements at the same time: so it is known which of them a
-        #: connection ended over; and how many in a row ended over the events after the acknowledged row.
-        self._turn = asyncio.Lock()
+        #: Whether events wait for their acknowledgements, and how many connections in a row ended over those after the
+        #: acknowledged row.
         self._sends_events = False
         self._misunderstood = 0
-        #: The last failure that was logged; empty while the broker is told.
-        self._told = "start"
 
     async def run(self) -> NoReturn:
         """Connect, tell, and connect again, until cancelled; then take leave of the broker, within seconds."""
         marking = asyncio.create_task(self._keep_mark())
         try:
-            await self._keep_connected()
+            await self._link.keep((self._voice.discovery(),), self._talk, note=self._note_end)
         finally:
             marking.cancel()
             await asyncio.gather(marking, return_exceptions=True)
             await self._put_mark()
 
-    # --- connections -------------------------------------------------------------------------------------------------
-
-    async def _keep_connected(self) -> NoReturn:
-        tries = 0
-        while True:
-            wait_s = min(LONGEST_WAIT_S, self._terms.jitter_s * 2**tries)
-            await asyncio.sleep(self._jitter() * max(wait_s, self._terms.jitter_s))
-            began = _time()
-            failure = await self._try()
-            if isinstance(failure, FleetError):
-                self._misunderstood += failure.code == "protocol" and self._sends_events
-                self._tell(failure)
-            elif failure is not None:
-                log_event(_log, LogId.BROKER_FAULT, exc_info=failure)
-            # The exponent stays small enough for a float, whatever the jitter.
-            tries = 0 if _time() - began >= GOOD_CONNECTION_S else min(tries + 1, 20)
-
-    async def _try(self) -> BaseException | None:
-        """Return why a connection has ended: a fault of the library, whatever it is, is no reason not to sell."""
-        self._sends_events = False
-        connection = asyncio.create_task(self._connection())
-        try:
-            await asyncio.wait({connection})
-        finally:
-            connection.cancel()
-            await asyncio.wait({connection})
-        return None if connection.cancelled() else connection.exception()
-
-    async def _connection(self) -> None:
-        since = self._engine.world.clock.now().wall
-        async with self._broker.session(self._voice.offline(since, "lost")) as session:
-            try:
-                await self._serve(session)
-            except asyncio.CancelledError:
-                # The end of the daemon, and of this task. Leaving in words takes the will away: so a message says it.
-                with suppress(FleetError, TimeoutError):
-                    async with asyncio.timeout(GOODBYE_S):
-                        wall = self._engine.world.clock.now().wall
-                        await session.deliver([self._voice.offline(wall, "stopped")])
-
-    async def _serve(self, session: FleetSession) -> None:
-        await _first(session.wait_lost(), self._talk(session))
-
     async def _talk(self, session: FleetSession) -> None:
-        now = self._engine.world.clock.now().wall
-        await session.deliver([self._voice.discovery(), self._voice.online(now)])
-        if self._told:
-            log_event(_log, LogId.BROKER_TOLD, reason=self._told)
-        self._told = ""
-        await _first(self._keep_status(session), self._pass_on(session))
+        await first(self._link.keep_status(session, self._look, self._engine), self._pass_on(session))
 
-    def _tell(self, exc: FleetError) -> None:
-        """Log the first failure of its kind as a warning, and those that follow it in detail only."""
-        level = logging.DEBUG if exc.code == self._told else logging.WARNING
-        self._told = exc.code
-        log_event(_log, LogId.BROKER_AWAY, level=level, reason=exc.code, detail=exc.detail)
-
-    # --- status ------------------------------------------------------------------------------------------------------
-
-    async def _keep_status(self, session: FleetSession) -> NoReturn:
-        told: Status | None = None
-        told_at = 0.0
-        while True:
-            seq, status = self._engine.last_seq, self._look()
-            if told is None or _lasting(status) != _lasting(told) or _time() - told_at >= STATUS_MOST_S:
-                told, told_at = status, _time()
-                await self._tell_status(session, status)
-            await asyncio.sleep(STATUS_LEAST_S)
-            await _within(LOOK_AGAIN_S, self._engine.wait_for_event(seq))
-
-    async def _tell_status(self, session: FleetSession, status: Status) -> None:
-        message = self._voice.status(status_json(status, self._voice.about.version))
-        if len(message.payload) > session.max_payload:
-            self._tell(FleetError("refused", "the status is too large for the broker"))
-            return
-        try:
-            async with self._turn:
-                await session.deliver([message])
-        except FleetRefused as exc:
-            self._tell(exc)
+    def _note_end(self, failure: BaseException | None) -> None:
+        if isinstance(failure, FleetError):
+            self._misunderstood += failure.code == "protocol" and self._sends_events
+        self._sends_events = False
 
     # --- events ------------------------------------------------------------------------------------------------------
 
@@ -264,7 +166,7 @@ class FleetCourier:
         """Send a chunk until the broker has taken all of it."""
         while True:
             try:
-                async with self._turn:
+                async with self._link.turn:
                     self._sends_events = True
                     await session.deliver([parcel.message for parcel in chunk])
                     self._sends_events = False
@@ -274,15 +176,15 @@ class FleetCourier:
                 if exc.reason in _OF_ITSELF and refused.short is not None:
                     chunk[exc.index] = _shortened(refused)
                     continue
-                self._tell(exc)
+                self._link.tell(exc)
                 await asyncio.sleep(REFUSED_PAUSE_S * (0.5 + self._jitter()))
             else:
                 return
 
     async def _keep_pace(self, count: int) -> None:
         """Wait until so many more may be sent."""
-        await asyncio.sleep(max(0.0, self._not_before - _time()))
-        self._not_before = max(self._not_before, _time()) + count / self._terms.max_rate
+        await asyncio.sleep(max(0.0, self._not_before - time_now()))
+        self._not_before = max(self._not_before, time_now()) + count / self._terms.max_rate
 
     async def _wait_quiet(self, patience_s: float) -> None:
         """Return when nobody is being served, or when that has taken long enough."""
@@ -291,7 +193,7 @@ class FleetCourier:
             while not self._engine.is_quiet():
                 await self._engine.wait_for_event(self._engine.last_seq)
 
-        await _within(patience_s, quiet())
+        await within(patience_s, quiet())
 
     # --- the mark ----------------------------------------------------------------------------------------------------
 
@@ -303,7 +205,7 @@ class FleetCourier:
 
     async def _keep_mark(self) -> NoReturn:
         while True:
-            await _within(MARK_EVERY_S, self._many.wait())
+            await within(MARK_EVERY_S, self._many.wait())
             self._many.clear()
             if self._acknowledged > self._marked:
                 await self._wait_quiet(MARK_PATIENCE_S)
@@ -324,33 +226,3 @@ class FleetCourier:
 
 def _shortened(parcel: _Parcel) -> _Parcel:
     return parcel if parcel.short is None else replace(parcel, message=parcel.short, short=None)
-
-
-def _lasting(status: Status) -> Status:
-    """Return the status without what is another one every second."""
-    key = None if status.key is None else replace(status.key, age_s=0)
-    return replace(status, uptime_s=0, last_answer_at=None, key=key)
-
-
-def _time() -> float:
-    return asyncio.get_running_loop().time()
-
-
-async def _within(seconds: float, work: Awaitable[object]) -> None:
-    """Wait for something, and not for long."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await work
-
-
-async def _first(*works: Coroutine[object, object, None]) -> None:
-    """Do all of this until the first of it ends or fails; then end the rest."""
-    tasks = [asyncio.create_task(work) for work in works]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

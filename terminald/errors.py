@@ -135,10 +135,22 @@ class JournalTooNew(JournalError):
 class ApiError(TerminaldError):
     """The API caller's fault or a refusal that the caller must see, mapped to one documented problem."""
 
-    def __init__(self, code: str, detail: str, *, field: str | None = None, reasons: tuple[str, ...] = ()) -> None:
-        """Code is the last part of ``urn:terminald:<code>``; field names the faulty input; reasons: of not_ready."""
+    def __init__(
+        self,
+        code: str,
+        detail: str,
+        *,
+        field: str | None = None,
+        reasons: tuple[str, ...] = (),
+        matter: str | None = None,
+    ) -> None:
+        """Code is the last part of ``urn:terminald:<code>``; field names the faulty input; reasons: of not_ready.
+
+        Matter is the code of attention or readiness whose advice is given in the place of the problem's own.
+        """
         super().__init__(detail)
         self.code = code
         self.detail = detail
         self.field = field
         self.reasons = reasons
+        self.matter = matter

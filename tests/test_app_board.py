@@ -7,12 +7,21 @@ from pathlib import Path
 import pytest
 
 from terminald.adapters.fingerprint import SOURCES, derive_device_id, read_board
+from terminald.adapters.journal_copy import copy_of, make_copy
 from terminald.adapters.journal_sqlite import SqliteJournal
-from terminald.app_board import adopt_board, moved_source, residence_of_new_identity, settle_device_id
+from terminald.app_board import (
+    adopt_board,
+    is_copy_foreign,
+    moved_source,
+    remembered_device_id,
+    residence_of_new_identity,
+    settle_device_id,
+)
 from terminald.config import Config, load
 from terminald.core.ids import Secret, WallTime
 from terminald.core.terminal import Terminal
 from terminald.errors import ConfigError, JournalUnavailable, WrongBoard
+from tests.core.machine_builders import NOON
 
 SERIAL, MACHINE = SOURCES
 WALL = WallTime(1_714_536_000_000)
@@ -212,3 +221,41 @@ def test_a_new_identity_on_another_board_has_a_device_id_of_its_own_once_it_is_s
     assert (journal.device_id(), moved_source(journal, copy)) == (before, SERIAL)
     activated(journal, residence.device_id, copy)
     assert settle_device_id(AUTO, journal, copy) == residence.device_id
+
+
+# --- without the journal ---------------------------------------------------------------------------------------------
+
+
+def test_the_copy_remembers_the_device_id_of_a_journal_that_can_not_be_read(
+    journal: SqliteJournal, board: MakeBoard, config_of: Callable[[str], Config], tmp_path: Path
+) -> None:
+    file, here = tmp_path / "state" / "journal.db", board(serial="10000000aa")
+    assert remembered_device_id(config_of("auto"), file, here) == "", "nobody knows it"
+    assert remembered_device_id(config_of("till-7"), file, here) == "till-7"
+    known = settle_device_id(config_of("auto"), journal, here)
+    assert make_copy(file, NOON, spare=0, is_wanted=lambda: True)
+    assert remembered_device_id(config_of("auto"), file, here) == known
+    assert not is_copy_foreign(file, here)
+
+
+def test_a_copy_of_another_board_tells_nothing_about_this_one(
+    journal: SqliteJournal, board: MakeBoard, config_of: Callable[[str], Config], tmp_path: Path
+) -> None:
+    file, there = tmp_path / "state" / "journal.db", board(serial="10000000bb")
+    settle_device_id(config_of("auto"), journal, board(serial="10000000aa"))
+    assert make_copy(file, NOON, spare=0, is_wanted=lambda: True)
+    assert is_copy_foreign(file, there)
+    assert remembered_device_id(config_of("auto"), file, there) == ""
+    copy_of(file).write_bytes(b"no copy any more")
+    assert not is_copy_foreign(file, there)
+
+
+def test_a_state_directory_that_can_not_be_looked_into_remembers_nothing(
+    config_of: Callable[[str], Config], board: MakeBoard, tmp_path: Path
+) -> None:
+    """A terminal that is stopped by it serves all the same."""
+    file, here = tmp_path / ("x" * 300) / "journal.db", board(serial="10000000aa")
+    with pytest.raises(OSError, match="name too long"):
+        file.exists()
+    assert remembered_device_id(config_of("auto"), file, here) == ""
+    assert not is_copy_foreign(file, here)

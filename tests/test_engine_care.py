@@ -10,6 +10,7 @@ import pytest
 
 from terminald.adapters.journal_copy import copied_at
 from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.adapters.ports_care import RestoredFrom
 from terminald.core.commands import QueryOrder, SubmitPayment
 from terminald.core.events import OrderPaid, OutcomePending
 from terminald.core.readiness import Hold
@@ -179,11 +180,21 @@ def test_a_restored_journal_sells_after_a_person_has_said_so(tmp_path: Path) -> 
         status = bench.desk.status()
         # Whoever finds a terminal drained says that it may sell again; this one is to be compared first.
         assert (status.reasons, status.is_draining) == (("journal_restored",), False)
+        assert status.restored == RestoredFrom(copied_at=None)
         await bench.desk.drain(until_restart=True)
         assert bench.desk.status().reasons == ("journal_restored",)
-        await bench.desk.resume()
+        with pytest.raises(ApiError) as caught:
+            await bench.desk.resume()
+        assert caught.value.code == "restored_unconfirmed"
+        assert bench.desk.status().reasons == ("journal_restored",), "nothing half done"
+        assert bench.journal.store.load_hold() is Hold.RESTORED
+        await bench.desk.resume(is_compared=True)
+        assert bench.desk.status().restored is None
+        await bench.desk.resume(is_compared=True)
         await bench.open()
 
+    with closing(SqliteJournal(tmp_path / "journal.db")) as journal:
+        journal.put_hold(Hold.RESTORED)
     play(tmp_path, scene)
     with closing(SqliteJournal(tmp_path / "journal.db")) as journal:
         assert journal.load_hold() is Hold.NONE

@@ -21,17 +21,13 @@ from terminald.core.schedule import Now
 from terminald.core.stimuli import Record
 from terminald.engine_fleet import (
     CHUNK,
-    GOODBYE_S,
-    LONGEST_WAIT_S,
     MARK_EVERY_S,
     PAGE,
     PATIENCE_S,
     REFUSED_PAUSE_S,
-    STATUS_LEAST_S,
-    STATUS_MOST_S,
     FleetCourier,
-    FleetTerms,
 )
+from terminald.engine_fleet_link import GOODBYE_S, LONGEST_WAIT_S, STATUS_LEAST_S, STATUS_MOST_S, FleetTerms
 from terminald.errors import FleetError, FleetRefused, JournalUnavailable
 from terminald.wire.fleet import About, FleetMessage, FleetVoice
 from tests.engine_bench import CODE, Bench, engine_bench

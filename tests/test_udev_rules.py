@@ -12,7 +12,10 @@ KEYS = {
     *("ACTION", "SUBSYSTEM", "KERNEL", "KERNELS", "ENV{DEVTYPE}", "ENV{ID_USB_INTERFACES}"),
     *("ATTR{idVendor}", "ATTR{idProduct}", "ATTRS{idVendor}", "ATTRS{idProduct}", "ATTRS{serial}"),
 }
-SETS = {"GROUP", "MODE", "ENV{ID_MM_DEVICE_IGNORE}", "ENV{ID_MM_PORT_IGNORE}", "ENV{LIBINPUT_IGNORE_DEVICE}", "GOTO"}
+SETS = {
+    *("GROUP", "MODE", "GOTO", "ENV{ID_MM_DEVICE_IGNORE}", "ENV{ID_MM_PORT_IGNORE}"),
+    *("ENV{LIBINPUT_IGNORE_DEVICE}", "ENV{ID_INPUT_KEY}"),
+}
 PART = re.compile(r'([A-Z]+(?:\{\w+\})?)(==|\+=|=)"([^"]*)"')
 EXAMPLE = re.compile(r"^#(?=[A-Z]+(\{\w+\})?==)", re.MULTILINE)
 VERIFIES = 254  # systemd's version that brought "udevadm verify"
@@ -50,6 +53,18 @@ def test_devices_are_given_to_groups_of_the_service_and_to_nobody_else() -> None
         assert given.get("GROUP", "terminald") in members
         assert given.get("MODE", "0660") == "0660"
         assert all(value.startswith("terminald/") for key, _, value in rule if key == "SYMLINK")
+
+
+def test_a_keyboard_scanner_is_no_switch_for_the_machine() -> None:
+    """logind acts on the power key of whatever 70-power-switch.rules tags, by a word that 60-input-id.rules has set."""
+    keyboards = [rule for rule in rules() if ("SUBSYSTEM", "==", "input") in rule]
+    assert len(keyboards) == 2
+    for rule in keyboards:
+        assert ("ENV{ID_INPUT_KEY}", "=", "") in rule
+        assert ("KERNEL", "==", "event*") in rule
+    assert "60-input-id.rules" < RULES.name < "70-power-switch.rules"
+    readme = (RULES.parent.parent / "README.md").read_text()
+    assert 'ENV{LIBINPUT_IGNORE_DEVICE}="1", ENV{ID_INPUT_KEY}=""' in readme
 
 
 def verifier() -> str | None:

@@ -1,6 +1,7 @@
 """The status as metrics. To add a family is to add it to one of the groups; none may hold a secret (I7)."""
 
 from collections.abc import Iterable, Iterator
+from typing import get_args
 
 from terminald.adapters.ports import Status
 from terminald.adapters.ports_devices import DeviceState
@@ -8,6 +9,7 @@ from terminald.core.events import Blockage
 from terminald.core.ids import WallTime
 from terminald.wire.api_problems import READINESS_ADVICE
 from terminald.wire.api_shapes import KEY_STATES
+from terminald.wire.api_status import StopCode
 from terminald.wire.metrics import Family, Sample, encode, flags, gauge, up
 
 
@@ -40,6 +42,11 @@ def _of_readiness(status: Status) -> Iterator[Family]:
     yield gauge("terminald_ready", "1 while a sale would be begun.", not status.reasons)
     about = "1 for each reason against beginning a sale."
     yield flags("terminald_not_ready", about, "reason", READINESS_ADVICE, status.reasons)
+    stopped = () if status.stopped is None else (status.stopped.code,)
+    about = (
+        "1 while terminald serves without its journal, for this reason; what only the journal knows is missing then."
+    )
+    yield flags("terminald_stopped", about, "code", get_args(StopCode), stopped)
 
 
 def _of_the_key(status: Status) -> Iterator[Family]:
@@ -93,7 +100,11 @@ def _of_the_parts(status: Status) -> Iterator[Family]:
 def _of_open_work(status: Status) -> Iterator[Family]:
     yield gauge("terminald_sale_open", "1 while a customer is being served.", status.sale is not None)
     yield gauge("terminald_unresolved", "Orders that are followed to their end, without a customer.", status.unresolved)
-    yield gauge("terminald_attention", "What a person should look at: payments, the key, the disk.", status.attention)
+    yield gauge(
+        "terminald_attention",
+        "What a person should look at: payments, the key, the disk, a damaged journal.",
+        status.attention,
+    )
     yield gauge("terminald_print_queue", "Receipts that are not printed yet.", status.print_queue)
 
 

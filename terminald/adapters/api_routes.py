@@ -22,6 +22,7 @@ from terminald.wire.api import (
     decode_drain_request,
     decode_empty_request,
     decode_refund_request,
+    decode_resume_request,
     decode_sale_request,
     decode_undelivered_request,
 )
@@ -189,8 +190,7 @@ class Routes:
         return self._show_status()
 
     async def _resume(self, request: Request) -> Response:
-        decode_empty_request(request.body)
-        await self._desk.resume()
+        await self._desk.resume(is_compared=decode_resume_request(request.body))
         return self._show_status()
 
     async def _get_health(self, _: Request) -> Response:

@@ -6,12 +6,13 @@ from typing import Final
 import msgspec
 
 from terminald.adapters.ports import KeyAttention, KeyStatus, OrderLook, SaleFilter, Status
-from terminald.adapters.ports_care import DiskStatus
+from terminald.adapters.ports_care import DiskStatus, RestoredFrom, Standstill
 from terminald.adapters.ports_devices import DeviceReport
 from terminald.core.book import SaleView
 from terminald.core.ids import WallTime
 from terminald.core.schedule import Now
 from terminald.errors import ApiError
+from terminald.logs import redact
 from terminald.wire import api_shapes as shapes
 from terminald.wire import api_status
 from terminald.wire.api import is_name, parse_flag, parse_number, parse_time
@@ -80,7 +81,7 @@ def status_json(status: Status, version: str) -> bytes:
             reasons=status.reasons,
             terminal=api_status.Terminal(
                 sn=status.terminal_sn or None,
-                device_id=status.device_id,
+                device_id=status.device_id or None,
                 activated_at=rfc3339_or_none(status.activated_at),
             ),
             key=None if status.key is None else _key(status.key),
@@ -96,6 +97,8 @@ def status_json(status: Status, version: str) -> bytes:
             draining=status.is_draining,
             in_flight=status.is_in_flight,
             disk=None if status.disk is None else _disk(status.disk),
+            stopped=None if status.stopped is None else _stopped(status.stopped),
+            restored=None if status.restored is None else _restored(status.restored),
             version=version,
             uptime_s=status.uptime_s,
         )
@@ -147,6 +150,16 @@ def _disk(disk: DiskStatus) -> api_status.Disk:
         copied_at=rfc3339_or_none(disk.copied_at),
         attention=shown,
     )
+
+
+def _stopped(stopped: Standstill) -> api_status.Stopped:
+    return api_status.Stopped(
+        code=stopped.code, since=rfc3339(stopped.since), detail=redact(stopped.detail), advice=advice(stopped.code)
+    )
+
+
+def _restored(restored: RestoredFrom) -> api_status.Restored:
+    return api_status.Restored(copied_at=rfc3339_or_none(restored.copied_at))
 
 
 def _key(key: KeyStatus) -> shapes.Key:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,14 @@ VOLATILE: Final = Path("/run")
 
 #: A digest for each source that can be read; never the value itself.
 Board = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Residence:
+    """Where an identity lives: the device id that the gateway knows, and the board."""
+
+    device_id: str
+    board: Board
 
 
 def derive_device_id(sources: Mapping[str, Path] = SOURCES) -> str:

@@ -1,9 +1,10 @@
 """A connection to an MQTT 5 broker, by aiomqtt. Imported only where that package is there.
 
-The library is used for what it does well: the socket in the event loop, and the protocol. Four things it leaves out are
+The library is used for what it does well: the socket in the event loop, and the protocol. Five things it leaves out are
 done here. It takes any acknowledgement for a success; a broker that refuses a message says so in the reason code (OASIS
 MQTT 5.0, 3.4.2.1). It does not keep to the broker's Receive Maximum (3.3.4). It leaves the socket open when the broker
-does not answer. And it waits for the answer to a message on a connection that is lost.
+does not answer. It waits for the answer to a message on a connection that is lost. And it gathers in memory whatever a
+broker sends, unasked, up to 256 MiB in one message and 65,535 messages at once.
 
 Nothing is subscribed to: what a broker sends is not looked at.
 """
@@ -41,6 +42,12 @@ _NO_LIMIT: Final = 2**28
 _QOS: Final = 1
 #: The session outlives the will's delay by so much: its end would have the will published at once (3.1.2.5).
 _SESSION_MARGIN_S: Final = 60
+#: The longest packet that is taken. A broker has acknowledgements for us, with a sentence each at most.
+MOST_PACKET: Final = 64 * 1024
+#: Bytes that are taken a second, and four times as many at once (I11): five times what acknowledges the most events
+#: that can be configured. Each takes time of the loop that serves the customers.
+MOST_SAID: Final = 32 * 1024
+_SAID_AT_ONCE: Final = 4 * MOST_SAID
 _FAILURE: Final = 0x80
 _TAKEN_OVER: Final = 0x8E
 _REFUSALS: Final = frozenset({0x86, 0x87, 0x8A, 0x8C})  # credentials, rights, banned, method
@@ -73,6 +80,8 @@ class MqttBroker:
         # Paho's properties have no types.
         connect, last = (Properties(kind) for kind in (PacketTypes.CONNECT, PacketTypes.WILLMESSAGE))  # type: ignore[no-untyped-call]
         connect.SessionExpiryInterval = delay_s + _SESSION_MARGIN_S
+        # For brokers that keep to it; the others are left, see _Client.
+        connect.MaximumPacketSize, connect.ReceiveMaximum = MOST_PACKET, WINDOW
         last.WillDelayInterval = delay_s
         return _Client(
             settings.host,
@@ -108,17 +117,24 @@ class _Client(aiomqtt.Client):
         """
         self._answers: dict[int, asyncio.Future[ReasonCode]] = {}
         self._free = asyncio.Semaphore(WINDOW)
+        self._left, self._looked, self._says_too_much = float(_SAID_AT_ONCE), self._loop.time(), False
+        self._receive = self._client._sock_recv  # noqa: SLF001 - the one place through which all of it comes
+        self._client._sock_recv = self._take  # type: ignore[method-assign]  # noqa: SLF001 - aiomqtt makes its client itself
         try:
             await self.__aenter__()
         except MqttConnectError as exc:
             raise _refused(exc) from exc
         except aiomqtt.MqttCodeError as exc:
+            if self._says_too_much:
+                raise _talkative() from exc
             what = "the broker ended the connection unasked: does it want another certificate of this terminal?"
             raise FleetError("unavailable", what) from exc
         except aiomqtt.MqttError as exc:
             raise unconnected(exc) from exc
         except ValueError as exc:  # a host name that can not be one
             raise FleetError("unreachable", "its host name can not be looked up") from exc
+        if self._says_too_much:  # the library has forgotten by now that the connection is lost
+            raise _talkative()
         if not self._is_fit:
             raise FleetError(
                 "unfit", f"the broker takes no QoS 1, no retained messages, or less than {LEAST_PACKET} bytes"
@@ -156,7 +172,7 @@ class _Client(aiomqtt.Client):
     async def wait_lost(self) -> None:
         """Wait until the connection is lost, and raise FleetError."""
         await asyncio.wait({self._disconnected})
-        raise _lost(self._disconnected.exception())
+        raise _talkative() if self._says_too_much else _lost(self._disconnected.exception())
 
     async def say_goodbye(self) -> None:
         """End the connection in words, so that the broker drops the will; give up soon."""
@@ -171,6 +187,24 @@ class _Client(aiomqtt.Client):
                 future.exception()  # heard, so that nobody is told that it was not
 
     # --- what the library calls --------------------------------------------------------------------------------------
+
+    def _take(self, bufsize: int) -> bytes:
+        """Take up to so many bytes of the packet that has begun; leave a broker that says too much.
+
+        Raises:
+            OSError: the connection is lost; so the library takes it.
+        """
+        now = self._loop.time()
+        self._left = min(_SAID_AT_ONCE, self._left + (now - self._looked) * MOST_SAID)
+        self._looked = now
+        # What comes with QoS 2 is kept until the broker lets go of it.
+        kept = len(self._client._in_messages)  # noqa: SLF001
+        if bufsize > MOST_PACKET or self._left <= 0 or kept > WINDOW:
+            self._says_too_much = True
+            raise ConnectionAbortedError("the broker says too much")
+        data = self._receive(bufsize)
+        self._left -= len(data)
+        return data
 
     def _on_connect(
         self,
@@ -218,6 +252,10 @@ def _refused(exc: MqttConnectError) -> FleetError:
         code = "refused" if exc.rc.value in _REFUSALS else "unavailable"
         return FleetError(code, f"the broker says: {exc.rc} ({exc.rc.value})")
     return FleetError("unavailable", str(exc))
+
+
+def _talkative() -> FleetError:
+    return FleetError("unfit", "the broker sends far more than acknowledgements, and nothing was subscribed to")
 
 
 def _lost(exc: BaseException | None) -> FleetError:

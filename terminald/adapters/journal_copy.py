@@ -12,17 +12,20 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
+from terminald.adapters.fingerprint import Residence
 from terminald.adapters.journal_faults import transaction, translated
-from terminald.adapters.journal_identity import get_setting, put_setting
+from terminald.adapters.journal_identity import get_setting, load_board, put_setting
 from terminald.adapters.journal_rows import last_seq
 from terminald.adapters.state_directory import FILE_MODE, sync_directory
 from terminald.core.ids import Instant, WallTime
 from terminald.core.schedule import Now
 from terminald.errors import JournalCorrupt, JournalUnavailable
+
+T = TypeVar("T")
 
 COPY_NAME: Final = "journal-copy.db"
 _UNFINISHED: Final = ".tmp"
@@ -73,13 +76,31 @@ def make_copy(file: Path, now: Now, *, spare: int, is_wanted: Callable[[], bool]
 
 def copied_at(file: Path) -> CopiedAt | None:
     """Return of when the copy beside a journal is; None where there is none that can be read."""
-    target = copy_of(file)
-    if not target.exists():
-        return None
+    return _from_copy(file, copied_in)
+
+
+def copied_in(connection: sqlite3.Connection) -> CopiedAt | None:
+    """Return of when the copy is that this journal is, or was restored from; None where it says nothing of the kind."""
     try:
+        return msgspec.json.decode(get_setting(connection, _COPIED), type=CopiedAt)
+    except msgspec.DecodeError:
+        return None
+
+
+def residence_in_copy(file: Path) -> Residence | None:
+    """Return where the identity lives, as far as the copy beside a journal says so; None where it can not be read."""
+    return _from_copy(file, lambda copy: Residence(device_id=get_setting(copy, "device_id"), board=load_board(copy)))
+
+
+def _from_copy(file: Path, read: Callable[[sqlite3.Connection], T | None]) -> T | None:
+    """Return what is read in the copy beside a journal; None where there is no copy that can be read."""
+    target = copy_of(file)
+    try:
+        if not target.exists():
+            return None
         with _opened(f"{target.absolute().as_uri()}?mode=ro&immutable=1") as connection:
-            return msgspec.json.decode(get_setting(connection, _COPIED), type=CopiedAt)
-    except (sqlite3.Error, msgspec.DecodeError):
+            return read(connection)
+    except (sqlite3.Error, OSError):
         return None
 
 

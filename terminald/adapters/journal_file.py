@@ -7,6 +7,7 @@ from typing import Final
 
 from terminald.adapters import journal_schema, state_directory
 from terminald.adapters.journal_faults import EVIDENCE, translated
+from terminald.core.ids import WallTime
 from terminald.errors import JournalCorrupt, JournalTooNew, JournalUnavailable
 
 #: The name of the file beside a journal that SQLite has called damaged while it was in use: it is damaged even where a
@@ -100,6 +101,14 @@ def note_damage(file: Path, fault: JournalCorrupt) -> None:
     with suppress(OSError):
         file.with_name(DAMAGED).write_text(str(fault), "utf-8")
         state_directory.sync_directory(file.parent)
+
+
+def damage_noted_at(file: Path) -> WallTime | None:
+    """Return when SQLite called the file damaged while it was in use; None where that was not noted."""
+    try:
+        return WallTime(file.with_name(DAMAGED).stat().st_mtime_ns // 1_000_000)
+    except OSError:
+        return None
 
 
 def _make_private(file: Path) -> None:

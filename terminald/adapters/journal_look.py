@@ -33,6 +33,11 @@ class JournalLook:
     #: Whether a newer terminald wrote it, with which this one can not go on; then nothing else was read.
     is_too_new: bool = False
 
+    @property
+    def is_readable(self) -> bool:
+        """Whether the rest was read: else nobody knows who this terminal is."""
+        return self.verdict == "ok" and not self.is_too_new
+
 
 def look(file: Path) -> JournalLook | None:
     """Read a journal, whether or not a daemon has it open; None where there is none.

@@ -23,6 +23,7 @@ from terminald.adapters import (
     journal_retention,
     journal_rows,
 )
+from terminald.adapters.journal_copy import copied_in
 from terminald.adapters.journal_faults import transaction, translated
 from terminald.adapters.journal_file import BUSY_TIMEOUT_S, expect_in_place, note_damage, open_file, place_of
 from terminald.adapters.journal_identity import Boot
@@ -175,6 +176,12 @@ class SqliteJournal:
         """Return why no sales are begun."""
         with self._reading() as connection:
             return journal_care.load_hold(connection)
+
+    def restored_from(self) -> WallTime | None:
+        """Return of when the copy is from which the journal was restored last; None where it was not."""
+        with self._reading() as connection:
+            copied = copied_in(connection)
+        return None if copied is None else copied.wall
 
     def series(self) -> int:
         """Return how often the journal was restored."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Protocol
 
-from terminald.adapters.ports_care import CareDesk, CareJournal, DiskStatus
+from terminald.adapters.ports_care import CareDesk, CareJournal, DiskStatus, RestoredFrom, Standstill
 from terminald.adapters.ports_devices import DeviceReport
 from terminald.adapters.ports_receipts import ReceiptDesk
 from terminald.adapters.ports_report import DayJournal, ReportDesk
@@ -221,7 +221,7 @@ class KeyStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """Everything that ``GET /v1/status`` shows."""
+    """Everything that ``GET /v1/status`` shows. What nobody knows while terminald is stopped is None, or empty."""
 
     reasons: tuple[str, ...]
     terminal_sn: str
@@ -230,19 +230,21 @@ class Status:
     key: KeyStatus | None
     #: How often which outcome a check-in has had since the start; every outcome is named.
     checkins: Mapping[str, int]
-    is_gateway_reachable: bool
+    is_gateway_reachable: bool | None
     last_answer_at: WallTime | None
     devices: tuple[DeviceReport, ...]
     sale: SaleId | None
-    unresolved: int
+    unresolved: int | None
     attention: int
-    print_queue: int
+    print_queue: int | None
     is_clock_synchronized: bool
     is_draining: bool
     #: Whether something is under way that a drain waits for.
     is_in_flight: bool
     uptime_s: int
     disk: DiskStatus | None = None
+    stopped: Standstill | None = None
+    restored: RestoredFrom | None = None
 
 
 class Desk(CareDesk, ReceiptDesk, ReportDesk, StoryDesk, Protocol):

@@ -7,6 +7,7 @@ from typing import Protocol
 from terminald.core.ids import SaleId, WallTime
 from terminald.core.readiness import Hold
 from terminald.core.retention import Horizon
+from terminald.wire.api_status import StopCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +29,25 @@ class DiskStatus:
     copied_at: WallTime | None
     #: Since when a person should look, as it is slow.
     slow_since: WallTime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standstill:
+    """Why terminald serves without its journal: it sells nothing, and knows nothing of what only the journal says."""
+
+    #: ``journal_damaged``: until a person restores it; ``journal_failed``: until it can be opened and written.
+    code: StopCode
+    #: When the damage was noted, or else when this start found it.
+    since: WallTime
+    #: What was found; for a person.
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoredFrom:
+    """The journal was restored from a copy of then (None: not known), and nobody has compared the days since."""
+
+    copied_at: WallTime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +87,11 @@ class CareDesk(Protocol):
         For as long as this process lives, or over restarts until :meth:`resume`.
         """
 
-    async def resume(self) -> None:
-        """Begin sales again; repeatable."""
+    async def resume(self, *, is_compared: bool = False) -> None:
+        """Begin sales again; repeatable. ApiError restored_unconfirmed: the journal was restored, and is not compared.
+
+        Is_compared: a person says that the days since the copy were compared with the gateway's.
+        """
 
     async def forgotten(self) -> Forgotten:
         """Return from where on the journal has everything."""

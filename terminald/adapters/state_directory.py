@@ -11,6 +11,8 @@ from typing import Final, Self
 from terminald.errors import JournalHeld, JournalUnavailable
 
 LOCK_NAME: Final = "terminald.lock"
+#: What the names of the journal's files begin with.
+_OF_JOURNAL: Final = "journal"
 DIRECTORY_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
@@ -43,10 +45,11 @@ class Lock:
 def prepare(directory: Path) -> None:
     """Make the directory exist, belong to us, and be closed to everybody else.
 
-    Idempotent. A directory of ours that others may enter is closed to them.
+    Idempotent. A directory of ours that others may enter is closed to them, but not one that has other things in it:
+    run by root, a slip in state.directory would shut everybody out of /var/lib or /tmp.
 
     Raises:
-        JournalUnavailable: it can not be made, is no directory, or belongs to another user.
+        JournalUnavailable: it can not be made, is no directory, belongs to another user, or is not for terminald alone.
     """
     try:
         if not directory.exists():
@@ -61,11 +64,25 @@ def prepare(directory: Path) -> None:
                 "run it as the owner, or change the owner of the directory and of everything in it"
             )
         if found.st_mode & _OTHERS:
+            _expect_nothing_else(directory)
             directory.chmod(DIRECTORY_MODE)
     except OSError as exc:
         raise JournalUnavailable(
             f"{directory} can not be used: {exc.strerror}: check its path, mount and mode"
         ) from exc
+
+
+def _expect_nothing_else(directory: Path) -> None:
+    """See that a directory is empty, or has been a state directory.
+
+    Raises:
+        JournalUnavailable: it is neither.
+    """
+    names = [path.name for path in directory.iterdir()]
+    if names and not any(name == LOCK_NAME or name.startswith(_OF_JOURNAL) for name in names):
+        raise JournalUnavailable(
+            f"{directory} is open to others and holds other things: set state.directory to one for terminald alone"
+        )
 
 
 def sync_directory(directory: Path) -> None:

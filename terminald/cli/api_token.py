@@ -14,6 +14,7 @@ from typing import Final
 from terminald.cli.doctor_machine import group_name, user_name
 from terminald.cli.outcome import DONE, CommandFailed
 from terminald.config import Config, load
+from terminald.config_token import MAX_TOKEN, is_replaceable
 from terminald.errors import ConfigError
 
 #: 256 bits.
@@ -40,6 +41,7 @@ def token(args: argparse.Namespace) -> int:
         raise ConfigError([config.places.fault(("api", "token_file"), fault)])
     owner = _owner(config, path, args.group)
     try:
+        _expect_token(path)
         _replace(path, owner)
         found = path.stat()
     except OSError as exc:
@@ -88,6 +90,21 @@ def _uid(name: str) -> int:
         return pwd.getpwnam(name).pw_uid
     except KeyError:
         return _LEAVE
+
+
+def _expect_token(path: Path) -> None:
+    """Let nothing be replaced but a token, or an empty file: root would replace whatever api.token_file names."""
+    if not path.exists():
+        return
+    text = b" "
+    if path.is_file():
+        with path.open("rb") as file:
+            text = file.read(MAX_TOKEN + 3)
+    if not is_replaceable(text):
+        raise CommandFailed(
+            f"{path} holds something else than a token; nothing was changed",
+            advice="name another file in api.token_file, or move this one away",
+        )
 
 
 def _replace(path: Path, owner: _Owner) -> None:

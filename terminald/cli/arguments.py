@@ -249,7 +249,11 @@ def _care_commands(command: Callable[..., argparse.ArgumentParser]) -> None:
         "--timeout", metavar="TIME", help="wait no longer than, such as 5m (default: as long as it takes)"
     )
     drain.add_argument("--no-wait", action="store_true", help="do not wait")
-    command("resume", "Begin sales again after a drain.")
+    resume = command(
+        "resume",
+        "Begin sales again after a drain. After a restore it says what has to be compared first, and asks.",
+    )
+    resume.add_argument("--yes", action="store_true", help="after a restore: do not ask, the days since are compared")
     health = command(
         "health",
         "Prove that this version serves: engine and journal answer, the disk takes writes. Independent of gateway and "

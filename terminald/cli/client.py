@@ -27,6 +27,9 @@ from terminald.wire import api_shapes as shapes
 
 #: A query of a sale asks the gateway once for each attempt, with up to 30 s for each.
 ANSWER_LIMIT_S = 180.0
+#: What is answered from memory takes milliseconds, and a start some seconds. Where systemd holds the socket a daemon
+#: that can not start looks like one that is slow: who looks what is wrong is to be told soon.
+LOOK_LIMIT_S = 15.0
 #: The daemon accepts at once; this is for a machine that is very busy.
 CONNECT_LIMIT_S = 5.0
 #: The daemon sends a sign of life every 10 s; three in a row are not missed by chance.
@@ -101,9 +104,10 @@ class Daemon:
     ) -> None:
         self._http.close()
 
-    def get(self, path: str, query: Mapping[str, str] | None = None) -> bytes:
-        """Return the JSON of an answer."""
-        return self._call(self._http.build_request("GET", path, params=query))
+    def get(self, path: str, query: Mapping[str, str] | None = None, *, within_s: float = ANSWER_LIMIT_S) -> bytes:
+        """Return the JSON of an answer that begins within so many seconds."""
+        timeout = httpx.Timeout(within_s, connect=CONNECT_LIMIT_S)
+        return self._call(self._http.build_request("GET", path, params=query, timeout=timeout))
 
     def post(self, path: str, body: msgspec.Struct | None = None) -> bytes:
         """Send a body, and return the JSON of the answer."""
@@ -125,14 +129,26 @@ class Daemon:
             response = self._http.send(request)
         except httpx.ConnectError as exc:
             raise self._absent(exc) from exc
-        except httpx.HTTPError as exc:
+        except httpx.ReadTimeout as exc:
+            if request.method != "GET":
+                raise self._unclear(exc) from exc
             raise CommandFailed(
-                f"terminald at {self.settings.socket} gave no whole answer: {type(exc).__name__}",
-                advice="what was asked may have been done: terminald sales, or the log of terminald, tells",
+                f"terminald does not answer at {self.settings.socket}",
+                advice="it is starting, can not start, or hangs: systemctl status terminald says which, journalctl -u "
+                "terminald -n 20 why, and terminald check whether it is the configuration",
+                code=REFUSED,
             ) from exc
+        except httpx.HTTPError as exc:
+            raise self._unclear(exc) from exc
         if not response.is_success:
             raise _refusal(response.status_code, response.content)
         return response.content
+
+    def _unclear(self, exc: httpx.HTTPError) -> CommandFailed:
+        return CommandFailed(
+            f"terminald at {self.settings.socket} gave no whole answer: {type(exc).__name__}",
+            advice="what was asked may have been done: terminald sales, or the log of terminald, tells",
+        )
 
     def _absent(self, exc: httpx.ConnectError) -> CommandFailed:
         socket = self.settings.socket

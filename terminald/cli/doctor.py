@@ -84,11 +84,12 @@ def examine(path: Path, *, scans: bool = False, prints: bool = False) -> Iterato
     yield from check_state(config)
     journal = _look(config)
     yield from check_journal(journal)
-    known = journal if isinstance(journal, JournalLook) else None
-    if not isinstance(journal, JournalError):
+    known = journal if isinstance(journal, JournalLook) and journal.is_readable else None
+    is_unread = journal is not None and known is None
+    if not is_unread:
         yield from check_identity(config, known)
     gateway: list[str] = []
-    for finding in _check_gateway(config, known):
+    for finding in _check_gateway(config, known, is_unread=is_unread):
         if finding.check == "gateway":
             gateway += [config.gateway.url, finding.what.removeprefix(config.gateway.url).strip(" :")]
         yield finding
@@ -127,7 +128,7 @@ def _look(config: Config) -> JournalLook | JournalError | None:
     return found
 
 
-def _check_gateway(config: Config, journal: JournalLook | None) -> Iterator[Finding]:
+def _check_gateway(config: Config, journal: JournalLook | None, *, is_unread: bool) -> Iterator[Finding]:
     if sys.stderr.isatty():
         print(f"asking {escape(config.gateway.url)} …", file=sys.stderr, flush=True)
     try:
@@ -142,7 +143,8 @@ def _check_gateway(config: Config, journal: JournalLook | None) -> Iterator[Find
         return
     yield from check_clock(heard)
     terminal = journal.terminal if journal else None
-    yield from check_gateway(config, heard, is_signed=terminal is not None)
+    unsigned = "" if terminal else "the journal can not be read" if is_unread else "there is no identity"
+    yield from check_gateway(config, heard, unsigned=unsigned)
     if journal is not None and terminal is not None:
         yield from check_keys(journal, terminal, heard)
 

@@ -73,8 +73,8 @@ def _agrees(ahead_ms: int) -> bool:
     return abs(ahead_ms) <= CLOCK_TOLERANCE_MS
 
 
-def check_gateway(config: Config, heard: GatewayLook, *, is_signed: bool) -> Iterator[Finding]:
-    """Whether the gateway is there, and serves this terminal."""
+def check_gateway(config: Config, heard: GatewayLook, *, unsigned: str) -> Iterator[Finding]:
+    """Whether the gateway is there, and serves this terminal. Unsigned: why it was not asked in the terminal's name."""
     check, url, report = "gateway", config.gateway.url, heard.current
     how = "" if url.startswith("https:") else ", without encryption"
     match report.state:
@@ -83,7 +83,7 @@ def check_gateway(config: Config, heard: GatewayLook, *, is_signed: bool) -> Ite
         case LinkState.TERMINAL_REFUSED:
             yield fail(check, f"{url}: {_said(report.fault)}", READINESS_ADVICE["terminal_refused"])
         case _:
-            what = "a signed query" if is_signed else "unsigned, as there is no identity"
+            what = f"unsigned, as {unsigned}" if unsigned else "a signed query"
             yield ok(check, f"{url} answers in {heard.took_ms} ms ({what}){how}")
 
 

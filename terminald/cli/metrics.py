@@ -5,7 +5,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from terminald.cli.client import connect
+from terminald.cli.client import LOOK_LIMIT_S, connect
 from terminald.cli.outcome import DONE, CommandFailed
 from terminald.wire.metrics import encode, up
 
@@ -18,7 +18,7 @@ def metrics(args: argparse.Namespace) -> int:
     """Print the metrics, or replace a file with them: a collector never sees half of it."""
     with connect(args) as daemon:
         try:
-            body = daemon.get("/metrics")
+            body = daemon.get("/metrics", within_s=LOOK_LIMIT_S)
         except CommandFailed:
             if args.out is not None:
                 # What was true once must not stay there as if it still were.

@@ -73,7 +73,7 @@ def _told(done: journal_restore.Restored, config: Config) -> Iterator[str]:
     yield f"  2. Compare each day since {since} with the gateway's: terminald report --day DAY --verify, and the"
     yield "     merchant's console for payments that are not listed here. Give back, in the console, what nobody was"
     yield "     served for: terminald neither completes nor returns a sale that it does not know."
-    yield "  3. terminald resume"
+    yield "  3. terminald resume: it asks whether that is done."
 
 
 def _local(wall: int, config: Config) -> str:

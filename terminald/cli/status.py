@@ -3,7 +3,7 @@
 import argparse
 from collections.abc import Iterator
 
-from terminald.cli.client import connect, decode
+from terminald.cli.client import LOOK_LIMIT_S, connect, decode
 from terminald.cli.outcome import DONE, REFUSED
 from terminald.cli.words import fields, key_words, local_time, since, span
 from terminald.core.custody import SETTLE
@@ -16,7 +16,7 @@ from terminald.wire.api_problems import advice
 def status(args: argparse.Namespace) -> int:
     """Show the status; 3 when no sale can be begun."""
     with connect(args) as daemon:
-        body = daemon.get("/v1/status")
+        body = daemon.get("/v1/status", within_s=LOOK_LIMIT_S)
     shown = decode(body, api_status.Status)
     if args.json:
         print(body.decode())
@@ -55,6 +55,9 @@ def _disk_words(disk: api_status.Disk) -> str:
 
 
 def _report(shown: api_status.Status) -> Iterator[str]:
+    if shown.stopped is not None:
+        yield from _stopped_report(shown, shown.stopped)
+        return
     if shown.ready:
         yield "ready to take payments"
     else:
@@ -64,10 +67,39 @@ def _report(shown: api_status.Status) -> Iterator[str]:
     yield fields(_facts(shown))
 
 
+def _stopped_report(shown: api_status.Status, stopped: api_status.Stopped) -> Iterator[str]:
+    """Say that nothing is sold, since when and why, and what to do; and of the rest only what is known."""
+    yield "STOPPED: nothing is sold, because the journal can not be used:"
+    yield f"  {stopped.code}: {escape(stopped.advice)}"
+    device_id = shown.terminal.device_id
+    who = f"; device id {escape(device_id)}" if device_id else ""
+    known = (
+        ("since", local_time(stopped.since)),
+        ("found", escape(stopped.detail)),
+        ("terminal", f"who it is to the gateway, its key and its sales are not known without the journal{who}"),
+        ("clock", _clock_words(shown)),
+        ("version", _version_words(shown)),
+    )
+    yield fields(known)
+
+
+def _clock_words(shown: api_status.Status) -> str:
+    return "synchronized" if shown.clock.synchronized else "not synchronized"
+
+
+def _version_words(shown: api_status.Status) -> str:
+    return f"{escape(shown.version)}, up {span(shown.uptime_s)}"
+
+
+def _restored_words(restored: api_status.Restored) -> str:
+    when = f" of {local_time(restored.copied_at)}" if restored.copied_at else ""
+    return f"from the copy{when}; nobody has said yet that the days since were compared"
+
+
 def _facts(shown: api_status.Status) -> Iterator[tuple[str, str]]:
     terminal, gateway = shown.terminal, shown.gateway
     who = f"{escape(terminal.sn)}, activated {local_time(terminal.activated_at)}" if terminal.sn else "not activated"
-    yield "terminal", f"{who}, device id {escape(terminal.device_id)}"
+    yield "terminal", f"{who}, device id {escape(terminal.device_id or '')}"
     if shown.key is not None:
         yield "key", key_words(shown.key)
         yield "", f"renewed next at about {local_time(shown.key.next_checkin)}" if shown.key.next_checkin else ""
@@ -87,6 +119,7 @@ def _facts(shown: api_status.Status) -> Iterator[tuple[str, str]]:
     yield "" if of_key else "attention", f"{of_sales} need a person: terminald sales --attention" if of_sales else ""
     yield "disk", _disk_words(shown.disk) if shown.disk else ""
     yield "printing", f"{shown.print_queue} receipts are waiting" if shown.print_queue else ""
-    yield "clock", "synchronized" if shown.clock.synchronized else "not synchronized"
+    yield "clock", _clock_words(shown)
     yield "draining", "yes: new sales are refused" if shown.draining else ""
-    yield "version", f"{escape(shown.version)}, up {span(shown.uptime_s)}"
+    yield "restored", _restored_words(shown.restored) if shown.restored else ""
+    yield "version", _version_words(shown)

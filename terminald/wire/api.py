@@ -150,6 +150,15 @@ def decode_drain_request(body: bytes) -> bool:
     return bool(body) and _decode(body, api_status.DrainRequest).until == "restart"
 
 
+def decode_resume_request(body: bytes) -> bool:
+    """Read whether a person has compared a restored journal with the gateway's.
+
+    Raises:
+        ApiError: invalid_json or invalid_request.
+    """
+    return bool(body) and _decode(body, api_status.ResumeRequest).code is not None
+
+
 def decode_empty_request(body: bytes) -> None:
     """Check the body of a call that takes none: nothing, or an empty object.
 

@@ -298,11 +298,14 @@ CALLS: Final = (
         id="resume",
         method="POST",
         path="/v1/resume",
-        summary="Begin sales again after a drain.",
-        takes=shapes.EmptyRequest,
+        summary=(
+            "Begin sales again after a drain; and, with the code journal_restored, after a restore, where a person has "
+            "compared the days since the copy with the gateway's."
+        ),
+        takes=api_status.ResumeRequest,
         gives={200: api_status.Status},
         is_for_admins=True,
-        problems=(*_BODY_PROBLEMS, "forbidden", "journal_failed"),
+        problems=(*_BODY_PROBLEMS, "forbidden", "restored_unconfirmed", "journal_failed"),
     ),
     ApiCall(
         id="get_health",

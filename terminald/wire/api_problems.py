@@ -60,6 +60,11 @@ ATTENTION_ADVICE: Mapping[str, str] = {
         "For half an hour the gateway has not accepted the key that it gave last; the one before works, is used, and "
         "is renewed. Ask the gateway's operator when it comes again."
     ),
+    "journal_damaged": (
+        "The journal is damaged: nothing is sold, and nothing in it is changed. On the board, as the service's user, "
+        "run: terminald restore. It keeps the damaged files as evidence, and goes on with the weekly copy and all that "
+        "can still be read. Then replace the card."
+    ),
     "disk_slow": (
         "The disk of the terminal takes longer than a second for one write in a hundred: a card does so before it "
         "dies. Look into the kernel's log, and replace it soon. Sales go on."
@@ -208,6 +213,12 @@ PROBLEMS: Mapping[str, ProblemKind] = {
     "attention_changed": _kind(
         409, "Another call is shown by now", "Get the sale, and look at the call that it shows now before you close it."
     ),
+    "restored_unconfirmed": _kind(
+        409,
+        "The journal was restored, and nobody has compared it",
+        "Compare the days since the copy with the gateway's (terminald report --verify, the merchant's console); then "
+        'say so: terminald resume, or POST /v1/resume with {"code": "journal_restored"}.',
+    ),
     "method_not_offered": _kind(
         409, "This sale takes no payment codes", 'Show its QR, or open sales with "scan" among their methods.'
     ),
@@ -257,7 +268,7 @@ def problem_json(error: ApiError) -> tuple[int, bytes]:
         title=kind.title,
         status=kind.status,
         detail=detail,
-        advice=" ".join(advice(reason) for reason in error.reasons) or kind.advice,
+        advice=" ".join(advice(one) for one in (error.matter and (error.matter,)) or error.reasons) or kind.advice,
         code=code,
         field=msgspec.UNSET if error.field is None else error.field[:MAX_DETAIL],
         reasons=error.reasons or msgspec.UNSET,

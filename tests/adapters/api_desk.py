@@ -165,8 +165,8 @@ class FakeDesk:
     async def drain(self, *, until_restart: bool) -> None:
         await self._enter("drain", until_restart)
 
-    async def resume(self) -> None:
-        await self._enter("resume")
+    async def resume(self, *, is_compared: bool = False) -> None:
+        await self._enter("resume", is_compared)
 
     async def forgotten(self) -> Forgotten:
         return Forgotten(seq=self.forgotten_seq, before=WallTime(0))

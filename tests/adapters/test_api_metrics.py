@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 
 from terminald.adapters.api_metrics import metrics_text
+from terminald.adapters.ports_care import Standstill
 from terminald.core.ids import WallTime
 from terminald.wire.api_problems import READINESS_ADVICE
 from terminald.wire.metrics import gauge
@@ -37,6 +38,8 @@ def test_every_part_of_the_status_is_there() -> None:
         "terminald_gateway_reachable": 1,
         "terminald_clock_synchronized": 1,
         "terminald_sale_open": 1,
+        'terminald_stopped{code="journal_damaged"}': 0,
+        'terminald_stopped{code="journal_failed"}': 0,
         "terminald_unresolved": 1,
         "terminald_attention": 2,
         "terminald_print_queue": 3,
@@ -80,3 +83,17 @@ def test_each_family_is_described_once_and_before_its_samples() -> None:
     for line in TEXT.splitlines():
         current = line.split()[2] if line.startswith("# TYPE") else current
         assert line.startswith("#") or re.split(r"[{ ]", line)[0] == current
+
+
+def test_what_nobody_knows_is_missing_and_not_zero() -> None:
+    said = Standstill(code="journal_damaged", since=MORNING, detail="")
+    status = replace(STATUS, key=None, is_gateway_reachable=None, unresolved=None, print_queue=None, stopped=said)
+    found = values(metrics_text(status, (), "1.2.3").decode())
+    assert found['terminald_stopped{code="journal_damaged"}'] == 1
+    missing = {
+        "terminald_gateway_reachable",
+        "terminald_unresolved",
+        "terminald_print_queue",
+        "terminald_key_age_seconds",
+    }
+    assert missing.isdisjoint(found)

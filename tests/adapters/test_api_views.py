@@ -12,7 +12,7 @@ from terminald.adapters.api_views import (
     status_json,
 )
 from terminald.adapters.ports import KeyAttention, OrderLook, SaleFilter
-from terminald.adapters.ports_care import DiskStatus
+from terminald.adapters.ports_care import DiskStatus, RestoredFrom, Standstill
 from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.core.ids import WallTime
 from terminald.errors import ApiError
@@ -77,9 +77,29 @@ def test_a_wrong_parameter_is_named(name: str, value: str) -> None:
     assert (caught.value.code, caught.value.field) == ("invalid_request", name)
 
 
+def test_what_nobody_knows_without_the_journal_is_null_and_why_is_said() -> None:
+    said = Standstill(code="journal_damaged", since=MORNING, detail="code 281234567890123456 in a bad page")
+    status = replace(
+        STATUS, terminal_sn="", device_id="", activated_at=None, key=None, sale=None, devices=(), last_answer_at=None,
+        is_gateway_reachable=None, unresolved=None, print_queue=None, stopped=said,
+    )  # fmt: skip
+    body = json.loads(status_json(status, "1.2.3"))
+    assert body["stopped"] == {
+        "code": "journal_damaged",
+        "since": "2025-01-31T08:00:00.000+00:00",
+        "detail": "code 2812…3456 in a bad page",
+        "advice": ATTENTION_ADVICE["journal_damaged"],
+    }
+    assert body["terminal"] == {"sn": None, "device_id": None, "activated_at": None}
+    assert (body["gateway"]["reachable"], body["unresolved"], body["print_queue"]) == (None, None, None)
+    assert body.keys() == json.loads(status_json(STATUS, "1.2.3")).keys(), "the shape is the ordinary one"
+    assert schema_faults(body, {"$ref": "#/components/schemas/Status"}, DOCUMENT) == []
+
+
 def test_the_status_has_the_published_shape() -> None:
     disk = DiskStatus(free_mb=900, commit_p99_ms=1_200, copied_at=None, slow_since=STATUS.activated_at)
-    body = json.loads(status_json(replace(STATUS, disk=disk), "1.2.3"))
+    restored = RestoredFrom(copied_at=STATUS.activated_at)
+    body = json.loads(status_json(replace(STATUS, disk=disk, restored=restored), "1.2.3"))
     assert body == {
         "ready": False,
         "reasons": ["scanner_absent"],
@@ -118,6 +138,8 @@ def test_the_status_has_the_published_shape() -> None:
                 "advice": ATTENTION_ADVICE["disk_slow"],
             },
         },
+        "stopped": None,
+        "restored": {"copied_at": "2025-01-31T08:00:00.000+00:00"},
         "version": "1.2.3",
         "uptime_s": 4,
     }

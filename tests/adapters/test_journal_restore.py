@@ -114,6 +114,7 @@ def test_sales_are_held_back_and_nothing_is_numbered_a_second_time(accident: Acc
     restore(accident.file, STAMP)
     with closing(SqliteJournal(accident.file)) as journal:
         assert (journal.load_hold(), journal.series()) == (Hold.RESTORED, 1)
+        assert journal.restored_from() == NOON.wall, "who confirms it is told of when the copy is"
         assert journal.last_seq() >= accident.seq + EVENTS_SKIPPED - 100
         assert journal.forgotten().seq == journal.last_seq()
         shop = Shop(journal.commit, count=900)

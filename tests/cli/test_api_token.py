@@ -84,6 +84,24 @@ def test_who_reads_the_old_one_goes_on_reading_it(config: Path, tmp_path: Path) 
         assert reader.read() != (tmp_path / "token").read_text()
 
 
+@pytest.mark.parametrize("text", ["", "\n", "weak\n", "x" * MIN_TOKEN])
+def test_a_token_of_any_kind_and_an_empty_file_are_replaced(config: Path, tmp_path: Path, text: str) -> None:
+    (tmp_path / "token").write_text(text)
+    (tmp_path / "token").chmod(0o600)
+    assert make(config) == 0
+    assert read_api_token(load(config)) is not None
+
+
+@pytest.mark.parametrize("text", ["SQLite format 3\0", "root:*:20000:0\nterminald:!:20000::\n", "x" * 300, "two words"])
+def test_a_slip_in_the_path_costs_no_other_file(config: Path, tmp_path: Path, text: str, capsys: Capture) -> None:
+    """As root it would be the journal, or /etc/shadow."""
+    (tmp_path / "token").write_text(text)
+    (tmp_path / "token").chmod(0o600)
+    assert make(config) == 1
+    assert "holds something else than a token; nothing was changed" in capsys.readouterr().err
+    assert (tmp_path / "token").read_text() == text
+
+
 def test_without_a_place_there_is_nothing_to_make(tmp_path: Path, capsys: Capture) -> None:
     assert make(configure(tmp_path, "")) == 78
     assert "terminald.toml:3: api.token_file: is empty; allowed: where the token is to be" in capsys.readouterr().err

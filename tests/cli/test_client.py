@@ -1,11 +1,15 @@
 """Commands that talk to the daemon: what they make of its answers, and of none."""
 
+import socket
+import time
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
 from terminald.__main__ import main
+from terminald.cli import care, client, metrics, status
 from terminald.cli.client import Daemon, client_settings, decode
 from terminald.cli.outcome import FAILED, REFUSED, CommandFailed
 from terminald.errors import ConfigError
@@ -30,6 +34,43 @@ def run(directory: Path, *arguments: str) -> int:
 
 def daemon(directory: Path) -> Daemon:
     return Daemon(client_settings(directory / "terminald.toml"))
+
+
+# --- a daemon that does not come ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def held(tmp_path: Path) -> Iterator[Path]:
+    """A socket as systemd holds it, and nobody behind it; return the directory."""
+    (tmp_path / "terminald.toml").write_text(f'[api]\nsocket = "{tmp_path}/api.sock"\n')
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(str(tmp_path / "api.sock"))
+        listener.listen(32)
+        yield tmp_path
+
+
+@pytest.mark.parametrize("command", ["status", "metrics", "health"])
+def test_who_looks_what_is_wrong_does_not_wait_for_a_daemon_that_can_not_start(
+    command: str, held: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (care, client, metrics, status):
+        monkeypatch.setattr(module, "LOOK_LIMIT_S", 0.1)
+    assert run(held, command) == REFUSED
+    said = capsys.readouterr().err
+    assert f"terminald does not answer at {held}/api.sock" in said
+    assert "systemctl status terminald" in said
+
+
+def test_an_updater_has_its_answer_in_the_time_that_it_gave(held: Path) -> None:
+    began = time.monotonic()
+    assert run(held, "health", "--wait", "1200ms") == REFUSED
+    assert time.monotonic() - began < 10
+
+
+def test_a_file_of_metrics_says_soon_that_nobody_answers(held: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "LOOK_LIMIT_S", 0.1)
+    assert run(held, "metrics", "--out", str(held / "terminald.prom")) == REFUSED
+    assert "\nterminald_up 0\n" in (held / "terminald.prom").read_text()
 
 
 # --- refusals --------------------------------------------------------------------------------------------------------

@@ -413,6 +413,18 @@ def test_a_damaged_journal_fails_and_blames_nothing_else(activated: Path, capsys
     assert lines(said, "gateway")[0].startswith("ok")
 
 
+def test_pages_that_are_spoilt_are_no_terminal_without_an_identity(activated: Path, capsys: Capture) -> None:
+    """SQLite opens such a file, and only its check finds the damage: who the terminal is was not read."""
+    file = activated.parent / "state" / "journal.db"
+    pages = file.read_bytes()
+    file.write_bytes(pages[:8192] + b"\xa5" * (len(pages) - 8192))
+    code, said = examined(activated, capsys)
+    assert code == 1
+    assert lines(said, "journal")[0].startswith("fail")
+    assert lines(said, "identity") == []
+    assert "unsigned, as the journal can not be read" in lines(said, "gateway")[0]
+
+
 def test_a_journal_that_fails_its_check_or_will_be_brought_forward_is_told() -> None:
     [failed] = check_journal(JournalLook(version=2, verdict="row 3 missing from index"))
     assert (failed.verdict, "row 3 missing" in failed.what) == (Verdict.FAIL, True)

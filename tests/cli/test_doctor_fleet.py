@@ -2,15 +2,18 @@
 
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from terminald.adapters.journal_copy import make_copy
 from terminald.cli.doctor_findings import Finding, Verdict
 from terminald.cli.doctor_fleet import check_fleet
 from terminald.config import Config, load
 from tests.adapters.broker import PASSWORD, USERNAME, Broker, make_certificates
-from tests.cli.terminal_files import write_config
+from tests.cli.terminal_files import journal_file, journal_of, write_config
+from tests.core.machine_builders import NOON
 
 
 @pytest.fixture
@@ -70,3 +73,16 @@ def test_what_is_in_the_way_is_named_with_what_to_do(
     monkeypatch.setitem(sys.modules, "aiomqtt", None)
     missing = found(tmp_path, broker.port)
     assert (missing.verdict, "the package aiomqtt is missing" in missing.what) == (Verdict.WARN, True)
+
+
+def test_topics_are_named_by_the_copy_where_the_journal_can_not_be_read(broker: Broker, tmp_path: Path) -> None:
+    found(tmp_path, broker.port)
+    config_file = tmp_path / "terminald.toml"
+    text = config_file.read_text().replace('\nname = "lobby-1"\n', "\n")
+    config_file.write_text(text.replace('device_id = "device-1"', 'device_id = "auto"'))
+    with closing(journal_of(config_file)) as journal:
+        journal.put_board({}, device_id="device-7")
+    assert make_copy(journal_file(config_file), NOON, spare=0, is_wanted=lambda: True)
+    journal_file(config_file).write_bytes(b"no journal any more")
+    (named,) = check_fleet(load(config_file), None)
+    assert named.what.endswith("its topics are terminald/device-7/#")

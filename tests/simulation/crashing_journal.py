@@ -17,7 +17,9 @@ class CrashingJournal(InlineJournal):
     """Dies at a chosen commit: before it, or after it and before anything is performed."""
 
     is_full: Callable[[], bool] = staticmethod(lambda: False)
-    tell: Callable[[bytes], None] = staticmethod(lambda _: None)
+    #: Takes what the host is told, and by how many seconds the terminal's clock was fast when that was written down.
+    tell: Callable[[bytes, float], None] = staticmethod(lambda _, __: None)
+    fast_s: Callable[[], float] = staticmethod(lambda: 0.0)
     note: Callable[[Batch], None] = staticmethod(lambda _: None)
     crash_in: int | None = None
     crash_after = False
@@ -37,6 +39,7 @@ class CrashingJournal(InlineJournal):
 
     async def commit(self, batch: Batch) -> int:
         self.commits += 1
+        fast_s = self.fast_s()
         # A disk takes its time: whatever did not wait for it happens before.
         await asyncio.sleep(0.03)
         if self.is_full():
@@ -47,7 +50,7 @@ class CrashingJournal(InlineJournal):
         seq = await super().commit(batch)
         for entry in batch.entries:
             if entry.topic == "sale":
-                self.tell(entry.body)
+                self.tell(entry.body, fast_s)
         self.note(batch)
         if dies:
             raise Crash

@@ -157,7 +157,7 @@ async def befall(history: History, reference: str) -> None:
     """Let something happen to the terminal while the customer is there."""
     rng = history.rng
     await asyncio.sleep(rng.choice((0.0, 0.03, 0.5, 1.0, 2.0, 10.0, 40.0, 100.0)))
-    what = rng.choice((*NOTHING, "cancel", "cancel", "stop", "kill", "query", "cut", "disk"))
+    what = rng.choice((*NOTHING, "cancel", "cancel", "stop", "kill", "query", "cut", "disk", "clock"))
     history.door.seen[f"befallen by: {what}"] += 1
     match what:
         case "cancel":
@@ -172,6 +172,8 @@ async def befall(history: History, reference: str) -> None:
             await history.cut_link(rng.choice((1.0, 20.0, 120.0)))
         case "disk":
             await history.fill_disk(rng.choice((0.5, 5.0, 70.0, 200.0)))
+        case "clock":
+            history.set_clock()
 
 
 async def visit(history: History, reference: str) -> None:
@@ -188,6 +190,8 @@ async def visit(history: History, reference: str) -> None:
         if rng.random() < 0.15:
             await history.fill_disk(rng.choice((0.5, 5.0, 70.0, 200.0)))
         await asyncio.sleep(rng.choice((0.0, 1.0, 20.0)))
+    if rng.random() < 0.1:
+        history.set_clock()
     if rng.random() < 0.4:
         await asyncio.sleep(rng.choice((0.0, 0.03, 1.0, 30.0, 60.0)))
         await history.cancel(reference)

@@ -311,8 +311,8 @@ class Door:
             if other != begun.client_sn and state is not None and not state.is_unpaid:
                 self.found.append(f"I1: {begun.client_sn} is begun, and {other} is {state.value}")
 
-    def judge_told(self, sale: dict[str, object], what: str) -> None:
-        """Judge what the host is told of a sale, at that moment."""
+    def judge_told(self, sale: dict[str, object], what: str, fast_s: float) -> None:
+        """Judge what the host is told of a sale, at that moment, by a clock that is fast by so much."""
         self.world.books.advance(self.world.now_s())
         reference = sale["reference"]
         names = (reference, sale["subject"])
@@ -330,7 +330,7 @@ class Door:
             self.found.append(f"I3: {reference} is told canceled ({what}), and an order of it can be paid")
         if isinstance(qr, dict):
             self._judge_shown(str(reference), str(state), str(qr["content"]), what)
-            self.found += self.offers.note_shown(str(reference), str(qr["content"]), str(qr["expires_at"]))
+            self.found += self.offers.note_shown(str(reference), str(qr["content"]), str(qr["expires_at"]), fast_s)
         self._judge_alarm(sale, what)
 
     def _judge_alarm(self, sale: dict[str, object], what: str) -> None:

@@ -23,7 +23,7 @@ _MONEY = (
     "a QR was paid", "a QR was paid while it was being undone", "a customer came too late for a QR",
     "a QR was paid in its last seconds", "a customer refused a QR", "a customer walked away",
     "befallen by: cancel", "befallen by: cut", "befallen by: disk", "befallen by: kill", "befallen by: query",
-    "befallen by: stop", "the process died",
+    "befallen by: stop", "befallen by: clock", "the process died",
     # QR orders, and codes beside them
     "attempt: offered → paid on OrderPaid", "attempt: offered → declined on OrderClosed",
     "attempt: offered → reversing on AbandonRequested", "attempt: offered → polling on YieldRequested",
@@ -50,6 +50,14 @@ _MONEY = (
     "sale: paid → returning on DeliveryWindowClosed", "sale: paid → paid on DeliveryWindowClosed",
     "sale: paid → returning on PowerReturned", "sale: paid → paid on PowerReturned", "sale: paid → paid on Recovered",
     "sale: returning → returning on Delivered",
+    # slips
+    "paper: printed", "paper: silent", "paper: lost", "paper: breaks", "paper: outdated",
+    "print: printing → printed on JobPrinted", "print: printing → unverified on Recovered",
+    "print: printing → printing on JobInterrupted", "print: printing → blocked on JobBlocked",
+    "print: printing → queued on PrinterAbsent", "print: printing → expired on SlipOutdated",
+    "print: blocked → expired on LifetimeEnded", "print: lost → reprinting on SendDue",
+    "print: lost → failed on LifetimeEnded", "print: reprinting → printed on JobPrinted",
+    "print: reprinting → unverified on Recovered",
     # money that goes back
     "refund: done", "refund: nothing_left", "refund: refund_too_much", "refund of an unpaid sale: not_paid",
     "a refund was repeated after a restart", "a refund's reference was repeated", "revoke: done",
@@ -134,7 +142,7 @@ def happened(history: History) -> Counter[str]:
         steps = journal.execute(
             "SELECT kind || ': ' || CASE kind WHEN 'action' THEN cause WHEN 'basket' THEN state_before WHEN 'scan' THEN"
             " state_after ELSE state_before || ' → ' || state_after || ' on ' || cause END, count(*) FROM events"
-            " WHERE kind IN ('sale', 'attempt', 'refund', 'vend', 'action', 'basket', 'scan') GROUP BY 1"
+            " WHERE kind IN ('sale', 'attempt', 'refund', 'print', 'vend', 'action', 'basket', 'scan') GROUP BY 1"
         )
         for step, count in steps:
             counts[step] += count

@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
+from terminald.adapters.clock import SystemClock
 from terminald.adapters.gateway_http import Credentials, HttpGateway
 from terminald.adapters.gateway_line import GatewaySettings
 from terminald.adapters.journal_sqlite import SqliteJournal
@@ -35,11 +36,12 @@ from terminald.errors import ApiError, IllegalTransition, JournalUnavailable
 from terminald.simulator.gateway import Fault, GatewayWorld
 from terminald.simulator.gateway_world import DEFAULT_EPOCH_S, QR_LIFE_S
 from terminald.wire.api_views import sale_json
+from tests.simulation.board import STEPS_S, Board
 from tests.simulation.carrier import Carrier
 from tests.simulation.crashing_journal import Crash, CrashingJournal
 from tests.simulation.door import Door, sale_of
 from tests.simulation.judgement import Promises, differences
-from tests.simulation.virtual_time import LoopClock
+from tests.simulation.paper import Paper, PaperSender
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -100,7 +102,9 @@ class History:
         )
         self.door = Door(self.gateway, self._state_of)
         self.carrier = Carrier(self.gateway, self.door)
-        self.clock = LoopClock(self.rng, self.gateway.epoch_s)
+        #: Its printer; None: it has none.
+        self.paper: Paper | None = None
+        self.board = Board(random.Random(f"board {seed}"), self.gateway.epoch_s)
         terminal_sn, key = self.gateway.terminals.activate(
             {"app_id": "A1", "code": "code", "device_id": "d1"}, now_s=self.gateway.now_s()
         )
@@ -116,6 +120,7 @@ class History:
         store = SqliteJournal(path)
         store.close_activation(store.record_activation_intent("…", now), "activated", self.terminal)
         store.close()
+        self.clock: SystemClock | None = None
         self.desk: EngineDesk | None = None
         self.engine: Engine | None = None
         self.is_ended = False
@@ -153,22 +158,22 @@ class History:
 
     async def serve(self) -> None:
         """Run the daemon; start it again after each crash, as systemd does."""
-        is_new_boot = False
         while True:
             self.lives += 1
             journal = CrashingJournal(SqliteJournal(self.path))
             journal.crash_in, journal.crash_after = self._next_crash()
             journal.is_full = lambda: self.is_disk_full
             journal.note = self.door.judge_committed
-            journal.tell = lambda body: self.door.judge_told(sale_of(body), "event")
+            journal.tell = lambda body, fast_s: self.door.judge_told(sale_of(body), "event", fast_s)
+            journal.fast_s = self._fast_s
             gateway = HttpGateway(
                 GatewaySettings(url="https://gateway.test", connect_timeout_s=5.0, read_timeout_s=15.0, ca_file=None),
                 credentials=self._credentials,
-                on_time=lambda _: None,
+                on_time=self._note_time,
                 transport=self.carrier,
             )
             try:
-                await self._live(journal, gateway, is_new_boot=is_new_boot)
+                await self._live(journal, gateway)
             except* Crash:
                 self.door.seen["the process died"] += 1
             finally:
@@ -177,9 +182,9 @@ class History:
                 await gateway.aclose()
                 journal.close()
             self.door.offers.restart()
-            is_new_boot = self.rng.random() < self.power_cuts
-            if is_new_boot:
-                self.door.offers.end_all()
+            if self.rng.random() < self.power_cuts:
+                self.board.cut_power()
+                self.door.offers.fail_power()
             await asyncio.sleep(self.rng.choice((0.5, 2.0, 45.0)))
 
     def _next_crash(self) -> tuple[int | None, bool]:
@@ -192,21 +197,24 @@ class History:
         when = "after" if is_after else "before"
         return (number, is_after) if self.befalls(f"death {when} commit {number}") else (None, False)
 
-    async def _live(self, journal: CrashingJournal, gateway: HttpGateway, *, is_new_boot: bool) -> None:
+    async def _live(self, journal: CrashingJournal, gateway: HttpGateway) -> None:
         store = journal.store
+        boot = store.open_boot(f"boot-{self.board.number}", self.board.ticks())
+        clock = SystemClock(boot.offset, jitter=self.rng.random, floor=store.time_floor(), kernel=self.board.kernel)
+        self.clock = clock
         world = World(
             journal=journal,
             gateway=gateway,
-            clock=self.clock,
+            clock=clock,
             scanners=(),
-            receipts=None,
+            receipts=None if self.paper is None else PaperSender(self.paper),
             salt=store.salt(),
             new_id=self._new_id,
             jitter=self.rng.random,
             has_disk_space=lambda: True,
             vmcs=self.begin_drivers(),
         )
-        now = self.clock.now()
+        now = clock.now()
         custody = store.load_custody() or custodies.begin(self.terminal, now=now, rules=self.rules)
         engine = Engine(
             world,
@@ -219,7 +227,7 @@ class History:
         self.engine, self.desk = engine, EngineDesk(engine, device_id="d1", code_pattern=PATTERN)
         self.begin_hosts(engine)
         self._is_stopping = False
-        self._run = asyncio.ensure_future(self.run_all(engine, journal, is_new_boot=is_new_boot))
+        self._run = asyncio.ensure_future(self.run_all(engine, journal, is_new_boot=boot.is_new))
         try:
             await self._run
         except asyncio.CancelledError:
@@ -267,6 +275,19 @@ class History:
         mine = [one for one in views if one.sale.order.reference == reference]
         return any(one.sale.state is SaleState.AWAITING_PAYMENT and _has_doubtful_order(one) for one in mine)
 
+    def _note_time(self, wall: WallTime) -> None:
+        if self.clock is not None:
+            self.clock.note_gateway_time(wall)
+
+    def _fast_s(self) -> float:
+        """By how much what the terminal takes for the time of day is ahead of the gateway's."""
+        return 0.0 if self.clock is None else self.clock.now().wall / 1000 - self.gateway.now_s()
+
+    def _shown(self, view: SaleView) -> dict[str, object]:
+        """What the host is told of a sale now."""
+        assert self.clock is not None
+        return sale_of(sale_json(view, self.clock.now()))
+
     def _credentials(self) -> Credentials | None:
         return self.engine.keeper.credentials() if self.engine else None
 
@@ -290,7 +311,7 @@ class History:
             amount=Fen(amount),
             methods=methods,
             text=OrderText(subject=reference, operator="kiosk"),
-            wants_receipt=False,
+            wants_receipt=self.paper is not None,
             qr_payway="3" if "qr" in methods else "",
             reports_delivery=reports_delivery,
         )
@@ -311,13 +332,13 @@ class History:
         """Ask for the sale, and judge what is shown."""
         view = await self.call(lambda desk: desk.get_sale(reference))
         if view is not None:
-            self.door.judge_told(sale_of(sale_json(view, self.clock.now())), "answer")
+            self.door.judge_told(self._shown(view), "answer", self._fast_s())
         return view
 
     async def qr_of(self, reference: str) -> str:
         """Return the QR that the host may show now; empty when there is none."""
         view = await self.look(reference)
-        qr = sale_of(sale_json(view, self.clock.now()))["qr"] if view else None
+        qr = self._shown(view)["qr"] if view else None
         return str(qr["content"]) if isinstance(qr, dict) else ""
 
     async def scan(self, reference: str, code: str) -> None:
@@ -345,6 +366,12 @@ class History:
             await asyncio.sleep(seconds - undone_s)
         finally:
             self.is_disk_full = False
+
+    def set_clock(self) -> None:
+        """Somebody sets the system's clock, or a time server does."""
+        by_s, is_synchronized = self.rng.choice(STEPS_S), self.rng.random() < 0.5
+        if self.befalls(f"the clock is set by {by_s} s, synchronized: {is_synchronized}"):
+            self.board.set_clock(by_s, is_synchronized=is_synchronized)
 
     async def cut_link(self, seconds: float) -> None:
         """Nothing can be sent for a while."""
@@ -390,8 +417,9 @@ class History:
     async def settle(self, at_most_s: float = REST_S) -> None:
         """Wait until nothing is open but what waits for a person, and nothing is on its way."""
         await self.carrier.deliver_all()
-        ends = self.clock.now().instant + int(at_most_s * 1000)
-        while self.clock.now().instant < ends:
+        loop = asyncio.get_running_loop()
+        ends_s = loop.time() + at_most_s
+        while loop.time() < ends_s:
             await asyncio.sleep(REST_STEP_S)
             if self.carrier.is_empty and self._is_at_rest():
                 return
@@ -403,6 +431,7 @@ class History:
         open_things = [
             *(one for one in book.attempts.values() if not one.state.is_final),
             *(one for one in book.refunds.values() if not one.state.is_final),
+            *(one for one in book.jobs.values() if not one.state.is_final),
             *(one for one in book.sales.values() if not one.state.is_final and not _is_with_person(one)),
         ]
         return not open_things

@@ -131,7 +131,7 @@ class KioskHistory(History):
         desk = self.desk
         assert desk is not None
         # Orders are told apart by their references elsewhere; a kiosk's subject is what it sells.
-        journal.tell = lambda _: None
+        journal.tell = lambda _, __: None
         means = None if self.world is None else Means(action=self.world, journal=journal)
         if self.world is not None:
             self.world.journal = journal.store
@@ -252,7 +252,7 @@ async def _customer(history: KioskHistory, number: int) -> None:
 
 async def _trouble(history: KioskHistory) -> None:
     rng = history.rng
-    match rng.choice(("", "", "", "kill", "disk", "link", "stop")):
+    match rng.choice(("", "", "", "kill", "disk", "link", "stop", "clock")):
         case "kill":
             history.kill()
         case "disk":
@@ -261,6 +261,8 @@ async def _trouble(history: KioskHistory) -> None:
             await history.cut_link(rng.choice((5.0, 70.0)))
         case "stop":
             await history.shut_down()
+        case "clock":
+            history.set_clock()
 
 
 async def live_as_kiosk(seed: int, path: Path, *, without: frozenset[int] = frozenset()) -> KioskHistory:

@@ -17,6 +17,7 @@ from terminald.simulator.gateway_world import DEFAULT_EPOCH_S
 from tests.simulation.customers import BOTH_HABITS, QR_HABITS, befall, visit
 from tests.simulation.history import RULES, Customer, History
 from tests.simulation.hosts import close_by_hand, look_after, report_beside_return, report_late
+from tests.simulation.paper import Paper, judge_paper
 from tests.simulation.stories import BACK, THERE, scattered, standing, story_back, story_there
 
 HOUR_S = 3600.0
@@ -34,6 +35,8 @@ class MoneyHistory(History):
     ) -> None:
         super().__init__(seed, path, rules=rules, epoch_s=epoch_s, qr_life_s=qr_life_s, without=without)
         self.promises.returns_overdue = rules.returns_overdue
+        draw = random.Random(f"paper {seed}")
+        self.paper = Paper(draw) if draw.random() < 0.6 else None
         self._crowd: list[asyncio.Task[None]] = []
         #: Refusals that do not pass until a person has seen to it.
         self.standing: tuple[Fault, ...] = ()
@@ -71,7 +74,13 @@ class MoneyHistory(History):
 
     async def _look_after(self, reference: str) -> None:
         self.scatter_back()
+        if self.paper is not None and self.paper.rng.random() < 0.2:
+            self.accompany(self._print_again(reference))
         await look_after(self, reference)
+
+    async def _print_again(self, reference: str) -> None:
+        await asyncio.sleep(self.rng.choice((0.0, 1.0, 60.0)))
+        await self.call(lambda desk: desk.print_copy(reference))
 
     def accompany(self, what: Coroutine[None, None, None]) -> None:
         """Let somebody go on by themselves."""
@@ -129,6 +138,14 @@ class MoneyHistory(History):
                 await close_by_hand(self, view)
         for view in self.sales():
             await report_beside_return(self, view)
+
+    def faults_found(self) -> list[str]:
+        """The same, and what is on paper."""
+        found = super().faults_found()
+        if self.paper is None:
+            return found
+        self.door.seen.update(self.paper.seen)
+        return [*found, *judge_paper(self.paper, self.sales())]
 
     def sales(self) -> tuple[SaleView, ...]:
         """Return every sale as it is on disk."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from terminald.simulator.gateway import GatewayWorld, Request, Response
 
 #: The end that is shown is computed anew each time, from clocks that are read in whole milliseconds.
-_ROUNDING_S = 0.002
+_ROUNDING_S = 0.004
 
 
 @dataclass(slots=True)
@@ -19,6 +19,8 @@ class _Promise:
     until_s: float
     codes_at: list[float] = field(default_factory=list)
     is_ended: bool = False
+    #: Whether the power failed since it was shown: its end is late by as long as it was off, which nobody knows.
+    is_late: bool = False
     #: Whether somebody has ended the sale, or terminald was started again after it had cancelled the order.
     is_withdrawn: bool = False
     #: When each cancel left, or would have, and how many were truly answered with a refusal.
@@ -38,12 +40,13 @@ class Offers:
 
     # --- what happens ------------------------------------------------------------------------------------------------
 
-    def note_shown(self, reference: str, content: str, expires_at: str) -> list[str]:
-        """The host is told until when a QR can be paid; return what is wrong."""
-        until_s = dt.datetime.fromisoformat(expires_at).timestamp()
+    def note_shown(self, reference: str, content: str, expires_at: str, fast_s: float) -> list[str]:
+        """The host is told until when a QR can be paid, by a clock that is fast; return what is wrong."""
+        until_s = dt.datetime.fromisoformat(expires_at).timestamp() - fast_s
         client_sn = next(one.client_sn for one in self._world.books.orders.values() if one.qr_code == content)
         known = self._shown.setdefault(client_sn, _Promise(reference, until_s))
-        if abs(known.until_s - until_s) > _ROUNDING_S:
+        is_later = known.is_late and until_s > known.until_s
+        if abs(known.until_s - until_s) > _ROUNDING_S and not is_later:
             return [f"QR: {reference} shows its end at {until_s:.3f} after {known.until_s:.3f}"]
         return []
 
@@ -61,6 +64,12 @@ class Offers:
         """Whoever stands before the terminal is sent away."""
         for one in self._shown.values():
             one.is_ended = one.is_withdrawn = True
+
+    def fail_power(self) -> None:
+        """The board was off, nobody knows for how long."""
+        self.end_all()
+        for one in self._shown.values():
+            one.is_late = True
 
     def restart(self) -> None:
         """Nobody knows any more what became of the cancels."""

@@ -62,6 +62,8 @@ KILLED = {
 async def _live(path: Path, case: Case, killed_s: float | None, full_s: float) -> History:
     """Live one sale; the disk is full until so long after the process died."""
     history = History(1, path)
+    # A new boot cancels what is not paid yet.
+    history.power_cuts = 0.0
     daemon = asyncio.create_task(history.serve())
     opened = asyncio.create_task(history.sell("order", AMOUNT, case.customer, methods=case.methods))
     while not history.gateway.books.orders:  # noqa: ASYNC110 - the gateway is watched from outside

@@ -1,13 +1,9 @@
 """An asyncio loop whose clock jumps: waiting costs nothing, and one seed gives one history."""
 
 import asyncio
-import random
 import selectors
 from collections.abc import Coroutine
 from typing import TypeVar
-
-from terminald.core.ids import Instant, WallTime
-from terminald.core.schedule import Now
 
 T = TypeVar("T")
 
@@ -43,18 +39,3 @@ def run_virtually(main: Coroutine[object, object, T]) -> T:
     """Run to the end on virtual time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)
-
-
-class LoopClock:
-    """Implements the clock's port on the loop's time."""
-
-    def __init__(self, rng: random.Random, epoch_s: float) -> None:
-        self._rng = rng
-        self._epoch_ms = int(epoch_s * 1000)
-
-    def now(self) -> Now:
-        ms = int(asyncio.get_running_loop().time() * 1000)
-        return Now(instant=Instant(ms), wall=WallTime(self._epoch_ms + ms), is_trusted=True, jitter=self._rng.random())
-
-    def timer_at(self, instant: Instant) -> float:
-        return (instant + 1) / 1000

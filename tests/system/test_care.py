@@ -2,15 +2,21 @@
 
 import contextlib
 import json
+import os
+import pty
 import signal
 import subprocess
 import sys
+from contextlib import closing
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import httpx
 import pytest
 
 from terminald.adapters.journal_copy import make_copy
+from terminald.adapters.journal_sqlite import SqliteJournal
+from terminald.core.readiness import Hold
 from tests.core.machine_builders import NOON
 from tests.system.rig import PATIENCE_S, Bench, bench
 
@@ -122,9 +128,66 @@ def test_a_damaged_journal_is_restored_from_its_copy_and_sells_when_a_person_say
     terminal.start()
     terminal.wait(lambda: "journal_restored" in str(terminal.status().get("reasons")), "held back")
     assert terminal.sale("order-1").state == "completed"
-    assert terminal.terminald("resume").returncode == 0
+    check_that_a_person_confirms(terminal)
     terminal.wait(lambda: "journal_restored" not in str(terminal.status().get("reasons")), "resumed")
+    assert terminal.status()["restored"] is None
+    assert terminal.terminald("drain").returncode == 0
+    assert terminal.terminald("resume").returncode == 0, "a drain is over, and nobody is asked"
     assert terminal.books().kept == 350
+
+
+def check_that_a_person_confirms(terminal: Bench) -> None:
+    """Neither a script nor a call lifts the hold in passing; the person reads of when the copy is."""
+    shown = terminal.terminald("status").stdout
+    assert "restored    from the copy of " in shown
+    in_passing = terminal.terminald("resume", stdin="resume\n")
+    assert (in_passing.returncode, "nothing was changed" in in_passing.stderr) == (2, True), in_passing.stderr
+    assert "--yes" in in_passing.stderr
+    called = terminal.api.post("/v1/resume", json={})
+    assert (called.status_code, called.json()["code"]) == (409, "restored_unconfirmed")
+    code, said = at_a_terminal(terminal, "resume", typed="yes\n")
+    assert (code, "not confirmed; nothing was changed" in said) == (1, True), said
+    assert "journal_restored" in str(terminal.status()["reasons"])
+    code, said = at_a_terminal(terminal, "resume", typed="resume\n")
+    assert code == 0, said
+    copied = datetime.fromtimestamp(NOON.wall / 1000, timezone(timedelta(hours=8)))
+    assert f"The journal was restored from the copy of {copied:%F %H:%M} UTC+08:00." in said
+    assert "terminald report --day DAY --verify" in said
+
+
+def at_a_terminal(terminal: Bench, *arguments: str, typed: str) -> tuple[int, str]:
+    """Run a command as a person does, who types when asked; return its exit code and what was on the screen."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "terminald", "--config", str(terminal.config), *arguments]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as running:
+        os.close(theirs)
+        said = b""
+        while chunk := _screen(ours):
+            said += chunk
+            if said.endswith(b'": '):
+                os.write(ours, typed.encode())
+        os.close(ours)
+        return running.wait(PATIENCE_S), said.decode()
+
+
+def _screen(ours: int) -> bytes:
+    try:
+        return os.read(ours, 4096)
+    except OSError:  # the other side is closed
+        return b""
+
+
+def test_who_has_compared_resumes_with_an_option_and_without_a_terminal(terminal: Bench) -> None:
+    with closing(SqliteJournal(terminal.directory / "state" / "journal.db")) as journal:
+        journal.put_hold(Hold.RESTORED)
+    terminal.start()
+    terminal.wait(
+        lambda: terminal.status().get("restored") == {"copied_at": None}, "held back, and nobody knows of when"
+    )
+    assert "was restored from the copy, payments" in terminal.terminald("resume").stderr
+    done = terminal.terminald("resume", "--yes")
+    assert (done.returncode, "The journal was restored from the copy.\n" in done.stderr) == (0, True), done.stderr
+    terminal.wait_ready()
 
 
 def test_damage_that_is_found_in_use_stops_sales_for_good(terminal: Bench) -> None:

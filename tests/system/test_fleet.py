@@ -14,6 +14,7 @@ import pytest
 from terminald.adapters.fleet_mqtt import ANSWER_S
 from tests.adapters.broker import PASSWORD, USERNAME, Broker, Listener, listening_to, make_certificates, wait
 from tests.system.rig import VENDOR_KEY, Bench, bench
+from tests.system.test_care import spoil
 
 CODE = "130000000000001001"
 
@@ -252,3 +253,62 @@ def test_a_wrong_certificate_is_no_broker_and_no_reason_not_to_sell(tmp_path: Pa
         sell(shop, "anyway", CODE)
         assert shop.stop() == 0
         assert "as terminald-lobby-1" not in broker.log.read_text()
+
+
+# --- a damaged journal -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.system
+def test_a_terminal_that_is_stopped_by_damage_tells_it_as_its_status(tmp_path: Path, certificates: Path) -> None:
+    with shop_and_broker(tmp_path, certificates) as (shop, broker), listening_to(broker) as listener:
+        shop.start()
+        shop.wait_ready()
+        wait(lambda: (last := listener.last("status")) and last.body["ready"] is True, "ready")
+        assert shop.stop() == 0
+        wait(lambda: listener.is_online() is False, "leave")
+        spoil(shop.directory / "state" / "journal.db")
+        known = [one.body for one in listener.heard if one.kind == "discovery"]
+        ordinary, events = listener.last("status"), len(listener.events())
+        shop.start()
+        wait(lambda: (last := listener.last("status")) and last.body["stopped"] is not None, "that it is stopped")
+        wait(lambda: listener.is_online() is True, "there, and stopped")
+        told = listener.last("status")
+        assert ordinary is not None
+        assert told is not None
+        assert told.body.keys() == ordinary.body.keys(), "the shape is the ordinary one"
+        assert told.body | {"uptime_s": 0} == shop.status() | {"uptime_s": 0}, "as the local API tells it"
+        assert isinstance(stopped := told.body["stopped"], dict)
+        assert stopped["code"] == "journal_damaged"
+        assert "terminald restore" in stopped["advice"]
+        assert known == [one.body for one in listener.heard if one.kind == "discovery"], "which is not known any more"
+        assert len(listener.events()) == events, "the log can not be read"
+        with listening_to(broker) as later:
+            wait(lambda: {one.kind for one in later.heard} == {"discovery", "online", "status"}, "what is retained")
+
+        # The last will is left, and published when the process dies.
+        shop.stop(signal.SIGKILL)
+        wait(lambda: listener.is_online() is False, "the will")
+        gone = listener.last("online")
+        assert gone is not None
+        assert gone.body["reason"] == "lost"
+
+
+@pytest.mark.system
+def test_a_stopped_terminal_serves_whatever_the_broker_does(tmp_path: Path, certificates: Path) -> None:
+    with shop_and_broker(tmp_path, certificates) as (shop, broker), listening_to(broker) as listener:
+        spoil(shop.directory / "state" / "journal.db")
+        shop.start()
+        wait(lambda: listener.is_online() is True, "there")
+        broker.stall()
+        assert shop.terminald("status").returncode == 3
+        began = time.monotonic()
+        assert shop.stop() == 0
+        assert time.monotonic() - began < ANSWER_S, "the end waits for seconds, not for the broker"
+        broker.go_on()
+
+        (tmp_path / "mqtt.password").write_text("")
+        shop.start()
+        wait(lambda: "reason=file" in shop.log.read_text(), "no password")
+        assert isinstance(stopped := shop.status()["stopped"], dict)
+        assert stopped["code"] == "journal_damaged"
+        assert shop.stop() == 0

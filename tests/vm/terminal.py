@@ -44,7 +44,7 @@ require = ["gateway", "scanner", "printer"]
 #: As the file of rules tells for a keyboard scanner of a maker that it does not know.
 RULE = (
     'SUBSYSTEM=="input", KERNEL=="event*", ATTRS{idVendor}=="0627", ATTRS{idProduct}=="0001", GROUP="terminald", '
-    'MODE="0660", ENV{LIBINPUT_IGNORE_DEVICE}="1"\n'
+    'MODE="0660", ENV{LIBINPUT_IGNORE_DEVICE}="1", ENV{ID_INPUT_KEY}=""\n'
 )
 
 

@@ -69,10 +69,16 @@ def test_there_is_advice_for_all_that_needs_a_person() -> None:
         *held_up,
         *keys._ATTENTION.values(),
         *("checkin_refused", "checkin_overdue", "key_unproven"),
-        *("delivery_overdue", "delivered_and_returned", "disk_slow"),
+        *("delivery_overdue", "delivered_and_returned", "disk_slow", "journal_damaged"),
     }
     assert raised == ATTENTION_ADVICE.keys()
     assert {reason.value for reason in Reason} == READINESS_ADVICE.keys()
     for code in [*ATTENTION_ADVICE, *READINESS_ADVICE]:
         assert advice(code).endswith(".")
     assert advice("something_new").endswith(".")
+
+
+def test_what_it_is_about_has_its_advice_before_all_others() -> None:
+    _, body = problem_json(ApiError("unhealthy", "…", reasons=("journal_failed",), matter="journal_damaged"))
+    assert json.loads(body)["advice"] == ATTENTION_ADVICE["journal_damaged"]
+    assert json.loads(body)["reasons"] == ["journal_failed"]

@@ -18,6 +18,7 @@ from terminald.wire.api import (
     decode_drain_request,
     decode_empty_request,
     decode_refund_request,
+    decode_resume_request,
     decode_sale_request,
     decode_undelivered_request,
     parse_flag,
@@ -238,6 +239,16 @@ def test_a_call_without_input_takes_nothing_or_an_empty_object() -> None:
 def test_a_drain_lasts_until_it_is_resumed_or_the_next_start(body: bytes, *, ends_with_a_restart: bool) -> None:
     assert decode_drain_request(body) is ends_with_a_restart
     assert refusal(lambda: decode_drain_request(b'{"until":"tomorrow"}')).field == "until"
+
+
+@pytest.mark.parametrize(
+    ("body", "is_compared"),
+    [(b"", False), (b"{}", False), (b'{"code":null}', False), (b'{"code":"journal_restored"}', True)],
+)
+def test_a_restored_journal_is_resumed_by_its_name(body: bytes, *, is_compared: bool) -> None:
+    assert decode_resume_request(body) is is_compared
+    assert refusal(lambda: decode_resume_request(b'{"code":"draining"}')).field == "code"
+    assert refusal(lambda: decode_resume_request(b'{"code":true}')).field == "code"
 
 
 # --- paid sales ------------------------------------------------------------------------------------------------------

@@ -1,0 +1,83 @@
+"""A terminal whose journal is damaged: whoever asks, by whatever way, hears that it is stopped, why, and what to do."""
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from terminald.wire.api_problems import ATTENTION_ADVICE
+from tests.system.rig import Bench, bench
+from tests.system.test_care import spoil
+
+pytestmark = pytest.mark.system
+
+NOTED = 1_735_700_000
+
+
+@pytest.fixture
+def stopped(tmp_path: Path) -> Iterator[Bench]:
+    """A terminal that was activated, and can not know it any more."""
+    with bench(tmp_path) as made:
+        spoil(made.directory / "state" / "journal.db")
+        made.start()
+        made.wait(lambda: bool(made.status().get("stopped")), "stopped")
+        yield made
+
+
+def test_the_status_says_stopped_and_not_that_it_was_never_activated(stopped: Bench) -> None:
+    said = stopped.terminald("status")
+    assert said.returncode == 3
+    assert said.stdout.startswith("STOPPED: nothing is sold")
+    assert "terminald restore" in said.stdout
+    assert "database disk image is malformed" in said.stdout
+    assert "device id bench-1" in said.stdout
+    for false in ("not activated", "not reachable", "none open"):
+        assert false not in said.stdout
+    shown = json.loads(stopped.terminald("status", "--json").stdout)
+    assert (shown["ready"], shown["reasons"], shown["stopped"]["code"]) == (
+        False,
+        ["journal_failed"],
+        "journal_damaged",
+    )
+    assert shown["terminal"] == {"sn": None, "device_id": "bench-1", "activated_at": None}
+    assert (shown["unresolved"], shown["print_queue"], shown["attention"]) == (None, None, 1)
+
+
+def test_damage_that_was_noted_in_use_is_told_with_its_time(stopped: Bench) -> None:
+    assert stopped.stop() == 0
+    note = stopped.directory / "state" / "journal-damaged"
+    note.write_text("a page that no look needs")
+    os.utime(note, (NOTED, NOTED))
+    stopped.start()
+    stopped.wait(lambda: bool(stopped.status().get("stopped")), "stopped")
+    shown = json.loads(stopped.terminald("status", "--json").stdout)["stopped"]
+    assert shown["since"].startswith(time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(NOTED)))
+    assert "a page that no look needs" in shown["detail"]
+
+
+def test_everybody_else_hears_the_same(stopped: Bench) -> None:
+    health = stopped.terminald("health")
+    assert (health.returncode, "database disk image is malformed" in health.stderr) == (3, True)
+    assert "terminald restore" in health.stderr
+    doctor = stopped.terminald("doctor")
+    assert doctor.returncode == 1
+    assert "terminald restore" in doctor.stdout
+    assert "no identity" not in doctor.stdout
+    metrics = stopped.terminald("metrics").stdout
+    assert 'terminald_stopped{code="journal_damaged"} 1\n' in metrics
+    assert 'terminald_not_ready{reason="journal_failed"} 1\n' in metrics
+    assert 'terminald_not_ready{reason="not_activated"} 0\n' in metrics
+    assert "terminald_unresolved" not in metrics
+    for refused in (("resume",), ("drain",), ("checkin",), ("sales",), ("sell", "3.50", "--reference", "order-1")):
+        answer = stopped.terminald(*refused)
+        assert (answer.returncode, "terminald restore" in answer.stderr) == (3, True), answer
+
+
+def test_a_host_that_resumes_its_events_is_not_told_that_the_log_begins_anew(stopped: Bench) -> None:
+    """It would forget where it was, while the log may come back with all its numbers."""
+    answer = stopped.api.get("/v1/events", params={"since": "5"})
+    assert (answer.status_code, answer.json()["code"]) == (503, "journal_failed")
+    assert answer.json()["advice"] == ATTENTION_ADVICE["journal_damaged"]
