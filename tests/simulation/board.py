@@ -35,6 +35,10 @@ class Board:
         if not self._has_battery:
             self._error_s -= self._rng.choice((30.0, HOUR_S))
 
+    def set_right(self) -> None:
+        """The clock is right, and goes on while the power is off."""
+        self._has_battery, self._error_s, self._is_synchronized = True, 0.0, True
+
     def set_clock(self, by_s: float, *, is_synchronized: bool) -> None:
         """Somebody sets the clock; a time server may lie as well."""
         self._error_s += by_s

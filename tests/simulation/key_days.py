@@ -28,6 +28,8 @@ class KeyDays(History):
 
     def __init__(self, seed: int, path: Path, *, loss: float) -> None:
         super().__init__(seed, path)
+        # A wrong clock moves the check-in; the years of the key have boards of their own.
+        self.board.set_right()
         self.loss = loss
         self.found: list[str] = []
         #: When the link was cut, and when it came back, in the gateway's milliseconds since 1970.
@@ -98,6 +100,9 @@ class KeyDays(History):
         ]
 
     crash_rate = 0.0
+
+    def set_clock(self) -> None:
+        """Nobody does."""
 
     def judge(self) -> None:
         """I6: a terminal that runs holds an accepted key, or says that it may have none."""
