@@ -166,7 +166,7 @@ class Engine:
 
     async def _close_waiting_sale(self) -> None:
         """Cancel the sale that waits for a code: the first one, or one whose attempt was declined meanwhile."""
-        await self._take_surely(lambda: stimuli.closing(self.book))
+        await self._take_surely(lambda: stimuli.closing(self.book, is_stopping=self._is_stopping))
 
     async def _watch(self) -> None:
         while True:

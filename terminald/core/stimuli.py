@@ -12,7 +12,7 @@ from terminald.core import vend as vends
 from terminald.core.attempt_table import Attempt
 from terminald.core.book import Book
 from terminald.core.commands import Command
-from terminald.core.events import Event, PowerReturned, PrinterReady, Recovered, ShutdownRequested
+from terminald.core.events import DrainRequested, Event, PowerReturned, PrinterReady, Recovered, ShutdownRequested
 from terminald.core.ids import ClientSn, Instant, JobId, PaymentCode, RefundId, SaleId
 from terminald.core.refund import Asked
 from terminald.core.refund_table import Refund
@@ -199,12 +199,12 @@ def unless_over(book: Book, told: Stimulus) -> Stimulus | None:
     return None if is_over else told
 
 
-def closing(book: Book) -> Stimulus | None:
-    """Return what to apply at a stop to the sale that waits for a code; None when none does."""
+def closing(book: Book, *, is_stopping: bool) -> Stimulus | None:
+    """Return what to apply at a stop, or else where sales are held back, to the sale that waits for a code."""
     sale = books.sale_with_customer(book)
     if sale is None or sale.state is not SaleState.AWAITING_PAYMENT:
         return None
-    return ToSale(sale_id=sale.id, event=ShutdownRequested())
+    return ToSale(sale_id=sale.id, event=ShutdownRequested() if is_stopping else DrainRequested())
 
 
 def printer_ready(book: Book) -> tuple[Stimulus, ...]:

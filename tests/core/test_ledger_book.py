@@ -14,6 +14,7 @@ from terminald.core.commands import (
 from terminald.core.events import (
     CancelRequested,
     CodeScanned,
+    DrainRequested,
     JobSent,
     OrderAbsent,
     OrderPaid,
@@ -225,10 +226,12 @@ def test_a_recovery_is_not_told_to_a_sale_that_was_settled_since_the_start() -> 
     assert stimuli.unless_over(Book(), of_attempt) is of_attempt
 
 
-def test_a_stop_closes_the_sale_that_waits_for_a_code_and_no_other() -> None:
+@pytest.mark.parametrize("is_stopping", [True, False], ids=["stop", "drain"])
+def test_a_stop_and_a_drain_close_the_sale_that_waits_for_a_code_and_no_other(*, is_stopping: bool) -> None:
     till = Till()
-    assert stimuli.closing(till.book) is None
+    assert stimuli.closing(till.book, is_stopping=is_stopping) is None
     till.open()
-    assert stimuli.closing(till.book) == ToSale(sale_id=SALE_ID, event=ShutdownRequested())
+    event = ShutdownRequested() if is_stopping else DrainRequested()
+    assert stimuli.closing(till.book, is_stopping=is_stopping) == ToSale(sale_id=SALE_ID, event=event)
     till.scan()
-    assert stimuli.closing(till.book) is None
+    assert stimuli.closing(till.book, is_stopping=is_stopping) is None
