@@ -25,11 +25,12 @@ from terminald.core.schedule import Rules
 from terminald.core.stimuli import Advance, Record, Stimulus
 from terminald.engine_commands import Performer, World
 from terminald.engine_custody import CustodyKeeper, Hands
-from terminald.engine_entries import entries_of, readiness_record
+from terminald.engine_entries import batch_of, readiness_record
 from terminald.engine_link import LinkMonitor
 from terminald.engine_log import TransitionLog
 from terminald.engine_pulse import Pulse
 from terminald.engine_readiness import Standing, changed, condition_of
+from terminald.engine_reports import ReportTime
 from terminald.engine_stop import is_in_flight
 from terminald.engine_tally import Tally
 from terminald.engine_undo import Undoing
@@ -87,6 +88,7 @@ class Engine:
         self._transitions = TransitionLog()
         self._pulse = Pulse(lambda: world.journal.events_after(self.last_seq, 1))
         self.required = required
+        self._reports = ReportTime(lambda: world.clock.now().instant, lambda: self.rules)
         self._inbox: asyncio.Queue[Work] = asyncio.Queue()
         self._waiting = Waiting()
         self._tasks = asyncio.TaskGroup()
@@ -122,6 +124,7 @@ class Engine:
             await self._surely(lambda: self.keeper.apply(event))
             for stimulus in stimuli.recovery(self.book, event):
                 await self._take_surely(lambda: stimuli.unless_over(self.book, stimulus))  # noqa: B023 - awaited here
+            self._reports.go_on()
             self.recovered.set()
             self._set_alarm()
             self._tasks.create_task(self.link.run())
@@ -166,7 +169,7 @@ class Engine:
 
     async def _close_waiting_sale(self) -> None:
         """Cancel the sale that waits for a code: the first one, or one whose attempt was declined meanwhile."""
-        await self._take_surely(lambda: stimuli.closing(self.book))
+        await self._take_surely(lambda: stimuli.closing(self.book, is_stopping=self._is_stopping))
 
     async def _watch(self) -> None:
         while True:
@@ -229,20 +232,10 @@ class Engine:
         if not done.records:
             return done
         book = stimuli.merge(self.book, done)
-        entries = entries_of(self.book, book, done, now)
-        await self._commit(
-            Batch(
-                now=now,
-                sales=done.sales,
-                attempts=done.attempts,
-                refunds=done.refunds,
-                jobs=done.jobs,
-                vends=done.vends,
-                entries=entries,
-            )
-        )
+        batch = batch_of(self.book, book, done, now)
+        await self._commit(batch)
         self.book = books.prune(book, now.instant)
-        self._transitions.take(entries, now.instant)
+        self._transitions.take(batch.entries, now.instant)
         for command in done.commands:
             self._performer.perform(command)
         for follow in self.followers:
@@ -296,9 +289,11 @@ class Engine:
             if self.is_journal_writable:
                 log_event(log, LogId.JOURNAL_FAILED, exc_info=True)
             self.is_journal_writable = False
+            self._reports.stop()
             self.undoing.begin()
             raise
         self.is_journal_writable = True
+        self._reports.go_on()
         self.undoing.end()
         self._pulse.note()
         return done
@@ -323,18 +318,22 @@ class Engine:
     def _set_alarm(self) -> None:
         if self._alarm:
             self._alarm.cancel()
-        due, of_key = stimuli.next_wakeup(self.book), self.keeper.next_wakeup()
+        due = stimuli.next_wakeup(self.book, reports_until=self._reports.until)
+        of_key = self.keeper.next_wakeup()
         times = [wakeup.at for wakeup in (due and due[0], of_key) if wakeup]
         if times:
             when = self.world.clock.timer_at(min(times))
             self._alarm = asyncio.get_running_loop().call_at(when, self._inbox.put_nowait, self._wake)
 
     async def _wake(self) -> None:
-        of_key, clock = self.keeper.next_wakeup(), self.world.clock
-        if stimuli.due(self.book, clock.now().instant):
-            await self._take_surely(lambda: stimuli.due(self.book, clock.now().instant))
-        elif of_key and of_key.at <= clock.now().instant:
+        of_key = self.keeper.next_wakeup()
+        if self._due():
+            await self._take_surely(self._due)
+        elif of_key and of_key.at <= self.world.clock.now().instant:
             await self._surely(lambda: self.keeper.apply(of_key.event))
+
+    def _due(self) -> Stimulus | None:
+        return stimuli.due(self.book, self.world.clock.now().instant, reports_until=self._reports.until)
 
     # --- the key -----------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
-from terminald.adapters.api_views import disk_attention_event
+from terminald.adapters.api_views import DISK_SLOW, disk_attention_event
 from terminald.adapters.ports_care import DiskStatus
 from terminald.core.ids import WallTime
 from terminald.core.stimuli import NO_SALE, Record
@@ -29,7 +29,6 @@ SLOW_MS: Final = 1_000
 FAST_MS: Final = 500
 #: Of fewer commits than these nothing is said: one that hit a pause of the card is no p99.
 LEAST_COMMITS: Final = 100
-SLOW: Final = "disk_slow"
 
 
 class DiskCare:
@@ -71,8 +70,10 @@ class DiskCare:
 
     async def _tell(self) -> None:
         if self._slow_since is not None:
-            record = Record(kind="attention", subject="disk", sale_id=NO_SALE, cause="DiskSlow", before="", after=SLOW)
-            await self._engine.publish(record, "attention", disk_attention_event(SLOW, self._slow_since))
+            record = Record(
+                kind="attention", subject="disk", sale_id=NO_SALE, cause="DiskSlow", before="", after=DISK_SLOW
+            )
+            await self._engine.publish(record, "attention", disk_attention_event(self._slow_since))
 
     async def _prove_when_idle(self) -> None:
         engine = self._engine

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from terminald.adapters.ports import Entry
+from terminald.adapters.ports import Batch, Entry
 from terminald.core.attempt_table import Attempt
 from terminald.core.book import Book, view
 from terminald.core.ids import ClientSn, JobId, RefundId, SaleId
@@ -13,6 +13,19 @@ from terminald.core.schedule import Now
 from terminald.core.stimuli import NO_SALE, Advance, Record
 from terminald.core.tables import Attention
 from terminald.wire.api_views import attention_event, print_event, refund_event, sale_event
+
+
+def batch_of(before: Book, after: Book, done: Advance, now: Now) -> Batch:
+    """Return what is to be committed of an advance."""
+    return Batch(
+        now=now,
+        sales=done.sales,
+        attempts=done.attempts,
+        refunds=done.refunds,
+        jobs=done.jobs,
+        vends=done.vends,
+        entries=entries_of(before, after, done, now),
+    )
 
 
 def entries_of(before: Book, after: Book, done: Advance, now: Now) -> tuple[Entry, ...]:

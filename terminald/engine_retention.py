@@ -5,7 +5,7 @@ import logging
 from functools import partial
 from typing import Final, NoReturn
 
-from terminald.adapters.ports_care import PrunePlace
+from terminald.adapters.ports_care import PrunePlace, PruneStep, UnreadSale
 from terminald.core import book as books
 from terminald.core.retention import horizon
 from terminald.engine import Engine
@@ -22,6 +22,8 @@ PASS_EVERY_S: Final = 6 * 3600.0
 FIRST_AFTER_S: Final = 600.0
 #: Between two steps. A backlog of years is worked off within a day, and the disk has something else to do as well.
 PAUSE_S: Final = 0.5
+#: Sales that can not be read and are remembered as told; of more of them nothing new is to be learnt.
+MOST_TOLD: Final = 100
 
 
 class Retention:
@@ -32,6 +34,7 @@ class Retention:
         self._engine = engine
         self._calm = EngineCalm(engine)
         self._keep_days = keep_days
+        self._told: set[str] = set()
 
     async def run(self) -> NoReturn:
         """Look again and again, until cancelled."""
@@ -49,16 +52,25 @@ class Retention:
         place: PrunePlace | None = PrunePlace()
         while place is not None:
             await self._calm.wait_quiet()
-            place = await self._engine.request(partial(self._step, place))
+            step = await self._engine.request(partial(self._step, place))
+            for one in step.unread:
+                self._tell(one)
+            place = step.then
             await asyncio.sleep(PAUSE_S)
 
-    async def _step(self, place: PrunePlace) -> PrunePlace | None:
+    async def _step(self, place: PrunePlace) -> PruneStep:
         """Take one step within the engine's loop, so that no sale is taken up again in the middle of it."""
         engine, now = self._engine, self._engine.world.clock.now()
         before = horizon(now, self._keep_days)
         if before is None:
-            return None
+            return PruneStep(then=None)
         if not self._calm.is_quiet():
-            return place
+            return PruneStep(then=place)
         engine.book = books.prune(engine.book, now.instant)
         return await engine.written(engine.world.journal.prune(before, engine.book.sales.keys(), place))
+
+    def _tell(self, unread: UnreadSale) -> None:
+        """Tell once of a sale that stays."""
+        if unread.sale not in self._told and len(self._told) < MOST_TOLD:
+            self._told.add(unread.sale)
+            log_event(log, LogId.SALE_NOT_READ, sale=unread.sale, detail=unread.why)

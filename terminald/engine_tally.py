@@ -18,7 +18,7 @@ from terminald.wire.metrics import Family
 
 #: Why a sale is not paid, in the words of the local API.
 SALE_REASONS: Final = (
-    *("declined", "expired", "gateway_unreachable", "host", "machine"),
+    *("declined", "drained", "expired", "gateway_unreachable", "host", "machine"),
     *("power_lost", "shutdown", "terminal_refused", UNRECORDED),
 )
 #: Why a scan is not taken, in the words of the local API.

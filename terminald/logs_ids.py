@@ -121,6 +121,11 @@ class LogId(Enum):
         _WARNING,
         "old sales are not deleted now",
     )
+    SALE_NOT_READ = (
+        "b5c33293ba2d4db78bac6ad36bd8e371",
+        _WARNING,
+        "an old sale can not be read: it is kept as evidence",
+    )
     DISK_SLOW = (
         "f61b8c41dff84b9eaad5e7d46f0a9f76",
         _WARNING,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch, LinkReport, LinkState
-from terminald.adapters.ports_care import PrunePlace
+from terminald.adapters.ports_care import PrunePlace, PruneStep
 from terminald.adapters.ports_receipts import ReceiptSender
 from terminald.adapters.ports_vending import Vmc
 from terminald.core import custody
@@ -76,7 +76,7 @@ class FlakyJournal(InlineJournal):
         self.proofs += 1
         await super().prove()
 
-    async def prune(self, before: Horizon, kept: Collection[SaleId], place: PrunePlace) -> PrunePlace | None:
+    async def prune(self, before: Horizon, kept: Collection[SaleId], place: PrunePlace) -> PruneStep:
         await self._written()
         return await super().prune(before, kept, place)
 

@@ -48,6 +48,7 @@ def test_a_drain_closes_the_sale_that_waits_and_begins_no_other_until_it_is_resu
         await bench.desk.drain(until_restart=False)
         await settle()
         assert await bench.state() == "canceled"
+        assert (await bench.desk.get_sale("order")).sale.reason == "drained"
         assert await refused(bench) == "not_ready"
         status = bench.desk.status()
         assert (status.reasons, status.is_draining, status.is_in_flight) == (("draining",), True, False)

@@ -1,6 +1,7 @@
 """Old sales are deleted while nobody is served; a deleted one is neither charged again, nor reported as nothing."""
 
 import asyncio
+import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ from terminald.core.events import PayConfirmed
 from terminald.core.retention import LEAST_DAYS
 from terminald.engine_retention import FIRST_AFTER_S, PASS_EVERY_S, Retention
 from terminald.errors import ApiError
+from terminald.logs_ids import LogId
 from tests.engine_bench import CODE, OTHER_CODE, Bench, engine_bench, settle
 from tests.simulation.virtual_time import run_virtually
 
@@ -89,6 +91,31 @@ def test_a_full_disk_puts_it_off(tmp_path: Path) -> None:
         assert await is_there(bench, "old")
         await asyncio.sleep(PASS_EVERY_S + 10)
         assert not await is_there(bench, "old")
+
+    play(tmp_path, scene)
+
+
+def test_a_sale_that_can_not_be_read_is_told_once_and_in_nobody_s_way(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene(bench: Bench) -> None:
+        await sell(bench, "evidence")
+        await sell(bench, "old")
+        bench.journal.store.write("spoiling", spoil)
+        for days in (1, 2):
+            bench.clock.days = LEAST_DAYS + days
+            await asyncio.sleep(PASS_EVERY_S + 10)
+        with pytest.raises(ApiError, match="reference"):
+            await bench.open("old")
+        assert not await is_there(bench, "old")
+        told = [one for one in caplog.records if getattr(one, "log_id", None) is LogId.SALE_NOT_READ]
+        assert len(told) == 1
+        fields = told[0].__dict__["fields"]
+        assert fields["sale"]
+        assert "can not be read" in fields["detail"]
+
+    def spoil(connection: sqlite3.Connection) -> None:
+        connection.execute("UPDATE sales SET snapshot = '{' WHERE reference = 'evidence'")
 
     play(tmp_path, scene)
 

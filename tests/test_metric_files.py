@@ -70,7 +70,7 @@ def test_every_rule_has_a_terminal_with_that_trouble() -> None:
 
 @WITH_PROMTOOL
 def test_prometheus_takes_the_rules() -> None:
-    promtool("check", "rules", str(ALERTS))
+    promtool("check", "rules", "--lint=all", "--lint-fatal", str(ALERTS))
 
 
 @WITH_PROMTOOL

@@ -3,6 +3,7 @@
 It is built without the libraries that it brings along, so that no index is needed.
 """
 
+import ast
 import gzip
 import hashlib
 import io
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import tarfile
 import tomllib
+from importlib.metadata import requires
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -33,7 +35,6 @@ CONFIG, STATE = "etc/terminald/terminald.toml", "var/lib/terminald"
 OF_DEBIAN = {
     "pyserial": "python3-serial",
     "evdev": "python3-evdev",
-    "systemd-python": "python3-systemd",
     "pyusb": "python3-usb",
     "pillow": "python3-pil",
     "msgspec": "python3-msgspec",
@@ -203,6 +204,35 @@ def test_every_dependency_comes_with_it_or_from_debian() -> None:
             assert f"{OF_DEBIAN[name]} (>= " in control
         for version in filter(None, (brought.get(name), in_twelve.get(name))):
             assert dependency.specifier.contains(version), name
+
+
+def imported_by_the_program() -> set[str]:
+    """Return the first part of the name of every module that is imported anywhere in it."""
+    nodes = [node for path in (ROOT / "terminald").rglob("*.py") for node in ast.walk(ast.parse(path.read_text()))]
+    named = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    named += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+    return {name.partition(".")[0] for name in named}
+
+
+def test_it_depends_on_what_is_used_and_on_nothing_else() -> None:
+    recipe = (RECIPE / "build").read_text()
+    listed = re.search(r"^Depends: (.*)$", recipe, re.MULTILINE)
+    compiled = re.search(r"compiled='(.+)'", recipe)
+    assert listed
+    assert compiled
+    depends = {re.split(r"[ (]", one)[0] for one in listed[1].replace("${compiled}", compiled[1]).split(", ")}
+    named = {"pyserial": "serial", "pyusb": "usb", "pillow": "PIL"}
+    imported = imported_by_the_program()
+    used = {"python3", *(debian for name, debian in OF_DEBIAN.items() if named.get(name, name) in imported)}
+    scripts = "".join((RECIPE / script).read_text() for script in SCRIPTS)
+    tools = {"init-system-helpers": "deb-systemd-helper", "systemd": "systemd-sysusers", "udev": "udevadm"}
+    used |= {name for name, tool in tools.items() if tool in scripts}
+    # A library that comes with the package needs it.
+    used |= {"python3-yaml"} if any("pyyaml" in one.lower() for one in requires("python-escpos") or []) else set()
+    # The authorities of the system are those that the gateway is trusted by.
+    gateway = (ROOT / "terminald" / "adapters" / "gateway_line.py").read_text()
+    used |= {"ca-certificates"} if "get_default_verify_paths" in gateway else set()
+    assert depends == used
 
 
 def test_machine_code_comes_with_it_only_where_debian_has_it_not() -> None:

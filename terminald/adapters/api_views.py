@@ -22,6 +22,8 @@ from terminald.wire.api_views import rfc3339, rfc3339_or_none, sale_shape
 
 #: References, ids, ``sn`` and ``client_sn`` are all this short.
 MAX_NAME: Final = 64
+#: Why a person is called to the disk.
+DISK_SLOW: Final = "disk_slow"
 
 _STATES: Final = frozenset(state.value for state in shapes.ShownState)
 #: Events by their public words; whatever else is heard of an order says nothing about it.
@@ -133,17 +135,17 @@ def key_json(key: KeyStatus) -> bytes:
     return msgspec.json.encode(_key(key))
 
 
-def disk_attention_event(code: str, since: WallTime) -> bytes:
-    """Write the body of an ``attention`` event about the disk."""
+def disk_attention_event(since: WallTime) -> bytes:
+    """Write the body of an ``attention`` event about a slow disk."""
     return msgspec.json.encode(
-        shapes.AttentionEvent(sale=None, client_sn=None, code=code, since=rfc3339(since), advice=advice(code))
+        shapes.AttentionEvent(sale=None, client_sn=None, code=DISK_SLOW, since=rfc3339(since), advice=advice(DISK_SLOW))
     )
 
 
 def _disk(disk: DiskStatus) -> api_status.Disk:
     shown = None
     if disk.slow_since is not None:
-        shown = shapes.Attention(code="disk_slow", since=rfc3339(disk.slow_since), advice=advice("disk_slow"))
+        shown = shapes.Attention(code=DISK_SLOW, since=rfc3339(disk.slow_since), advice=advice(DISK_SLOW))
     return api_status.Disk(
         free_mb=disk.free_mb,
         commit_p99_ms=disk.commit_p99_ms,

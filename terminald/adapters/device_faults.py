@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from terminald.adapters.accounts import group_name, user_name
 from terminald.adapters.device_holder import Holder, holder_of
 from terminald.errors import DeviceAbsent, DeviceHeld, DeviceMissing
 
@@ -131,12 +132,12 @@ def _refusal(device: str, number: int | None, usual: str) -> str:
     try:
         status = os.stat(device)  # noqa: PTH116 - not always a path
     except PermissionError:
-        return f"no permission to reach {device}: user {_user()} may not enter one of its directories"
+        return f"no permission to reach {device}: user {user_name(os.geteuid())} may not enter one of its directories"
     except OSError:  # gone meanwhile
         return f"no permission to open {device}; add the service user to the group {usual}"
-    user = _user()
+    user = user_name(os.geteuid())
     access = Access(
-        group=_group(status.st_gid),
+        group=group_name(status.st_gid),
         is_root_group=status.st_gid == 0,
         mode=stat.S_IMODE(status.st_mode),
         user=user,
@@ -144,20 +145,6 @@ def _refusal(device: str, number: int | None, usual: str) -> str:
         is_member=_is_member(user, status.st_gid),
     )
     return access_words(device, access, usual=usual, is_policy=number == errno.EPERM)
-
-
-def _user() -> str:
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        return str(os.geteuid())
-
-
-def _group(number: int) -> str:
-    try:
-        return grp.getgrgid(number).gr_name
-    except KeyError:
-        return str(number)
 
 
 def _is_member(user: str, group: int) -> bool:

@@ -7,7 +7,6 @@ a request on another connection only where the first one was not to be had, befo
 """
 
 import asyncio
-import ipaddress
 import ssl
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import aclosing
@@ -17,6 +16,7 @@ from pathlib import Path
 
 import httpx
 
+from terminald.config_rules import is_loopback
 from terminald.core.ids import Secret
 from terminald.errors import GatewayCertificateTime, GatewayNotSent, GatewayOutcomeUnknown
 from terminald.wire.signing import authorization
@@ -190,16 +190,9 @@ def _base_url(text: str) -> str:
         raise ValueError("gateway.url: not an address") from exc
     if url.userinfo or url.query or url.fragment or not url.host:
         raise ValueError("gateway.url: https://host[:port][/path], and nothing else")
-    if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.host)):
+    if url.scheme != "https" and not (url.scheme == "http" and is_loopback(url.host)):
         raise ValueError("gateway.url: https, or plain http to a loopback address")
     return str(url).rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _tls(ca_file: Path | None) -> ssl.SSLContext:

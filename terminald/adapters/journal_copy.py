@@ -1,13 +1,15 @@
 """A second copy of the journal beside it, for the day on which the file is damaged.
 
 It is made by a reader of its own, so that no commit waits for it: one that never writes and never checkpoints, and is
-no second writer. It is whole or not there: written under another name, checked, synced, and renamed. No key is in it:
-after two days it would be of no use, and people carry copies away.
+no second writer. It is whole or not there: written under another name, checked, synced, and renamed. It is given up at
+any moment before: nobody waits for a check or a sync of gigabytes. No key is in it: after two days it would be of no
+use, and people carry copies away.
 """
 
 import os
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -31,6 +33,11 @@ COPY_NAME: Final = "journal-copy.db"
 _UNFINISHED: Final = ".tmp"
 #: SQLite's own steps between two looks at whether the copy is still wanted: well below a millisecond of work.
 _LOOK_AFTER: Final = 100
+#: And between two looks while a whole tree of pages is checked: a stop waits no longer.
+LOOK_EVERY_S: Final = 0.02
+#: What is written is synced in pieces: the last sync, and a commit of the journal beside it, then wait for one piece at
+#: most, which takes a slow card about a second.
+SYNC_EVERY_BYTES: Final = 4_000_000
 #: The setting in the copy that says of when it is.
 _COPIED: Final = "copied"
 
@@ -64,11 +71,16 @@ def make_copy(file: Path, now: Now, *, spare: int, is_wanted: Callable[[], bool]
         unfinished.unlink(missing_ok=True)
         _expect_room(file, spare)
         try:
-            if not _vacuum(file, unfinished, is_wanted):
+            _vacuum(file, unfinished, is_wanted)
+            copied = _finish(unfinished, now, is_wanted)
+            if not is_wanted():
                 return None
-            copied = _finish(unfinished, now)
             unfinished.replace(target)
             sync_directory(target.parent)
+        except sqlite3.OperationalError as exc:
+            if getattr(exc, "sqlite_errorcode", None) != sqlite3.SQLITE_INTERRUPT:
+                raise
+            return None
         finally:
             unfinished.unlink(missing_ok=True)
     return copied
@@ -114,24 +126,51 @@ def _expect_room(file: Path, spare: int) -> None:
         )
 
 
-def _vacuum(file: Path, unfinished: Path, is_wanted: Callable[[], bool]) -> bool:
-    """Return whether it came to its end."""
+def _vacuum(file: Path, unfinished: Path, is_wanted: Callable[[], bool]) -> None:
+    """Write it, as far as it is wanted."""
     # An empty file is taken as it is, with its mode.
     unfinished.touch(mode=FILE_MODE, exist_ok=False)
-    with _opened(f"{file.absolute().as_uri()}?mode=ro") as connection:
-        connection.set_progress_handler(lambda: not is_wanted(), _LOOK_AFTER)
+    with (
+        syncing(unfinished) as sync,
+        _opened(f"{file.absolute().as_uri()}?mode=ro") as connection,
+    ):
+        connection.set_progress_handler(lambda: not (is_wanted() and sync()), _LOOK_AFTER)
+        connection.execute("VACUUM INTO ?", (str(unfinished),))
+
+
+@contextmanager
+def syncing(unfinished: Path, every: int = SYNC_EVERY_BYTES) -> Iterator[Callable[[], bool]]:
+    """Yield what syncs a file that grows, a piece at a time; to be called often. It returns whether that went well.
+
+    Raises:
+        OSError: it did not, whatever came of it: SQLite knows an exception in a callback only as an interruption.
+    """
+    descriptor = os.open(unfinished, os.O_RDONLY)
+    done = 0
+    fault: OSError | None = None
+
+    def sync() -> bool:
+        nonlocal done, fault
         try:
-            connection.execute("VACUUM INTO ?", (str(unfinished),))
-        except sqlite3.OperationalError as exc:
-            if exc.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
-                return False
-            raise
-    return True
+            size = os.fstat(descriptor).st_size
+            if size - done >= every:
+                os.fsync(descriptor)
+                done = size
+        except OSError as exc:
+            fault = exc
+        return fault is None
+
+    try:
+        yield sync
+    finally:
+        os.close(descriptor)
+        if fault is not None:
+            raise fault
 
 
-def _finish(unfinished: Path, now: Now) -> CopiedAt:
-    """Take the keys out, say of when it is, check it, and sync it."""
-    with _opened(f"{unfinished.absolute().as_uri()}?mode=rw") as connection:
+def _finish(unfinished: Path, now: Now, is_wanted: Callable[[], bool]) -> CopiedAt:
+    """Take the keys out, say of when it is, check it, and sync it, as far as it is wanted."""
+    with _opened(f"{unfinished.absolute().as_uri()}?mode=rw") as connection, _interrupting(connection, is_wanted):
         # Nobody needs it after a crash in between. The keys do not stay behind in the free part of a page.
         for setting in ("journal_mode=MEMORY", "synchronous=OFF", "secure_delete=ON"):
             connection.execute(f"PRAGMA {setting}").fetchall()
@@ -149,6 +188,30 @@ def _finish(unfinished: Path, now: Now) -> CopiedAt:
     finally:
         os.close(descriptor)
     return copied
+
+
+@contextmanager
+def _interrupting(connection: sqlite3.Connection, is_wanted: Callable[[], bool]) -> Iterator[None]:
+    """Interrupt whatever a connection does within as soon as it is not wanted any more.
+
+    From a thread of its own: within the look at a tree of pages SQLite before 3.41 calls no progress handler. Again and
+    again: an interruption between two statements is none.
+    """
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(LOOK_EVERY_S):
+            if not is_wanted():
+                connection.interrupt()
+
+    watching = threading.Thread(target=watch, name="journal-copy")
+    connection.set_progress_handler(lambda: not is_wanted(), _LOOK_AFTER)
+    watching.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        watching.join()
 
 
 @contextmanager

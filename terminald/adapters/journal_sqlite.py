@@ -28,7 +28,7 @@ from terminald.adapters.journal_faults import transaction, translated
 from terminald.adapters.journal_file import BUSY_TIMEOUT_S, expect_in_place, note_damage, open_file, place_of
 from terminald.adapters.journal_identity import Boot
 from terminald.adapters.ports import Batch, LoggedEvent, LoggedRecord, SaleFilter
-from terminald.adapters.ports_care import Forgotten, PrunePlace
+from terminald.adapters.ports_care import Forgotten, PrunePlace, PruneStep
 from terminald.adapters.ports_report import CreatedAfter, CreatedPage, RefundPage
 from terminald.adapters.ports_story import RecordPage
 from terminald.core.book import Book, SaleView
@@ -208,8 +208,8 @@ class SqliteJournal:
         with self._reading() as connection:
             return journal_retention.forgotten(connection)
 
-    def prune(self, before: Horizon, kept: Collection[SaleId], place: PrunePlace) -> PrunePlace | None:
-        """Delete a few old sales and their events; return where to go on, None at the end."""
+    def prune(self, before: Horizon, kept: Collection[SaleId], place: PrunePlace) -> PruneStep:
+        """Delete a few old sales and their events. Those that can not be read stay, and are named."""
         with (
             journal_retention.without_foreign_keys(self._connection),
             self._writing("deleting old sales") as connection,

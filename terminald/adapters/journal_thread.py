@@ -9,7 +9,7 @@ from typing import Final, NoReturn, TypeVar
 
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch, LoggedEvent, LoggedRecord, SaleFilter
-from terminald.adapters.ports_care import Forgotten, PrunePlace
+from terminald.adapters.ports_care import Forgotten, PrunePlace, PruneStep
 from terminald.adapters.ports_report import CreatedAfter, CreatedPage, RefundPage
 from terminald.adapters.ports_story import RecordPage
 from terminald.core.book import Book, SaleView
@@ -80,7 +80,7 @@ class JournalThread:
         """Return from where on everything is there."""
         return await self._read(self._journal.forgotten)
 
-    async def prune(self, before: Horizon, kept: Collection[SaleId], place: PrunePlace) -> PrunePlace | None:
+    async def prune(self, before: Horizon, kept: Collection[SaleId], place: PrunePlace) -> PruneStep:
         """Delete a few old sales and their events. Not undone by cancelling."""
         return await asyncio.shield(self._submit(lambda: self._journal.prune(before, kept, place)))
 

@@ -52,11 +52,34 @@ class RestoredFrom:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrunePlace:
-    """How far the deletion of old sales has come: after this one, or, after the last of them, this event."""
+    """How far the deletion of old sales has come.
+
+    After this one by the time of day; then after this row by the terminal's own time; then after this event.
+    """
 
     created_at: int = -1
     row: int = 0
+    aged_row: int | None = None
     seq: int | None = None
+    #: Pieces of the event log in which nothing was old, so far.
+    vain: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadSale:
+    """An old sale that stays, as it can not be read. Sale: its id, or else its row."""
+
+    sale: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneStep:
+    """What one step has come to."""
+
+    #: Where to go on; None at the end.
+    then: PrunePlace | None
+    unread: tuple[UnreadSale, ...] = ()
 
 
 class CareJournal(Protocol):
@@ -74,8 +97,8 @@ class CareJournal(Protocol):
     async def forgotten(self) -> Forgotten:
         """Return from where on everything is there."""
 
-    async def prune(self, before: Horizon, kept: Collection[SaleId], place: PrunePlace) -> PrunePlace | None:
-        """Delete a few old sales and their events, none of the kept ones; return where to go on, None at the end."""
+    async def prune(self, before: Horizon, kept: Collection[SaleId], place: PrunePlace) -> PruneStep:
+        """Delete a few old sales and their events, none of the kept ones. Not undone by cancelling."""
 
 
 class CareDesk(Protocol):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from terminald.cli.doctor_machine import group_name, user_name
+from terminald.adapters.accounts import group_name, user_name
 from terminald.cli.outcome import DONE, CommandFailed
 from terminald.config import Config, load
 from terminald.config_token import MAX_TOKEN, is_replaceable

@@ -1,8 +1,6 @@
 """Checks of the machine: the state directory, its disk and how that is mounted, and the journal."""
 
-import grp
 import os
-import pwd
 import re
 import shutil
 import stat
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from terminald.adapters import journal_schema
+from terminald.adapters.accounts import user_name
 from terminald.adapters.journal_faults import EVIDENCE
 from terminald.adapters.journal_look import JournalLook
 from terminald.adapters.state_directory import sync_directory
@@ -192,19 +191,3 @@ def check_journal(look: JournalLook | JournalError | None) -> Iterator[Finding]:
             yield ok(check, f"whole, schema {look.version}{later}")
         case JournalLook():
             yield fail(check, f"fails its integrity check: {look.verdict}", EVIDENCE)
-
-
-def user_name(number: int) -> str:
-    """Return a user's name; the number where there is none."""
-    try:
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return str(number)
-
-
-def group_name(number: int) -> str:
-    """Return a group's name; the number where there is none."""
-    try:
-        return grp.getgrgid(number).gr_name
-    except KeyError:
-        return str(number)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from terminald.adapters.accounts import group_name
 from terminald.cli.doctor_findings import Finding, fail, note, ok, warn
-from terminald.cli.doctor_machine import group_name
 from terminald.config import Config
 
 UNIT: Final = "terminald.service"

@@ -21,6 +21,7 @@ _REASONS = {
     "gateway_unreachable": "the payment gateway could not be reached",
     "terminal_refused": "the gateway refused this terminal",
     "shutdown": "terminald was being stopped",
+    "drained": "sales were held back (terminald drain)",
     "power_lost": "the power failed",
     "journal_failed": "the disk failed, and the payment could not be recorded",
 }

@@ -244,7 +244,7 @@ class OfferRanOut(Event):
 
 
 class OfferWithdrawn(Event):
-    """Nobody wants the sale any more (host, time, shutdown, power), while a QR order is not proven unpaid."""
+    """Nobody wants the sale any more (host, time, shutdown, drain, power), while a QR order is not proven unpaid."""
 
 
 #: Why a sale is canceled whose order was undone because the disk failed.
@@ -261,6 +261,10 @@ class CancelRequested(Event):
 
 class ShutdownRequested(Event):
     """The daemon is about to stop: nothing new is begun."""
+
+
+class DrainRequested(Event):
+    """A person holds sales back: nothing new is begun until sales are resumed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

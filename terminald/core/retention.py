@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from terminald.core.book import SaleView
 from terminald.core.ids import Duration, Instant, WallTime
+from terminald.core.sale_table import Sale
 from terminald.core.schedule import CLOCK_UNSET_BEFORE, DAY, Now
 
 #: Money can go back for about three months (Web API documents, refund), and a customer may ask some weeks after that.
@@ -17,9 +18,11 @@ class Horizon:
     """Whatever ended before it may be deleted. Both must be so."""
 
     wall: WallTime
+    #: Whatever says that it was later than this was recorded while the clock was ahead.
+    now: WallTime
     #: On the terminal's own time line, which stands still without power.
     instant: Instant
-    #: The same for what happened while nobody knew the time of day.
+    #: The same for what happened while nobody knew the time of day, or while the clock was ahead.
     instant_without_clock: Instant
 
 
@@ -30,6 +33,7 @@ def horizon(now: Now, keep_days: int) -> Horizon | None:
     keep, least = Duration(keep_days * DAY), Duration(LEAST_DAYS * DAY)
     return Horizon(
         wall=WallTime(now.wall - keep),
+        now=now.wall,
         instant=Instant(now.instant - least),
         instant_without_clock=Instant(now.instant - keep),
     )
@@ -42,6 +46,7 @@ def is_past(view: SaleView, before: Horizon) -> bool:
     if view.attention is not None or not all(one.state.is_final for one in parts):
         return False
     last = max(
+        sale.created_at,
         sale.updated_at,
         *(one.ended_at or one.started_at for one in view.attempts),
         *(one.ended_at or one.opened_at for one in view.refunds),
@@ -51,7 +56,14 @@ def is_past(view: SaleView, before: Horizon) -> bool:
     began = max(
         sale.window_ends, *(one.started for one in view.attempts), *(one.opened for one in view.refunds), Instant(0)
     )
+    if last > before.now:
+        return began < before.instant_without_clock
     return last < before.wall and began < own_horizon(sale.created_at, before)
+
+
+def is_aged(sale: Sale, before: Horizon) -> bool:
+    """Whether a sale is so old by the terminal's own time alone that no time of day is asked for."""
+    return sale.window_ends < before.instant_without_clock
 
 
 def own_horizon(wall: WallTime, before: Horizon) -> Instant:

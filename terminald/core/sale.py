@@ -14,6 +14,7 @@ from terminald.core.events import (
     ChargeEnded,
     CodeBesideOffer,
     CodeScanned,
+    DrainRequested,
     Event,
     LastOfferEnded,
     OfferClosing,
@@ -60,10 +61,11 @@ from terminald.core.tables import Attention, Wakeup, find_row
 #: Why a sale ends in ``canceled``, where the event alone says it.
 _REASONS: dict[type[Event], str] = {
     ShutdownRequested: "shutdown",
+    DrainRequested: "drained",
     PowerReturned: "power_lost",
 }
 #: What ends the wait for a customer.
-_WITHDRAWALS = (PresentationExpired, CancelRequested, ShutdownRequested, PowerReturned)
+_WITHDRAWALS = (PresentationExpired, CancelRequested, ShutdownRequested, DrainRequested, PowerReturned)
 _UNPAID = frozenset(
     {
         SaleState.AWAITING_PAYMENT,

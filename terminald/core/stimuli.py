@@ -1,7 +1,7 @@
 """What is told to the machines together, and what becomes of it: stimuli in, one advance out."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from terminald.core import attempt as attempts
 from terminald.core import book as books
@@ -12,10 +12,11 @@ from terminald.core import vend as vends
 from terminald.core.attempt_table import Attempt
 from terminald.core.book import Book
 from terminald.core.commands import Command
-from terminald.core.events import Event, PowerReturned, PrinterReady, Recovered, ShutdownRequested
+from terminald.core.events import DrainRequested, Event, PowerReturned, PrinterReady, Recovered, ShutdownRequested
 from terminald.core.ids import ClientSn, Instant, JobId, PaymentCode, RefundId, SaleId
 from terminald.core.refund import Asked
 from terminald.core.refund_table import Refund
+from terminald.core.return_events import DeliveryWindowClosed
 from terminald.core.sale_table import Sale, SaleOrder, SaleState
 from terminald.core.spool import PrintJob
 from terminald.core.tables import Wakeup
@@ -24,6 +25,8 @@ from terminald.core.vend_table import Vend
 
 #: In a record that concerns no sale.
 NO_SALE = SaleId("")
+#: Where reports of goods could be given all the time.
+_EVER = Instant(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,20 +154,26 @@ def merge(book: Book, done: Advance) -> Book:
     )
 
 
-def next_wakeup(book: Book) -> tuple[Wakeup, Stimulus] | None:
-    """Return the earliest wake-up of all machines, with the stimulus to apply then."""
-    return min(_wakeups(book), key=lambda pair: pair[0].at, default=None)
+def next_wakeup(book: Book, *, reports_until: Instant | None = _EVER) -> tuple[Wakeup, Stimulus] | None:
+    """Return the earliest wake-up of all machines, with the stimulus to apply then.
+
+    No report of goods is missing before reports_until, whatever its time was; with None none is.
+    """
+    return min(_wakeups(book, reports_until), key=lambda pair: pair[0].at, default=None)
 
 
-def due(book: Book, instant: Instant) -> Stimulus | None:
+def due(book: Book, instant: Instant, *, reports_until: Instant | None = _EVER) -> Stimulus | None:
     """Return the wake-up that is due, the earliest first; None when none is."""
-    first = next_wakeup(book)
+    first = next_wakeup(book, reports_until=reports_until)
     return first[1] if first and first[0].at <= instant else None
 
 
-def _wakeups(book: Book) -> Iterator[tuple[Wakeup, Stimulus]]:  # noqa: C901 - three lines for each machine
+def _wakeups(book: Book, reports_until: Instant | None) -> Iterator[tuple[Wakeup, Stimulus]]:  # noqa: C901 - three lines for each machine
     for sale in book.sales.values():
-        if wakeup := sales.next_wakeup(sale):
+        wakeup = sales.next_wakeup(sale)
+        if wakeup is not None and isinstance(wakeup.event, DeliveryWindowClosed):
+            wakeup = None if reports_until is None else replace(wakeup, at=max(wakeup.at, reports_until))
+        if wakeup is not None:
             yield wakeup, ToSale(sale_id=sale.id, event=wakeup.event)
     for attempt in book.attempts.values():
         if wakeup := attempts.next_wakeup(attempt):
@@ -199,12 +208,12 @@ def unless_over(book: Book, told: Stimulus) -> Stimulus | None:
     return None if is_over else told
 
 
-def closing(book: Book) -> Stimulus | None:
-    """Return what to apply at a stop to the sale that waits for a code; None when none does."""
+def closing(book: Book, *, is_stopping: bool) -> Stimulus | None:
+    """Return what to apply at a stop, or else where sales are held back, to the sale that waits for a code."""
     sale = books.sale_with_customer(book)
     if sale is None or sale.state is not SaleState.AWAITING_PAYMENT:
         return None
-    return ToSale(sale_id=sale.id, event=ShutdownRequested())
+    return ToSale(sale_id=sale.id, event=ShutdownRequested() if is_stopping else DrainRequested())
 
 
 def printer_ready(book: Book) -> tuple[Stimulus, ...]:

@@ -65,8 +65,7 @@ SALES: Final[Past] = {
     on("OfferRanOut"): Text("The time to pay is over.", "付款时间已到。"),
     on("OfferPutOff"): None,
     on("CancelRequested", before="awaiting_payment", to="canceled"): Text(
-        "It was asked to cancel the sale, and it was canceled.",
-        "收到取消请求，交易已取消。",
+        "It was asked to cancel the sale, and it was canceled.", "收到取消请求，交易已取消。"
     ),
     on("CancelRequested", to="canceling"): Text(
         "It was asked to cancel the sale. Whatever was taken goes back.", "收到取消请求，如已扣款会退回。"
@@ -75,6 +74,7 @@ SALES: Final[Past] = {
     on("ShutdownRequested"): Text(
         "terminald was being stopped: the sale is not offered any more.", "terminald 正在停止，交易不再继续。"
     ),
+    on("DrainRequested"): Text("Sales are held back: it is not offered any more.", "已暂停新交易，交易不再继续。"),
     on("PowerReturned", before="awaiting_payment"): _BOARD_STARTED,
     on("PowerReturned", before="paid", to="returning"): Text(
         "The board was started again (was the power off?) before the goods were reported: the money goes back.",

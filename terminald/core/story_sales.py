@@ -175,6 +175,7 @@ REASONS: Final[Mapping[str, Text]] = {
     "gateway_unreachable": Text(" because the payment gateway could not be reached", "，原因：无法连接支付网关"),
     "terminal_refused": Text(" because the gateway refused this terminal", "，原因：网关拒绝了本终端"),
     "shutdown": Text(" because terminald was being stopped", "，原因：terminald 正在停止"),
+    "drained": Text(" because sales were held back (terminald drain)", "，原因：已暂停新交易（terminald drain）"),
     "power_lost": Text(" because the power failed", "，原因：断电"),
     UNRECORDED: Text(" because the disk failed", "，原因：磁盘故障"),
 }

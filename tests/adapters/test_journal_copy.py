@@ -1,5 +1,6 @@
 """The copy is whole or not there, never older for having failed, without keys, and no commit waits for it."""
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from terminald.adapters.journal_copy import copied_at, copy_of, make_copy
+from terminald.adapters.journal_copy import copied_at, copy_of, make_copy, syncing
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import SaleFilter
 from terminald.errors import JournalCorrupt, JournalUnavailable
@@ -73,6 +74,64 @@ def test_a_copy_that_is_not_wanted_any_more_leaves_the_one_before(journal: Sqlit
     assert make_copy(file, NOON, spare=0, is_wanted=lambda: False) is None
     assert copy_of(file).read_bytes() == before
     assert not copy_of(file).with_name("journal-copy.db.tmp").exists()
+
+
+def test_a_copy_is_given_up_wherever_it_is_and_none_is_half_made(file: Path) -> None:
+    """In the writing and in the check that follows it."""
+    assert take(file)
+    first = copy_of(file).read_bytes()
+    unfinished = copy_of(file).with_name("journal-copy.db.tmp")
+    looks = sizes = 0
+    while True:
+        left = looks = looks + 1
+        size = 0
+
+        def is_wanted() -> bool:
+            nonlocal left, size
+            left -= 1
+            size = unfinished.stat().st_size
+            return left > 0
+
+        if make_copy(file, NOON, spare=0, is_wanted=is_wanted) is not None:
+            break
+        assert copy_of(file).read_bytes() == first
+        assert not unfinished.exists()
+        sizes += size == len(first)
+    assert looks > 10
+    assert sizes > 5, "it was given up after all of it was written, too"
+
+
+def test_a_check_is_interrupted_where_sqlite_itself_does_not_ask(file: Path) -> None:
+    others = threading.active_count()
+    looked = threading.Event()
+
+    def is_wanted() -> bool:
+        if threading.current_thread() is not threading.main_thread():
+            looked.set()
+            return False
+        # SQLite asks in the middle of a statement: the other thread's word comes to that one.
+        return threading.active_count() <= others or looked.wait(60)
+
+    assert make_copy(file, NOON, spare=0, is_wanted=is_wanted) is None
+    assert looked.is_set()
+    assert not copy_of(file).exists()
+    assert threading.active_count() == others
+
+
+def test_a_sync_that_fails_is_told_and_no_giving_up(tmp_path: Path) -> None:
+    growing = tmp_path / "growing"
+    growing.write_bytes(bytes(10))
+    with syncing(growing, every=4) as sync:
+        assert sync()
+    with pytest.raises(OSError, match="descriptor"), syncing(growing, every=4) as sync:  # noqa: PT012 - what fails is said at its end
+        os.close(descriptor_of(growing))
+        assert not sync()
+        os.open(tmp_path, os.O_RDONLY)
+
+
+def descriptor_of(path: Path) -> int:
+    (found,) = [int(one.name) for one in Path("/proc/self/fd").iterdir() if one.exists() and one.samefile(path)]
+    return found
 
 
 def test_commits_go_on_beside_it(journal: SqliteJournal, file: Path) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from terminald.__main__ import main
+from terminald.adapters.accounts import group_name, user_name
 from terminald.adapters.device_discovery import find_devices
 from terminald.adapters.gateway_look import GatewayLook
 from terminald.adapters.journal_look import JournalLook
@@ -22,7 +23,7 @@ from terminald.adapters.ports import Batch, LinkReport, LinkState
 from terminald.adapters.state_directory import lock
 from terminald.cli.doctor_findings import Finding, Verdict
 from terminald.cli.doctor_gateway import check_clock, check_keys
-from terminald.cli.doctor_machine import check_journal, check_state, group_name, user_name
+from terminald.cli.doctor_machine import check_journal, check_state
 from terminald.config import load
 from terminald.core import custody as keys
 from terminald.core.custody_table import Custody, CustodyState

@@ -18,10 +18,10 @@ from pathlib import Path
 import pytest
 
 from terminald.__main__ import main
+from terminald.adapters.accounts import group_name, user_name
 from terminald.adapters.device_discovery import FoundDevice, Places
 from terminald.cli.doctor_devices import check_printer, check_scanners, check_unmentioned, check_vending, toml_of
 from terminald.cli.doctor_findings import Finding, Verdict
-from terminald.cli.doctor_machine import group_name, user_name
 from terminald.cli.doctor_print import check_print, self_test, verdict_of
 from terminald.cli.doctor_scan import check_scans, describe
 from terminald.config import Config, ScannerConfig, load

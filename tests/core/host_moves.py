@@ -86,10 +86,10 @@ def cancel(world: Terminal, pick: Pick) -> None:
 
 
 def drain(world: Terminal, pick: Pick) -> None:
-    """The daemon is to stop."""
+    """The daemon is to stop, or sales are held back."""
     sale = books.sale_with_customer(world.book)
     if sale and sale.state is SaleState.AWAITING_PAYMENT and not pick(3):
-        world.apply(ToSale(sale_id=sale.id, event=events.ShutdownRequested()))
+        world.apply(ToSale(sale_id=sale.id, event=(events.ShutdownRequested(), events.DrainRequested())[pick(2)]))
 
 
 def report(world: Terminal, pick: Pick) -> None:

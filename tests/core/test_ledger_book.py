@@ -14,6 +14,7 @@ from terminald.core.commands import (
 from terminald.core.events import (
     CancelRequested,
     CodeScanned,
+    DrainRequested,
     JobSent,
     OrderAbsent,
     OrderPaid,
@@ -29,7 +30,8 @@ from terminald.core.events import (
     SendDue,
     ShutdownRequested,
 )
-from terminald.core.ids import PaymentCode, SaleId
+from terminald.core.ids import Instant, PaymentCode, SaleId
+from terminald.core.return_events import DeliveryWindowClosed
 from terminald.core.sale_table import SaleState
 from terminald.core.schedule import CODE_LIFE, HOUR, MINUTE, SECOND
 from terminald.core.spool import JobState
@@ -213,6 +215,30 @@ def test_a_wake_up_is_due_at_its_time_and_not_before() -> None:
     assert stimuli.due(Book(), wakeup.at) is None
 
 
+def test_the_time_for_a_report_does_not_end_while_none_can_be_taken_nor_right_after() -> None:
+    till = Till()
+    till.open(replace(ORDER, reports_delivery=True, wants_receipt=False))
+    till.scan()
+    till.attempt(PayConfirmed(), 1)
+    ends = till.seen().sale.delivery_ends
+    assert ends is not None
+    due = stimuli.due(till.book, ends)
+    assert due == ToSale(sale_id=SALE_ID, event=DeliveryWindowClosed())
+    assert stimuli.next_wakeup(till.book, reports_until=None) is None
+    assert stimuli.due(till.book, ends, reports_until=None) is None
+    until = Instant(ends + 60_000)
+    assert stimuli.due(till.book, Instant(until - 1), reports_until=until) is None
+    assert stimuli.due(till.book, until, reports_until=until) == due
+    assert stimuli.due(till.book, ends, reports_until=Instant(ends - 1)) == due
+
+
+def test_nothing_else_waits_for_reports() -> None:
+    till = Till()
+    till.open()
+    wakeup, stimulus = stimuli.next_wakeup(till.book, reports_until=None) or pytest.fail("nothing is awaited")
+    assert stimuli.due(till.book, wakeup.at, reports_until=None) == stimulus
+
+
 def test_a_recovery_is_not_told_to_a_sale_that_was_settled_since_the_start() -> None:
     till = Till()
     till.open()
@@ -225,10 +251,12 @@ def test_a_recovery_is_not_told_to_a_sale_that_was_settled_since_the_start() -> 
     assert stimuli.unless_over(Book(), of_attempt) is of_attempt
 
 
-def test_a_stop_closes_the_sale_that_waits_for_a_code_and_no_other() -> None:
+@pytest.mark.parametrize("is_stopping", [True, False], ids=["stop", "drain"])
+def test_a_stop_and_a_drain_close_the_sale_that_waits_for_a_code_and_no_other(*, is_stopping: bool) -> None:
     till = Till()
-    assert stimuli.closing(till.book) is None
+    assert stimuli.closing(till.book, is_stopping=is_stopping) is None
     till.open()
-    assert stimuli.closing(till.book) == ToSale(sale_id=SALE_ID, event=ShutdownRequested())
+    event = ShutdownRequested() if is_stopping else DrainRequested()
+    assert stimuli.closing(till.book, is_stopping=is_stopping) == ToSale(sale_id=SALE_ID, event=event)
     till.scan()
-    assert stimuli.closing(till.book) is None
+    assert stimuli.closing(till.book, is_stopping=is_stopping) is None

@@ -10,7 +10,7 @@ from terminald.core.attempt_table import AttemptState
 from terminald.core.book import SaleView
 from terminald.core.ids import Duration, Instant, WallTime
 from terminald.core.refund_table import RefundState
-from terminald.core.retention import LEAST_DAYS, Horizon, horizon, is_past
+from terminald.core.retention import LEAST_DAYS, Horizon, horizon, is_aged, is_past
 from terminald.core.sale_table import SaleState
 from terminald.core.schedule import CLOCK_UNSET_BEFORE, DAY, Now
 from terminald.core.spool import JobState
@@ -63,6 +63,31 @@ def test_what_was_sold_without_a_time_of_day_is_old_by_the_terminal_s_own_time()
     unset = SaleView(sale=early, attempts=())
     assert not is_past(unset, at(long_after(KEEP - 1)))
     assert is_past(unset, at(long_after(KEEP + 1)))
+
+
+def test_what_was_sold_under_a_clock_that_was_ahead_is_old_by_the_terminal_s_own_time() -> None:
+    sold = view()
+    ahead = WallTime(sold.sale.updated_at + 10_000 * DAY)
+    for told in (
+        replace(sold, sale=replace(sold.sale, created_at=ahead, updated_at=ahead, closed_at=ahead)),
+        replace(sold, sale=replace(sold.sale, updated_at=ahead)),
+    ):
+        assert not is_past(told, at(long_after(KEEP - 1)))
+        assert is_past(told, at(long_after(KEEP + 1)))
+
+
+def test_a_clock_that_was_ahead_is_believed_once_that_time_has_come() -> None:
+    sold = view()
+    ahead = WallTime(sold.sale.updated_at + 100 * DAY)
+    told = replace(sold, sale=replace(sold.sale, created_at=ahead, updated_at=ahead, closed_at=ahead))
+    assert not is_past(told, at(long_after(KEEP + 99)))
+    assert is_past(told, at(long_after(KEEP + 101)))
+
+
+def test_a_sale_is_aged_by_its_beginning_whatever_was_done_with_it_later() -> None:
+    sold = view()
+    assert is_aged(sold.sale, at(long_after(KEEP + 1)))
+    assert not is_aged(sold.sale, at(long_after(KEEP - 1)))
 
 
 CALL = Attention(code="order_errored", since=Instant(0))

@@ -24,6 +24,7 @@ from terminald.core.events import (
     ChargeEnded,
     CodeBesideOffer,
     CodeScanned,
+    DrainRequested,
     Event,
     LastOfferEnded,
     OfferClosing,
@@ -151,7 +152,9 @@ def test_when_the_window_ends_the_sale_is_canceled_and_says_why(history: tuple[E
 
 
 @pytest.mark.parametrize(
-    ("event", "reason"), [(CancelRequested(), "host"), (ShutdownRequested(), "shutdown")], ids=["host", "shutdown"]
+    ("event", "reason"),
+    [(CancelRequested(), "host"), (ShutdownRequested(), "shutdown"), (DrainRequested(), "drained")],
+    ids=["host", "shutdown", "drain"],
 )
 def test_a_sale_that_waits_for_a_code_is_canceled_at_once(event: Event, reason: str) -> None:
     life = SaleLife()
@@ -301,6 +304,7 @@ MEANINGS: dict[type[Event], set[type[Event]]] = {
     PresentationExpired: {OfferWithdrawn},
     CancelRequested: {OfferWithdrawn},
     ShutdownRequested: {OfferWithdrawn},
+    DrainRequested: {OfferWithdrawn},
     PowerReturned: {OfferWithdrawn, DeliveryOverdue, DeliveryLapsed},
     DeliveryWindowClosed: {DeliveryOverdue, DeliveryLapsed},
     AttemptUnpaid: {OfferEnded, LastOfferEnded, ChargeEnded},

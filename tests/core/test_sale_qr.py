@@ -21,6 +21,7 @@ from terminald.core.events import (
     AttemptReversing,
     AttemptUnpaid,
     CancelRequested,
+    DrainRequested,
     Event,
     OfferDue,
     PowerReturned,
@@ -178,10 +179,11 @@ def test_when_its_qr_is_given_up_the_sale_waits_until_it_is_undone() -> None:
     [
         (CancelRequested(), "host"),
         (ShutdownRequested(), "shutdown"),
+        (DrainRequested(), "drained"),
         (PresentationExpired(), "expired"),
         (PowerReturned(), "power_lost"),
     ],
-    ids=["host", "shutdown", "window", "power"],
+    ids=["host", "shutdown", "drain", "window", "power"],
 )
 def test_whoever_ends_the_wait_the_qr_is_undone_first(order: SaleOrder, event: Event, reason: str) -> None:
     """I3: canceled is told only when no money is kept."""

@@ -133,7 +133,6 @@ class History:
         self.commits = 0
         self.lives = 0
         self.is_disk_full = False
-        self.longest_full_s = 0.0
         #: How many of the restarts are of the board.
         self.power_cuts = 0.3
 
@@ -356,7 +355,6 @@ class History:
     async def fill_disk(self, seconds: float) -> None:
         """Nothing can be written for a while."""
         self.is_disk_full = self.befalls(f"full disk for {seconds} s")
-        self.longest_full_s = max(self.longest_full_s, seconds if self.is_disk_full else 0.0)
         undone_s = min(seconds, UNDO_AFTER_S)
         try:
             await asyncio.sleep(undone_s)

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch, LoggedEvent, SaleFilter
-from terminald.adapters.ports_care import Forgotten, PrunePlace
+from terminald.adapters.ports_care import Forgotten, PrunePlace, PruneStep
 from terminald.adapters.ports_report import CreatedAfter, CreatedPage, RefundPage
 from terminald.adapters.ports_story import RecordPage
 from terminald.core.book import Book, SaleView
@@ -42,7 +42,7 @@ class InlineJournal:
     async def forgotten(self) -> Forgotten:
         return self.store.forgotten()
 
-    async def prune(self, before: Horizon, kept: Collection[SaleId], place: PrunePlace) -> PrunePlace | None:
+    async def prune(self, before: Horizon, kept: Collection[SaleId], place: PrunePlace) -> PruneStep:
         return self.store.prune(before, kept, place)
 
     async def find_sale(self, name: str) -> SaleView | None:

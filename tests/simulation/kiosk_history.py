@@ -18,8 +18,7 @@ from terminald.core.kiosk_action import ActionDone, ActionFailed, ActionOutcome
 from terminald.core.kiosk_events import Product
 from terminald.core.kiosk_table import KioskRules
 from terminald.core.money import Fen
-from terminald.core.sale import RETURNED_ALL_THE_SAME
-from terminald.core.sale_table import DeliveryState, Sale, SaleState
+from terminald.core.sale_table import DeliveryState, SaleState
 from terminald.core.schedule import Rules
 from terminald.engine import Engine
 from terminald.engine_kiosk import KioskHost, KioskTerms
@@ -174,11 +173,6 @@ class KioskHistory(History):
             return [f"I3, I4: {sale.id} is {sale.state.value}, {net} kept, {sale.paid} paid, {sale.returned} returned"]
         return [] if self.world is None else self._judge_served(view, net)
 
-    def _is_told_too_late(self, sale: Sale) -> bool:
-        """Whether the report could not be recorded before its window closed, and a person knows what has gone back."""
-        is_called = sale.attention is not None and sale.attention.code == RETURNED_ALL_THE_SAME
-        return is_called and self.longest_full_s * 1000 > self.rules.delivery_window
-
     def _judge_served(self, view: SaleView, net: int) -> list[str]:
         """The money is kept for what was done, and for nothing else, unless a person is called or told to return."""
         sale = view.sale
@@ -188,8 +182,6 @@ class KioskHistory(History):
         is_called = sale.attention is not None and sale.delivery is DeliveryState.OVERDUE
         if not taken and net:
             return [] if is_called and sale.id in self.world.asked else [f"{net} for nothing"]
-        if self._is_told_too_late(sale):
-            return []
         if isinstance(outcome, ActionDone) and sale.delivery is DeliveryState.DELIVERED and net != sale.paid:
             return [f"{sale.id} was served and reported, and {net} of {sale.paid} is kept"]
         if len(taken) == self.world.steps and net not in (sale.paid, 0):

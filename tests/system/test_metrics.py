@@ -70,15 +70,19 @@ def test_what_was_done_is_counted(selling: Bench) -> None:
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed (Debian: package prometheus)")
-def test_prometheus_reads_what_a_daemon_shows(selling: Bench) -> None:
-    done = subprocess.run(
-        ["promtool", "check", "metrics"],  # noqa: S607 - wherever it is
-        input=scrape(selling).encode(),
-        check=False,
-        capture_output=True,
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    assert not done.stderr
+def test_prometheus_reads_what_a_daemon_shows_and_the_command_prints(selling: Bench) -> None:
+    printed = selling.terminald("metrics")
+    assert printed.returncode == 0, printed.stderr
+    assert read_samples(printed.stdout).keys() == read_samples(scrape(selling)).keys()
+    for text in (scrape(selling), printed.stdout):
+        done = subprocess.run(
+            ["promtool", "check", "metrics"],  # noqa: S607 - wherever it is
+            input=text.encode(),
+            check=False,
+            capture_output=True,
+        )
+        assert done.returncode == 0, done.stderr.decode()
+        assert not done.stderr
 
 
 def test_the_file_for_a_collector_is_what_the_daemon_shows(selling: Bench, tmp_path: Path) -> None:

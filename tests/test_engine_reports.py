@@ -1,0 +1,151 @@
+"""A report of the goods is not missing before the host could have given it: the window waits for the journal (I5)."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from terminald.core.commands import OrderText, RevokeOrder, SubmitPayment
+from terminald.core.events import PayConfirmed
+from terminald.core.ids import Duration, Reference
+from terminald.core.money import Fen
+from terminald.core.sale_table import DeliveryState, SaleOrder
+from terminald.core.schedule import SECOND
+from terminald.engine_reports import REPORT_AGAIN
+from terminald.errors import JournalUnavailable
+from tests.engine_bench import CODE, RULES, Bench, engine_bench, settle
+from tests.simulation.virtual_time import run_virtually
+
+WINDOW_S = RULES.delivery_window / 1000
+AGAIN_S = REPORT_AGAIN / 1000
+#: From the end of a failure until the journal is known to work again: as often as readiness is looked at.
+FOUND_S = 6.0
+OUTAGE_S = 3600.0
+
+
+def play(path: Path, *scenes: Callable[[Bench], Awaitable[None]]) -> None:
+    """Play scenes, each in a life of the process, with a long time between them."""
+
+    async def run() -> None:
+        for scene in scenes:
+            async with engine_bench(path / "journal.db") as bench:
+                bench.engine.rules = replace(RULES, returns_overdue=True)
+                await scene(bench)
+            await asyncio.sleep(OUTAGE_S)
+
+    run_virtually(run())
+
+
+async def sell(bench: Bench) -> None:
+    order = SaleOrder(
+        reference=Reference("order"),
+        amount=Fen(350),
+        methods=("scan",),
+        text=OrderText(subject="Cola", operator="kiosk"),
+        wants_receipt=False,
+        reports_delivery=True,
+    )
+    await bench.desk.open_sale(order)
+    await bench.desk.present_code("order", CODE)
+    await settle()
+    await bench.gateway.answer(SubmitPayment, PayConfirmed())
+    assert await bench.state() == "paid"
+
+
+async def fail(bench: Bench, seconds: float) -> None:
+    """Have the journal fail, and every report refused, until it is known to work again."""
+    bench.journal.is_full = True
+    ends = asyncio.get_running_loop().time() + seconds
+    while asyncio.get_running_loop().time() < ends:
+        with pytest.raises(JournalUnavailable):
+            await bench.desk.deliver("order")
+        await asyncio.sleep(10)
+    bench.journal.is_full = False
+    await bench.engine.wait_for_event(bench.engine.last_seq)
+
+
+async def delivery(bench: Bench) -> DeliveryState:
+    return (await bench.desk.get_sale("order")).sale.delivery
+
+
+@pytest.mark.parametrize("lead_s", [0.0, WINDOW_S - 1], ids=["at once", "shortly before the end"])
+def test_a_window_that_ends_while_nothing_can_be_recorded_leaves_time_for_a_report(
+    tmp_path: Path, lead_s: float
+) -> None:
+    async def scene(bench: Bench) -> None:
+        await sell(bench)
+        await asyncio.sleep(lead_s)
+        await fail(bench, OUTAGE_S)
+        await asyncio.sleep(AGAIN_S - 5)
+        assert await delivery(bench) is DeliveryState.PENDING
+        await bench.desk.deliver("order")
+        assert await bench.state() == "completed"
+        await asyncio.sleep(OUTAGE_S)
+        assert RevokeOrder not in map(type, bench.gateway.asked)
+
+    play(tmp_path, scene)
+
+
+def test_whoever_does_not_report_then_is_overdue(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        await sell(bench)
+        await fail(bench, OUTAGE_S)
+        await asyncio.sleep(AGAIN_S + 1)
+        assert (await bench.state(), await delivery(bench)) == ("returning", DeliveryState.OVERDUE)
+
+    play(tmp_path, scene)
+
+
+def test_a_failure_that_only_the_end_of_the_window_finds_counts_too(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        await sell(bench)
+        bench.journal.is_full = True
+        await asyncio.sleep(WINDOW_S + 60)
+        assert not bench.engine.is_journal_writable
+        bench.journal.is_full = False
+        await asyncio.sleep(FOUND_S)
+        assert await delivery(bench) is DeliveryState.PENDING
+        await asyncio.sleep(AGAIN_S)
+        assert await delivery(bench) is DeliveryState.OVERDUE
+
+    play(tmp_path, scene)
+
+
+def test_a_failure_long_before_the_end_moves_nothing(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        await sell(bench)
+        await fail(bench, 10)
+        await asyncio.sleep(WINDOW_S - 10 - FOUND_S)
+        assert await delivery(bench) is DeliveryState.PENDING
+        await asyncio.sleep(FOUND_S + 1)
+        assert await delivery(bench) is DeliveryState.OVERDUE
+
+    play(tmp_path, scene)
+
+
+def test_a_window_that_ends_while_no_process_runs_leaves_time_as_well(tmp_path: Path) -> None:
+    async def nothing(_: Bench) -> None:
+        """Another life, so short that nobody could report in it."""
+
+    async def report(bench: Bench) -> None:
+        await asyncio.sleep(AGAIN_S - 5)
+        assert await delivery(bench) is DeliveryState.PENDING
+        await bench.desk.deliver("order")
+        assert await bench.state() == "completed"
+
+    play(tmp_path, sell, nothing, report)
+
+
+def test_a_short_window_does_not_become_a_long_one(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        bench.engine.rules = replace(bench.engine.rules, delivery_window=Duration(10 * SECOND))
+        await sell(bench)
+        await fail(bench, OUTAGE_S)
+        await asyncio.sleep(9)
+        assert await delivery(bench) is DeliveryState.PENDING
+        await asyncio.sleep(2)
+        assert await delivery(bench) is DeliveryState.OVERDUE
+
+    play(tmp_path, scene)
