@@ -284,6 +284,7 @@ STREAMS: Final = (
     Target(
         name="scanner",
         opened=always(check_scanner),
+        longest=FRAME_LIMIT + 128,
         samples=tuple(
             bytes((at,)) + body
             for at in range(len(SUFFIXES))
@@ -333,6 +334,7 @@ STREAMS: Final = (
     Target(
         name="adapter_lines",
         opened=always(check_adapter_lines),
+        longest=3 * LINE_LIMIT,
         samples=(b"".join(_ADAPTER), _SET_UP, b"\xffc,STATUS,VEND,1.00,7\r\n", b"x" * (LINE_LIMIT + 1) + b"\nc,0\n"),
         words=(*_ADAPTER, b"c,STATUS,VEND,", b"\r", b"\xff", b"0.005", b"9" * 17),
     ),
