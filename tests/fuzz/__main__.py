@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from tests.fuzz.corpus import failure, keep
+from tests.fuzz.corpus import failure, keep, seeds, smallest
 from tests.fuzz.search import search
 from tests.fuzz.target import Target
 from tests.fuzz.targets import TARGETS
@@ -36,9 +36,10 @@ def _by_chance(target: Target, seconds: int) -> bool:
     end, count = time.monotonic() + seconds, 0
     with target.opened() as check:
         while time.monotonic() < end:
-            found = search(target, check, examples=_ROUND, is_random=True)
+            found = search(target, check, seeds(target), examples=_ROUND, is_random=True)
             count += _ROUND
             if found is not None:
+                found = smallest(check, found)
                 broken = failure(check, found)
                 where = keep(target, found, broken) if broken else "nowhere: it does not break it again"
                 print(f"{target.name}: BROKEN: {found!r}\n{broken!r}\nkept as {where}")

@@ -11,6 +11,8 @@ from tests.fuzz.target import Check, Target
 CORPUS: Final = Path(__file__).parent.parent / "data" / "corpus"
 _PACKAGE: Final = Path(terminald.__file__).parent
 _NAMED: Final = 8
+#: How often a smaller input is tried. What is found in a long one stays longer than it must be.
+_TRIES: Final = 400
 
 
 def files(target: Target) -> list[Path]:
@@ -46,10 +48,11 @@ def smallest(check: Check, data: bytes) -> bytes:
     found = failure(check, data)
     if found is None:
         return data
-    where, size = place(found), max(1, len(data) // 2)
-    while size:
+    where, size, tries = place(found), max(1, len(data) // 2), 0
+    while size and tries < _TRIES:
         at = 0
-        while at < len(data):
+        while at < len(data) and tries < _TRIES:
+            tries += 1
             shorter = data[:at] + data[at + size :]
             again = failure(check, shorter)
             if again is not None and place(again) == where:

@@ -1,17 +1,21 @@
 """Look for an input that breaks a contract, with hypothesis alone."""
 
+from collections.abc import Sequence
+
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import HypothesisException
 
-from tests.fuzz.corpus import failure, seeds, smallest
+from tests.fuzz.corpus import failure
 from tests.fuzz.strategies import inputs
 from tests.fuzz.target import Check, Target
 
 
-def search(target: Target, check: Check, *, examples: int, is_random: bool = False) -> bytes | None:
-    """Return the smallest input that is found to break the contract, or None.
+def search(
+    target: Target, check: Check, begin: Sequence[bytes], *, examples: int, is_random: bool = False
+) -> bytes | None:
+    """Return the first input that is found to break the contract, or None.
 
-    The same examples are tried each time, unless they are to be random. Nothing is written.
+    The same examples are tried each time for what it begins with, unless they are to be random. Nothing is written.
     """
     broken: list[bytes] = []
 
@@ -23,7 +27,7 @@ def search(target: Target, check: Check, *, examples: int, is_random: bool = Fal
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(inputs(target, seeds(target)))
+    @given(inputs(target, begin))
     def attempt(data: bytes) -> None:
         if failure(check, data) is not None:
             broken.append(data)
@@ -32,7 +36,7 @@ def search(target: Target, check: Check, *, examples: int, is_random: bool = Fal
     try:
         attempt()
     except _Found:
-        return smallest(check, broken[0])
+        return broken[0]
     return None
 
 

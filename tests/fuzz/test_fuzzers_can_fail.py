@@ -153,7 +153,8 @@ MISTAKES: dict[str, tuple[str, Check]] = {
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_each_mistake_is_found_in_the_time_of_make_test(mistake: str) -> None:
     name, check = MISTAKES[mistake]
-    found = search(TARGETS[name], check, examples=TARGETS[name].examples)
+    # Without the corpus: what it holds today may be what finds them.
+    found = search(TARGETS[name], check, TARGETS[name].samples, examples=TARGETS[name].examples)
     assert found is not None
     assert failure(check, found) is not None
     with TARGETS[name].opened() as sound:
