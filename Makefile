@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: install demo test test-browser test-vm lint deb soak soak-key soak-day replay mutants crash endure bench clean
+.PHONY: install demo test test-browser test-vm lint deb soak soak-key soak-day replay mutants crash fuzz endure bench clean
 
 install: $(STAMP)
 
@@ -92,8 +92,16 @@ MINUTES ?= 30
 endure: $(STAMP)
 	@$(BIN)/python -m tests.bench.endure --minutes $(MINUTES)
 
+# Every decoder of bytes from outside, by coverage where atheris installs (x86-64), else by chance: make fuzz SECONDS=600
+# One alone: make fuzz TARGET=gateway_answer. What breaks a contract is kept in tests/data/corpus, and fails from then on.
+SECONDS ?= 60
+fuzz: $(STAMP)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null \
+	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]' 2>/dev/null || true
+	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(TARGET)
+
 bench: $(STAMP)
 	@$(BIN)/python -m tests.bench
 
 clean:
-	rm -rf $(VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz

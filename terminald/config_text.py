@@ -19,6 +19,9 @@ Place = tuple[str | int, ...]
 #: The annotated file is 10 KiB. Dotted keys cost the parser quadratic time, so the bound is near.
 MAX_CONFIG_BYTES = 64 * 1024
 
+#: Ours have three parts at most. Each further one costs parser and places as much again as all before it.
+_TOO_DOTTED = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}""")
+
 #: Longer than the longest key of ours, with its table.
 _SHOWN_KEY = 60
 
@@ -90,13 +93,16 @@ def parse(data: bytes, *, file: str) -> tuple[dict[str, object], Places]:
     """Return the tables in the bytes of a TOML file, called ``file`` in faults, and the places of its keys.
 
     Raises:
-        ConfigError: not UTF-8, or not TOML.
+        ConfigError: not UTF-8, not TOML, or TOML that would take minutes to read.
     """
     try:
         text = data.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as exc:
         line = data.count(b"\n", 0, exc.start) + 1
         raise ConfigError([f"{file}:{line}: file: is not UTF-8 text; save it as UTF-8"]) from exc
+    if dotted := _TOO_DOTTED.search(text):
+        line = text.count("\n", 0, dotted.start()) + 1
+        raise ConfigError([f"{file}:{line}: file: a key has too many parts; allowed: table.key = value"])
     try:
         return tomllib.loads(text), Places(file=file, lines=_Locator(text).locate())
     except RecursionError as exc:

@@ -31,6 +31,8 @@ _log = logging.getLogger(__name__)
 
 #: More query parameters than any call has.
 _MAX_PARAMETERS: Final = 16
+#: Of a method that is none of ours this much is repeated; the longest that is registered has 17 letters.
+_MAX_METHOD: Final = 20
 #: Problems after which the rest of a body may still come: nobody waits for it.
 _BODY_UNREAD: Final = frozenset({"body_timeout", "body_too_large", "forbidden"})
 _CLOSE: Final = {"Connection": "close"}
@@ -125,7 +127,8 @@ class _Path:
         call = self._calls.get(request.method)
         if call is None:
             allowed = ", ".join(sorted(self._calls))
-            problem = ApiError("method_not_allowed", f"{request.method} is not possible here; allowed: {allowed}.")
+            what = f"{request.method[:_MAX_METHOD]} is not possible here"
+            problem = ApiError("method_not_allowed", f"{what}; allowed: {allowed}.")
             return problem_answer(problem, {"Allow": allowed})
         try:
             self._gate.check(_peer(request), call)

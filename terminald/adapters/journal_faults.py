@@ -14,6 +14,7 @@ EVIDENCE: Final = (
     "terminald does not sell with it. Run: terminald restore. It keeps the damaged files as evidence, and goes on with "
     "the weekly copy and all that can still be read"
 )
+_NOT_TEXT: Final = f"text that is not UTF-8; {EVIDENCE}"
 _ADVICE: Final = {
     sqlite3.SQLITE_FULL: "free some disk space",
     sqlite3.SQLITE_READONLY: "check that the filesystem is mounted writable; a failing card is remounted read-only",
@@ -53,6 +54,9 @@ def translated(file: Path, doing: str) -> Iterator[None]:
         # Without a code it is Python's own error, which quotes the value that it could not read: that may be a key.
         has_code = hasattr(exc, "sqlite_errorcode")
         raise _translate(exc, file, doing) from (exc if has_code else None)
+    except UnicodeDecodeError:
+        # What SQLite says of a damaged file quotes names out of it. Not chained, as this error holds all of the text.
+        raise JournalCorrupt(f"{file}: {doing} failed: {_NOT_TEXT}") from None
     except OSError as exc:
         raise JournalUnavailable(
             f"{file}: {doing} failed: {exc.strerror}: check the owner and mode of the file and of its directory"
@@ -64,7 +68,7 @@ def _translate(error: sqlite3.Error, file: Path, doing: str) -> JournalError:
     if code is None and isinstance(error, sqlite3.ProgrammingError | sqlite3.InterfaceError):
         return JournalUnavailable(f"{file}: {doing} failed: the journal is closed, or was misused by terminald itself")
     if code is None:
-        return JournalCorrupt(f"{file}: {doing} failed: text that is not UTF-8; {EVIDENCE}")
+        return JournalCorrupt(f"{file}: {doing} failed: {_NOT_TEXT}")
     kind = code & 0xFF
     if kind in _CORRUPT:
         return JournalDamaged(f"{file}: {doing} failed: {error}; {EVIDENCE}")

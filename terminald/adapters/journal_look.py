@@ -56,7 +56,9 @@ def look(file: Path) -> JournalLook | None:
         try:
             return _look(file, "mode=ro")
         except sqlite3.OperationalError as exc:
-            if exc.sqlite_errorcode & 0xFF not in _NO_FILES or _has_log(file):
+            # Python's own error about text that is not UTF-8 has no code.
+            code: int = getattr(exc, "sqlite_errorcode", 0)
+            if code & 0xFF not in _NO_FILES or _has_log(file):
                 raise
             return _look(file, "mode=ro&immutable=1")
 

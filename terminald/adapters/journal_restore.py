@@ -45,6 +45,8 @@ _PUT_EVENT: Final = """
     INSERT INTO events (seq, at, wall, topic, kind, subject, sale_id, cause, state_before, state_after, body)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+#: What reading a damaged file raises. SQLite's own words about it may quote what is no text.
+_UNREADABLE: Final = (sqlite3.Error, JournalError, UnicodeDecodeError)
 _WORK: Final = "journal-restored.tmp"
 _READ: Final = "journal-damaged.tmp"
 
@@ -164,7 +166,7 @@ class _Salvage:
             read = self._work.with_name(_READ)
             try:
                 self._read_into(new, read)
-            except (sqlite3.Error, JournalError, OSError):
+            except (*_UNREADABLE, OSError):
                 self.is_whole = False
             finally:
                 _remove(read)
@@ -182,9 +184,9 @@ class _Salvage:
             if part != "-shm" and source.exists():
                 shutil.copyfile(source, read.with_name(read.name + part))
         with closing(sqlite3.connect(read, isolation_level=None)) as old:
-            with suppress(sqlite3.Error, JournalError):
+            with suppress(*_UNREADABLE):
                 self._take_identity(old, new)
-            with suppress(sqlite3.Error):
+            with suppress(*_UNREADABLE):
                 value = journal_identity.get_setting(old, "kiosk_action")
                 journal_identity.put_setting(new, "kiosk_action", value)
             for sale_id in self._take_events(old, new):
@@ -215,7 +217,7 @@ class _Salvage:
                 if row is not None:
                     new.execute(_PUT_EVENT, row)
                     touched.add(SaleId(row[6]))
-            except sqlite3.Error:
+            except _UNREADABLE:
                 row = None
             # Numbers are given without a gap, and only old events are deleted.
             self.is_whole &= row is not None
@@ -228,7 +230,10 @@ class _Salvage:
                 raise JournalCorrupt(f"the journal has lost sale {sale_id}")
             with transaction(new):
                 journal_rows.write(new, _batch(view))
-        except (sqlite3.Error, JournalError):
+                # Damage may have left rows that are read, and do not belong together.
+                if journal_rows.find_sale(new, sale_id) != view:
+                    raise JournalCorrupt(f"the journal has mixed sale {sale_id} with another one")
+        except _UNREADABLE:
             self.lost.add(sale_id)
         else:
             self.saved += 1

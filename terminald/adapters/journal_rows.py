@@ -26,6 +26,10 @@ T = TypeVar("T")
 _Fields = dict[str, msgspec.Raw]
 
 
+#: What is said of a damaged row may quote it: a word that is none of a state's may be all of the row (I11).
+_SHOWN: Final = 200
+
+
 class Snapshots(Generic[T]):
     """One type of snapshot, to and from JSON.
 
@@ -55,7 +59,9 @@ class Snapshots(Generic[T]):
                 text = msgspec.json.encode({**self._added, **self._fields.decode(text)}).decode()
             return self._decoder.decode(text)
         except msgspec.DecodeError as exc:
-            raise JournalCorrupt(f"the journal holds a {self._kind.__name__} that can not be read: {exc}") from exc
+            said = str(exc)
+            said = said if len(said) <= _SHOWN else f"{said[:_SHOWN]}…"
+            raise JournalCorrupt(f"the journal holds a {self._kind.__name__} that can not be read: {said}") from None
 
 
 SALES: Final = Snapshots(Sale)

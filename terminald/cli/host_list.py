@@ -11,6 +11,8 @@ from terminald.core.money import MAX_AMOUNT
 
 #: A day of a terminal has some hundred kilobytes at most; more is another file.
 MAX_BYTES = 16_000_000
+#: What a message repeats of a cell, which in a file that is no list may be all of it.
+_SHOWN = 40
 _HEADERS = (["reference", "paid"], ["reference", "paid", "returned"])
 _AMOUNT = re.compile(r"([0-9]{1,10})(?:\.([0-9]{1,2}))?")
 
@@ -79,11 +81,15 @@ def _rows(file: Path) -> list[tuple[int, list[str]]]:
 def _amount(file: Path, place: int, text: str, *, is_yuan: bool) -> int:
     found = _AMOUNT.fullmatch(text or "0")
     if found is None:
-        raise _wrong(file, place, f"{text!r} is not an amount: write fen (350), or yuan in the whole file (3.50)")
+        raise _wrong(file, place, f"{_shown(text)} is not an amount: write fen (350), or yuan in the whole file (3.50)")
     fen = int(found[1]) * 100 + int((found[2] or "").ljust(2, "0")) if is_yuan else int(found[1])
     if fen > MAX_AMOUNT:
-        raise _wrong(file, place, f"{text!r} is more than any payment")
+        raise _wrong(file, place, f"{_shown(text)} is more than any payment")
     return fen
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…")
 
 
 def _wrong(file: Path, place: int, what: str) -> CommandFailed:

@@ -61,9 +61,13 @@ class Lines:
         self._is_dropping = False
 
     def _take(self, part: bytes) -> None:
-        *noise, plain = _NOISE.split(part)
-        if noise:
+        *noisy, plain = _NOISE.split(part)
+        for before in noisy:
+            self._add(before)
             self.reset()
+        self._add(plain)
+
+    def _add(self, plain: bytes) -> None:
         if self._is_dropping:
             return
         self._line += plain[: LINE_LIMIT + 1 - len(self._line)]

@@ -122,6 +122,16 @@ def test_a_damaged_file_is_left_alone(file: Path) -> None:
     assert file.read_bytes() == content
 
 
+def test_words_of_sqlite_about_damage_that_are_no_text_are_damage(file: Path) -> None:
+    """Its integrity check quotes names out of the schema, as they are."""
+    fill(file)
+    damaged = file.read_bytes().replace(b"indexattempts_sn", b"index\xefttempts_sn")
+    file.write_bytes(damaged)
+    with pytest.raises(JournalCorrupt, match="terminald restore"):
+        SqliteJournal(file)
+    assert file.read_bytes() == damaged
+
+
 def test_a_damaged_file_keeps_its_write_ahead_log(file: Path, tmp_path: Path) -> None:
     """Evidence is complete: nothing is moved from the log into the file, and the log is not removed."""
     fill(file)

@@ -174,3 +174,11 @@ def test_a_damaged_page_is_told_and_nothing_more_is_read(file: Path) -> None:
     found = seen(file)
     assert found.verdict != "ok"
     assert found.terminal is None
+
+
+def test_a_number_that_is_no_text_any_more_is_damage(file: Path) -> None:
+    damaged = file.read_bytes().replace(b"T1", b"\xff1")
+    file.write_bytes(damaged)
+    with pytest.raises(JournalCorrupt, match="not UTF-8") as caught:
+        look(file)
+    assert "MARKED-KEY" not in str(caught.value)

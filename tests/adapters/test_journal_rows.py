@@ -80,6 +80,12 @@ def sold(shop: Shop) -> Sale:
     return shop.book.sales[sale_id]
 
 
+def test_of_a_row_that_can_not_be_read_little_is_repeated() -> None:
+    with pytest.raises(JournalCorrupt) as caught:
+        SALES.decode('{"state":"' + "x" * 10_000 + '"}')
+    assert len(str(caught.value)) < 300
+
+
 # --- names -----------------------------------------------------------------------------------------------------------
 
 

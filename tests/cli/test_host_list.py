@@ -54,6 +54,7 @@ def test_lists_are_read(tmp_path: Path, text: str, lines: tuple[HostLine, ...]) 
         ("reference,paid\na,3.505\n", ":2: '3.505' is not an amount"),
         ("reference,paid\na,3e2\n", ":2: '3e2' is not an amount"),
         ("reference,paid\na,￥3\n", ":2: '￥3' is not an amount"),
+        ("reference,paid\na," + "x" * 9000, ":2: '" + "x" * 40 + "…' is not an amount"),
         ("reference,paid\na,9999999999.00\n", ":2: '9999999999.00' is more than any payment"),
         ('reference,paid\n"a,350\n', "is not a CSV file in UTF-8"),
         (b"reference,paid\n\xff,1\n", "is not a CSV file in UTF-8"),

@@ -75,6 +75,13 @@ def test_a_line_that_is_too_long_is_dropped_to_its_end() -> None:
     assert lines.dropped == 1
 
 
+def test_a_line_that_is_too_long_is_counted_whatever_noise_follows_and_however_it_arrives() -> None:
+    data = b"x" * (LINE_LIMIT + 1) + b"\x04c,0\n"
+    whole, pieces = Lines(), Lines()
+    assert whole.feed(data) == [line for byte in data for line in pieces.feed(bytes((byte,)))] == ["c,0"]
+    assert whole.dropped == pieces.dropped == 1
+
+
 def test_what_is_garbled_in_the_middle_is_not_mended() -> None:
     assert understand(Lines().feed(b"c,STATUS,VEND,1\xff.00,5\n")[0], CENTS) == Other(text=".00,5")
     assert Lines().feed(b"c,VEND,SUCCESS\x00\n") == []
