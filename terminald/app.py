@@ -56,7 +56,7 @@ from terminald.engine_desk import EngineDesk
 from terminald.engine_kiosk import KioskHost
 from terminald.engine_log_upload import LogUploads
 from terminald.engine_vending import VendingHost, VendTerms
-from terminald.errors import JournalCorrupt, JournalHeld, JournalUnavailable
+from terminald.errors import JournalCorrupt, JournalHeld, JournalTooNew, JournalUnavailable
 from terminald.logs import log_event, protect
 from terminald.logs_ids import LogId
 from terminald.wire.api import SaleDefaults
@@ -307,8 +307,9 @@ class App:
 def run(config: Config, file: Path | None = None) -> None:
     """Run the daemon in the foreground until it is told to stop. At a SIGHUP the file is read again.
 
-    With a journal that is damaged it sells nothing, and says so, until that is restored; then it ends, to be started
-    again. So it does with one that can not be opened now, where callers wait at a socket of the service manager's.
+    With a journal that is damaged, or of a newer version, it sells nothing, and says so, until another one is there;
+    then it ends, to be started again. So it does with one that can not be opened now, where callers wait at a socket of
+    the service manager's.
 
     Raises:
         TerminaldError: it can not start; the message says why and what to do.
@@ -319,11 +320,10 @@ def run(config: Config, file: Path | None = None) -> None:
             with extending("starting: checking the journal, and bringing it to this version"):
                 daemon = App(config, open_journal(config, stack), file, token)
             asyncio.run(daemon.run())
-    except (JournalCorrupt, JournalUnavailable) as exc:
-        is_damaged = isinstance(exc, JournalCorrupt)
-        if not is_damaged and (isinstance(exc, JournalHeld) or not has_passed_sockets()):
+    except (JournalCorrupt, JournalTooNew, JournalUnavailable) as exc:
+        is_for_now = isinstance(exc, JournalUnavailable)
+        if is_for_now and (isinstance(exc, JournalHeld) or not has_passed_sockets()):
             raise
-        log_event(log, LogId.JOURNAL_DAMAGED if is_damaged else LogId.JOURNAL_FAILED, detail=str(exc))
         journal = config.state.directory / JOURNAL_NAME
         asyncio.run(serve_stopped(config, sale_defaults(config), journal, exc, Door(terms_of(config.api, token))))
 

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Final, NoReturn
@@ -40,10 +40,11 @@ from terminald.core.report import DayReport
 from terminald.core.sale_table import SaleOrder
 from terminald.core.schedule import Now
 from terminald.core.story import Dossier
-from terminald.errors import ApiError, JournalCorrupt, JournalError, JournalUnavailable
+from terminald.errors import ApiError, JournalCorrupt, JournalError, JournalTooNew, JournalUnavailable
 from terminald.logs import log_event
 from terminald.logs_ids import LogId
 from terminald.wire.api import SaleDefaults
+from terminald.wire.api_status import StopCode
 
 log = logging.getLogger(__name__)
 
@@ -51,8 +52,28 @@ log = logging.getLogger(__name__)
 LOOK_S: Final = 2.0
 #: How long the end waits for the report to the fleet's broker, which takes leave in words.
 LEAVE_S: Final = 5.0
-DAMAGED: Final = "stopped: the journal is damaged; nothing is sold before terminald restore"
-UNUSABLE: Final = "stopped: the journal can not be opened or written; nothing is sold until it can"
+#: What the service manager is told.
+WORDS: Final[Mapping[StopCode, str]] = {
+    "journal_damaged": "stopped: the journal is damaged; nothing is sold before terminald restore",
+    "journal_too_new": "stopped: a newer terminald wrote the journal; nothing is sold before that is installed again",
+    "journal_failed": "stopped: the journal can not be opened or written; nothing is sold until it can",
+}
+_LOG_IDS: Final[Mapping[StopCode, LogId]] = {
+    "journal_damaged": LogId.JOURNAL_DAMAGED,
+    "journal_too_new": LogId.JOURNAL_TOO_NEW,
+    "journal_failed": LogId.JOURNAL_FAILED,
+}
+
+
+def stop_code(fault: JournalError) -> StopCode:
+    """Return why terminald serves without its journal."""
+    match fault:
+        case JournalCorrupt():
+            return "journal_damaged"
+        case JournalTooNew():
+            return "journal_too_new"
+        case _:
+            return "journal_failed"
 
 
 class StoppedDesk:
@@ -65,7 +86,7 @@ class StoppedDesk:
         began = clock()
         self._started = began.instant
         self._stopped = Standstill(
-            code="journal_damaged" if isinstance(fault, JournalCorrupt) else "journal_failed",
+            code=stop_code(fault),
             since=damage_noted_at(file) or began.wall,
             # What to do is said beside it.
             detail=str(fault).removesuffix(f"; {EVIDENCE}"),
@@ -185,8 +206,8 @@ class StoppedDesk:
             devices=(),
             sale=None,
             unresolved=None,
-            # A file that can not be opened is opened when it can; one that is damaged waits for a person.
-            attention=int(self._stopped.code == "journal_damaged"),
+            # A file that can not be opened is opened when it can; any other waits for a person.
+            attention=int(self._stopped.code != "journal_failed"),
             print_queue=None,
             is_clock_synchronized=is_synchronized(),
             is_draining=False,
@@ -201,9 +222,9 @@ def _now() -> Now:
 
 
 async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, fault: JournalError, door: Door) -> None:
-    """Answer calls until SIGTERM or SIGINT, or until the journal's file is another one than that which is damaged.
+    """Answer calls until SIGTERM or SIGINT, or until the journal's file is another one than that which is not used.
 
-    One that is not damaged is tried again and again instead.
+    One that can not be opened for now is tried again and again instead.
 
     The state directory is not held meanwhile: whoever restores the journal needs it.
     """
@@ -214,17 +235,18 @@ async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, faul
     gate, version = gate_of(config.api.admin_group), terminald.__version__
     desk = StoppedDesk(fault, _now, file=file, device_id=remembered_device_id(config, file))
     api = ApiServer(desk, defaults, _now, version, gate=gate, door=door)
-    damaged = _identity(file)
+    code, unused = stop_code(fault), _identity(file)
+    log_event(log, _LOG_IDS[code], detail=str(fault))
 
     async def is_over() -> bool:
-        if isinstance(fault, JournalCorrupt):
-            return _identity(file) != damaged
+        if code != "journal_failed":
+            return _identity(file) != unused
         return await asyncio.to_thread(_is_usable, file)
 
     with listening(config.api) as sockets:
         serving = asyncio.create_task(api.serve(*sockets))
         await api.answers.wait()
-        notify("READY=1", status(DAMAGED if isinstance(fault, JournalCorrupt) else UNUSABLE))
+        notify("READY=1", status(WORDS[code]))
         telling = asyncio.create_task(run_stopped_fleet(config, desk.status, lambda: _now().wall, file))
         telling.add_done_callback(_note_end)
         while not stop.is_set() and not await is_over():
@@ -234,7 +256,7 @@ async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, faul
                     await stop.wait()
             except TimeoutError:
                 continue
-        if not stop.is_set() and isinstance(fault, JournalCorrupt):
+        if not stop.is_set() and code != "journal_failed":
             log_event(log, LogId.JOURNAL_REPLACED)
         notify("STOPPING=1")
         api.stop()

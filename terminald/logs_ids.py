@@ -101,6 +101,11 @@ class LogId(Enum):
         _CRITICAL,
         "the journal is damaged: nothing is sold with it",
     )
+    JOURNAL_TOO_NEW = (
+        "7525fd8179ef40608a7c33a414868bac",
+        _CRITICAL,
+        "the journal was written by a newer terminald: nothing is sold with it",
+    )
     JOURNAL_REPLACED = (
         "7ef7c05e17904eea820d62ad6f5a6204",
         _WARNING,

@@ -165,6 +165,7 @@ NUMBERS = {
     "print_changed": "2f63f4067c6640619f24910ffa41fa4f",
     "attention_raised": "fcc1c746495544f6aa7ea8bc2929b06b",
     "attention_closed": "5614be8ebbf24d4facc08b15348e490a",
+    "journal_too_new": "7525fd8179ef40608a7c33a414868bac",
     "journal_failed": "1fff69445f434726bad06c39b2a980be",
     "event_not_recorded": "cb1f0e23fa514678b184e055be41066c",
     "input_dropped": "7375ccc62319469bad81531eec0ee8b2",

@@ -35,7 +35,8 @@ class DiskStatus:
 class Standstill:
     """Why terminald serves without its journal: it sells nothing, and knows nothing of what only the journal says."""
 
-    #: ``journal_damaged``: until a person restores it; ``journal_failed``: until it can be opened and written.
+    #: ``journal_damaged``: until a person restores it; ``journal_too_new``: until its own terminald is installed again;
+    #: ``journal_failed``: until it can be opened and written.
     code: StopCode
     #: When the damage was noted, or else when this start found it.
     since: WallTime

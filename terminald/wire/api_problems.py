@@ -65,6 +65,10 @@ ATTENTION_ADVICE: Mapping[str, str] = {
         "run: terminald restore. It keeps the damaged files as evidence, and goes on with the weekly copy and all that "
         "can still be read. Then replace the card."
     ),
+    "journal_too_new": (
+        "The journal was written by a newer terminald: nothing is sold, and nothing in it is changed. Install that "
+        "version again; the sales and the terminal's key are all there."
+    ),
     "disk_slow": (
         "The disk of the terminal takes longer than a second for one write in a hundred: a card does so before it "
         "dies. Look into the kernel's log, and replace it soon. Sales go on."

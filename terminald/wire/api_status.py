@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 from terminald.wire.api_shapes import Attention, Device, Key, Request, Time
 
 #: Why terminald serves without its journal.
-StopCode = Literal["journal_damaged", "journal_failed"]
+StopCode = Literal["journal_damaged", "journal_too_new", "journal_failed"]
 
 
 class DrainRequest(Request, frozen=True, kw_only=True):
@@ -47,8 +47,9 @@ class Disk(Struct, frozen=True, kw_only=True):
 class Stopped(Struct, frozen=True, kw_only=True):
     """terminald runs without its journal, and sells nothing.
 
-    Code: ``journal_damaged`` until somebody restores it, ``journal_failed`` until it can be opened. Detail says what
-    was found; since: when the damage was noted, or else when this start found it.
+    Code: ``journal_damaged`` until somebody restores it, ``journal_too_new`` until the newer terminald that wrote it is
+    installed again, ``journal_failed`` until it can be opened. Detail says what was found; since: when the damage was
+    noted, or else when this start found it.
     """
 
     code: StopCode

@@ -40,6 +40,7 @@ def test_every_part_of_the_status_is_there() -> None:
         "terminald_sale_open": 1,
         'terminald_stopped{code="journal_damaged"}': 0,
         'terminald_stopped{code="journal_failed"}': 0,
+        'terminald_stopped{code="journal_too_new"}': 0,
         "terminald_unresolved": 1,
         "terminald_attention": 2,
         "terminald_print_queue": 3,

@@ -1,15 +1,19 @@
 """A terminal whose journal is damaged: whoever asks, by whatever way, hears that it is stopped, why, and what to do."""
 
+import contextlib
 import json
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from terminald.adapters.journal_schema import VERSION
 from terminald.wire.api_problems import ATTENTION_ADVICE
-from tests.system.rig import Bench, bench
+from tests.system.manager import Manager
+from tests.system.rig import PATIENCE_S, Bench, bench
 from tests.system.test_care import spoil
 
 pytestmark = pytest.mark.system
@@ -81,3 +85,54 @@ def test_a_host_that_resumes_its_events_is_not_told_that_the_log_begins_anew(sto
     answer = stopped.api.get("/v1/events", params={"since": "5"})
     assert (answer.status_code, answer.json()["code"]) == (503, "journal_failed")
     assert answer.json()["advice"] == ATTENTION_ADVICE["journal_damaged"]
+
+
+# --- a journal of a newer version ------------------------------------------------------------------------------------
+
+
+def set_schema(file: Path, version: int) -> None:
+    with contextlib.closing(sqlite3.connect(file)) as connection:
+        connection.execute(f"PRAGMA user_version={version}")
+
+
+def test_a_newer_journal_is_told_behind_the_socket_and_left_as_it_is(tmp_path: Path) -> None:
+    """After a rollback too far: who queues at systemd's socket is answered, and nothing is tried every second."""
+    with bench(tmp_path) as made, contextlib.closing(Manager(made)) as manager:
+        file = made.directory / "state" / "journal.db"
+        set_schema(file, 99)
+        before = file.read_bytes()
+        manager.listen(made.directory / "api.sock")
+        manager.start()
+        manager.hear("STATUS", "a newer terminald wrote the journal")
+        said = made.terminald("status")
+        assert said.returncode == 3
+        assert "journal_too_new" in said.stdout
+        assert "Install that version again" in said.stdout.replace("\n", " ")
+        assert "nothing was changed" in said.stdout
+        assert made.status()["attention"] == 1
+        health = made.terminald("health")
+        assert (health.returncode, "Install that version again" in health.stderr) == (3, True), health
+        doctor = made.terminald("doctor")
+        assert (doctor.returncode, "install that version again" in doctor.stdout) == (1, True), doctor.stdout
+        metrics = made.terminald("metrics").stdout
+        assert 'terminald_stopped{code="journal_too_new"} 1\n' in metrics
+        assert 'terminald_stopped{code="journal_failed"} 0\n' in metrics
+        refused = made.open_sale("order-1")
+        assert (refused.status_code, refused.json()["code"]) == (503, "journal_failed")
+        assert refused.json()["advice"] == ATTENTION_ADVICE["journal_too_new"]
+        assert "journal_too_new" in made.log.read_text()
+        # It is looked at more than once meanwhile, and is the same each time.
+        manager.hear("WATCHDOG")
+        manager.hear("WATCHDOG")
+        assert made.is_alive()
+        assert file.read_bytes() == before
+
+        newer = file.rename(file.with_name("journal-newer.db"))
+        assert made.daemon is not None
+        assert made.daemon.wait(PATIENCE_S) == 0, "it ends, and the service manager starts it again"
+        assert "journal_replaced" in made.log.read_text()
+        newer.rename(file)
+        set_schema(file, VERSION)
+        manager.start()
+        made.wait_ready()
+        assert made.stop() == 0

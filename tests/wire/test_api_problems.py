@@ -69,7 +69,7 @@ def test_there_is_advice_for_all_that_needs_a_person() -> None:
         *held_up,
         *keys._ATTENTION.values(),
         *("checkin_refused", "checkin_overdue", "key_unproven"),
-        *("delivery_overdue", "delivered_and_returned", "disk_slow", "journal_damaged"),
+        *("delivery_overdue", "delivered_and_returned", "disk_slow", "journal_damaged", "journal_too_new"),
     }
     assert raised == ATTENTION_ADVICE.keys()
     assert {reason.value for reason in Reason} == READINESS_ADVICE.keys()
