@@ -18,6 +18,7 @@ from terminald.config_decode import Conflict, Section, decode, option, required,
 from terminald.config_keyboard import KeyboardChoice, parse_keyboard
 from terminald.config_kiosk import KioskConfig
 from terminald.config_mqtt import MqttConfig
+from terminald.config_regex import regex
 from terminald.config_secrets import credential, read_secret
 from terminald.config_text import Places, read
 from terminald.config_vending import MAX_VENDING, VendingConfig
@@ -125,7 +126,7 @@ class SaleConfig(Section):
     delivery: Delivery = option(rules.choice("none", "confirm"), "none")
     delivery_window: Duration = option(rules.duration("10ms", "24h"), "3m")
     on_overdue: Literal["attention", "return"] = option(rules.choice("attention", "return"), "attention")
-    payment_code: re.Pattern[str] = option(rules.regex, "^[0-9]{16,24}$")
+    payment_code: re.Pattern[str] = option(regex, "^[0-9]{16,24}$")
 
     def conflicts(self) -> Iterable[Conflict]:
         """A window without a single query reverses every payment that is not immediate."""

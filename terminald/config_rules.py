@@ -9,7 +9,6 @@ import ipaddress
 import itertools
 import re
 import urllib.parse
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import time, timedelta, timezone
@@ -28,8 +27,6 @@ _SHOWN = 60
 _MAX_BITS = 64
 #: Linux's ``sun_path`` is 108 bytes with its final NUL.
 _MAX_SOCKET_PATH = 107
-#: A pattern longer than this cannot be read by a person, and compiles slowly.
-_MAX_PATTERN = 200
 
 #: What browsers leave out of an origin.
 _WEB_PORTS = {"http": 80, "https": 443}
@@ -363,20 +360,3 @@ def hex_bytes(value: object) -> bytes:
     if not re.fullmatch(r"(?:[0-9A-Fa-f]{2} ?){0,32}", found):
         raise NotAllowed(f"{show(found)} is not possible here; allowed: up to 32 {allowed}")
     return bytes.fromhex(found)
-
-
-def regex(value: object) -> re.Pattern[str]:
-    """Allow a regular expression of bounded length, meant for ``fullmatch``, that does not match an empty text."""
-    allowed = f"a regular expression of up to {_MAX_PATTERN} characters"
-    found = _string(value, allowed)
-    if len(found) > _MAX_PATTERN:
-        raise NotAllowed(f"has {len(found)} characters; allowed: {allowed}")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # what the compiler finds doubtful is a fault of the pattern
-            compiled = re.compile(found, re.ASCII)
-    except (re.error, OverflowError, RecursionError, Warning) as exc:
-        raise NotAllowed(f"{show(found)} is not a regular expression: {exc}; allowed: {allowed}") from exc
-    if compiled.fullmatch(""):
-        raise NotAllowed(f"{show(found)} matches an empty text; allowed: a pattern of whole payment codes")
-    return compiled
