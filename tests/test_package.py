@@ -242,15 +242,28 @@ def test_machine_code_comes_with_it_only_where_debian_has_it_not() -> None:
 
 # --- its scripts -----------------------------------------------------------------------------------------------------
 
-#: Says what it was called with. "terminald drain" does as the file "drained" says.
+#: Says what it was called with. "terminald drain" does as the file "drained" says; "systemctl show" answers with the
+#: first line that is left of the file "states".
 STUB = """#!/bin/sh
 echo "${0##*/} $*" >>"$CALLS"
 test "${0##*/}" != terminald || exit "$(cat "$CALLS.drained" 2>/dev/null || echo 0)"
+test "${0##*/} $1" = "systemctl show" || exit 0
+head -n 1 "$CALLS.states" 2>/dev/null || echo inactive
+sed -i 1d "$CALLS.states" 2>/dev/null || :
 """
-COMMANDS = ("systemctl", "systemd-sysusers", "deb-systemd-helper", "deb-systemd-invoke", "terminald", "udevadm")
+COMMANDS = (
+    "systemctl",
+    "systemd-sysusers",
+    "deb-systemd-helper",
+    "deb-systemd-invoke",
+    "terminald",
+    "udevadm",
+    "sleep",
+)
 START = "deb-systemd-invoke start terminald.socket terminald.service"
 STOP = "deb-systemd-invoke stop terminald.socket terminald.service"
 DRAIN = "terminald drain --until-restart"
+ACTIVATING = "systemctl show -P ActiveState terminald-activate.service"
 
 
 class Machine:
@@ -284,6 +297,10 @@ class Machine:
 
     def drained(self, code: int) -> None:
         (self.calls.parent / "calls.drained").write_text(str(code))
+
+    def activates(self, *states: str) -> None:
+        """Let the activation's unit be in these states, one after the other."""
+        (self.calls.parent / "calls.states").write_text("".join(f"{state}\n" for state in states))
 
     def write(self, name: str, text: str = "") -> Path:
         path = self.root / name
@@ -340,11 +357,33 @@ def test_a_drain_that_does_not_succeed_or_is_not_known_holds_nothing_up(
 
 
 @needs_dpkg
+def test_an_upgrade_waits_for_an_activation_and_says_so(machine: Machine, package: Path) -> None:
+    """The daemon's start would stop it, amid the use of a code that works once."""
+    machine.dpkg("--install", package)
+    machine.activates("activating", "activating", "deactivating", "inactive")
+    calls, said = machine.dpkg("--install", package)
+    awaited = [ACTIVATING, "sleep 2"] * 3
+    assert calls[:9] == [*awaited, ACTIVATING, "systemctl --quiet is-active terminald.service", DRAIN]
+    assert said.count("waiting for the activation that is under way") == 1
+    assert "has not ended" not in said
+
+
+@needs_dpkg
+def test_an_activation_that_never_ends_does_not_hold_an_upgrade_up_for_ever(machine: Machine, package: Path) -> None:
+    machine.dpkg("--install", package)
+    machine.activates(*["activating"] * 500)
+    calls, said = machine.dpkg("--install", package)
+    assert calls.count("sleep 2") == 6 * 60 / 2
+    assert "terminald-activate.service has not ended; going on" in said
+    assert [call for call in calls if call in (DRAIN, STOP, START)] == [DRAIN, STOP, START]
+
+
+@needs_dpkg
 def test_a_removal_keeps_state_and_configuration(machine: Machine, package: Path) -> None:
     machine.dpkg("--install", package)
     journal = machine.write(f"{STATE}/journal.db", "sales")
     calls, _ = machine.dpkg("--remove", "terminald")
-    assert calls[:3] == ["systemctl --quiet is-active terminald.service", DRAIN, STOP]
+    assert calls[:4] == [ACTIVATING, "systemctl --quiet is-active terminald.service", DRAIN, STOP]
     assert not (machine.root / "opt/terminald").exists()
     assert (journal.read_text(), (machine.root / CONFIG).is_file()) == ("sales", True)
 
