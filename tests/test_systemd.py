@@ -21,6 +21,8 @@ from terminald.config_rules import Address, parse_address, parse_duration
 SYSTEMD = Path(__file__).parent.parent / "systemd"
 DAEMON, SOCKET, ACTIVATION = "terminald.service", "terminald.socket", "terminald-activate.service"
 UNITS = (DAEMON, SOCKET, ACTIVATION)
+#: The unit that a terminal with callers over TCP has as well.
+PORT = "terminald-tcp.socket"
 
 #: Tenths of a point on systemd's scale, on which 100 is bare.
 MAX_EXPOSURE = 15
@@ -70,8 +72,8 @@ def test_the_code_is_not_on_the_command_line_and_goes_away_after_a_success(activ
 
 def test_it_never_runs_beside_the_daemon_which_runs_again_when_it_is_done(activation: Unit) -> None:
     """Nor does a caller of the socket start the daemon meanwhile, which would end the activation half-way."""
-    assert activation["Conflicts"] == [f"{DAEMON} {SOCKET}"]
-    assert activation["Before"] == [f"{DAEMON} {SOCKET}"]
+    assert activation["Conflicts"] == [f"{DAEMON} {SOCKET} {PORT}"]
+    assert activation["Before"] == [f"{DAEMON} {SOCKET} {PORT}"]
     assert (activation["OnSuccess"], activation["OnFailure"]) == ([DAEMON], [DAEMON])
     assert activation["Type"] == ["oneshot"]
     assert "[Install]" not in (SYSTEMD / ACTIVATION).read_text()
@@ -198,7 +200,7 @@ def test_the_drop_ins_say_where_they_belong_and_are_not_installed_by_themselves(
         "journald-persistent.conf": "/etc/systemd/journald.conf.d/60-terminald.conf",
         "hardware-watchdog.conf": "/etc/systemd/system.conf.d/60-terminald.conf",
         "restart-backoff.conf": "/etc/systemd/system/terminald.service.d/backoff.conf",
-        "tcp.conf": "/etc/systemd/system/terminald.socket.d/tcp.conf",
+        PORT: f"/etc/systemd/system/{PORT}",
     }
     assert found.keys() == places.keys()
     for name, text in found.items():
@@ -208,8 +210,8 @@ def test_the_drop_ins_say_where_they_belong_and_are_not_installed_by_themselves(
 
 
 def test_the_port_that_systemd_holds_is_one_that_the_daemon_takes(daemon: Unit) -> None:
-    four, six = re.findall(r"(?m)^#?ListenStream=(.*)$", (SYSTEMD / "drop-in" / "tcp.conf").read_text())
-    assert read("drop-in/tcp.conf")["ListenStream"] == [four]
+    four, six = re.findall(r"(?m)^#?ListenStream=(.*)$", (SYSTEMD / "drop-in" / PORT).read_text())
+    assert read(f"drop-in/{PORT}")["ListenStream"] == [four]
     held = [parse_address(four), parse_address(six)]
     assert [one.host for one in held] == list(addresses(Address(host="localhost", port=8765)))
     assert {one.port for one in held} == {8765}
@@ -217,6 +219,16 @@ def test_the_port_that_systemd_holds_is_one_that_the_daemon_takes(daemon: Unit) 
     assert {"AF_UNIX", "AF_INET", "AF_INET6"} <= set(families)
     # Else the daemon could not serve it, or bind it itself.
     assert not [key for key in daemon if key.startswith(("IPAddress", "SocketBind", "PrivateNetwork"))]
+
+
+def test_a_port_that_is_taken_at_the_boot_fails_nothing_but_its_own_unit(daemon: Unit) -> None:
+    """What the daemon requires and can not have is not tried again; what it binds itself is, every second."""
+    port = read(f"drop-in/{PORT}")
+    assert PORT not in daemon["Requires"]
+    assert port["WantedBy"] == [f"sockets.target {DAEMON}"]
+    assert port["Service"] == [DAEMON]
+    assert port["PartOf"] == [SOCKET], "a caller there would start a daemon that was stopped"
+    assert port["Backlog"] == [str(BACKLOG)]
 
 
 # --- what systemd says -----------------------------------------------------------------------------------------------
@@ -256,9 +268,8 @@ def test_systemd_finds_no_fault_in_the_backoff(units: Path) -> None:
 
 
 def test_systemd_finds_no_fault_in_the_port(units: Path) -> None:
-    (units / f"{SOCKET}.d").mkdir()
-    shutil.copy(SYSTEMD / "drop-in" / "tcp.conf", units / f"{SOCKET}.d")
-    done = analyze("verify", str(units / SOCKET))
+    shutil.copy(SYSTEMD / "drop-in" / PORT, units)
+    done = analyze("verify", str(units / PORT))
     assert (done.returncode, done.stderr) == (0, "")
 
 

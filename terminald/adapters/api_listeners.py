@@ -129,7 +129,7 @@ def _refusal(host: str, port: int, exc: OSError) -> TerminaldError:
     if exc.errno == errno.EADDRINUSE:
         return TerminaldError(f"{where} is taken by another process; stop that one, or name another port")
     if exc.errno == errno.EACCES:
-        advice = "allowed: a port from 1024 on, or one that terminald.socket holds"
+        advice = "allowed: a port from 1024 on, or one that systemd holds"
         return ConfigError([f"{where} is for root only; {advice}"])
     if exc.errno in _NO_ADDRESS:
         return ConfigError([f"{where} is not there on this machine; allowed: 127.0.0.1, or localhost"])
