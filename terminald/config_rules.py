@@ -8,6 +8,7 @@ import grp
 import ipaddress
 import itertools
 import re
+import stat
 import urllib.parse
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -238,6 +239,9 @@ def secret_file(value: object) -> Path:
         mode = found.stat().st_mode
     except OSError:
         return found
+    # A directory says so to whoever opens it; at a pipe he would wait.
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise NotAllowed(f"{value} is not a file; allowed: a file with the secret in it")
     if mode & 0o007:
         raise NotAllowed(f"is open to every user (mode {mode & 0o777:04o}); run: chmod 0600 {value}")
     return found

@@ -4,6 +4,7 @@ import os
 import re
 from pathlib import Path
 
+from terminald.config_files import read_file
 from terminald.config_rules import NotAllowed
 from terminald.core.ids import Secret
 
@@ -24,8 +25,7 @@ def read_secret(path: Path, what: str) -> Secret:
         NotAllowed: it can not be read, or is no such line. The content is not shown.
     """
     try:
-        with path.open("rb") as file:
-            text = file.read(_MAX_BYTES + 1).decode("ascii")
+        text = read_file(path, _MAX_BYTES + 1).decode("ascii")
     except OSError as exc:
         raise NotAllowed(f"{path} cannot be read: {exc.strerror}; it must be there and readable for this user") from exc
     except UnicodeDecodeError:

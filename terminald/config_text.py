@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
+from terminald.config_files import read_file
 from terminald.errors import ConfigError
 
 #: A place in the file: keys of tables and indices of arrays.
@@ -76,8 +77,7 @@ def read(path: Path) -> tuple[dict[str, object], Places]:
         ConfigError: the file cannot be read, is too long, or is not TOML.
     """
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_CONFIG_BYTES + 1)
+        data = read_file(path, MAX_CONFIG_BYTES + 1)
     except FileNotFoundError as exc:
         advice = "copy the annotated config/terminald.toml there, or name another file with --config"
         raise ConfigError([f"{path}:1: file: does not exist; {advice}"]) from exc
