@@ -7,11 +7,12 @@ Attribute names are the keys, but for ``[[scanner]]`` (:attr:`Config.scanners`) 
 
 # ruff: noqa: RUF009 - option() and its kin declare fields, as dataclasses.field() does
 import datetime as dt
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from terminald import config_rules as rules
 from terminald.config_decode import Conflict, Section, decode, option, required, table, tables
@@ -29,6 +30,8 @@ from terminald.errors import ConfigError
 
 #: A board has a handful of ports; more is a mistake in the file.
 MAX_SCANNERS = 8
+#: How the names begin that are terminald's own in the state directory.
+OWN_NAMES: Final = ("journal", "terminald.lock", "evidence-", "log-upload", ".")
 
 _BAUDRATES = (1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600)
 _LINE = rules.text(0, 96)
@@ -285,6 +288,16 @@ class Config(Section):
         """What fits each by itself and not together."""
         yield from self._kiosk_conflicts()
         yield from self._vending_conflicts()
+        if self.printer.driver == "file":
+            yield from self._printer_conflicts()
+
+    def _printer_conflicts(self) -> Iterable[Conflict]:
+        """What is printed to a file goes to the end of one that is there: not of one of terminald's own."""
+        place, state = (Path(os.path.realpath(one)) for one in (self.printer.device, self.state.directory))
+        name = place.relative_to(state).parts[:1] if place.is_relative_to(state) else ("",)
+        if not name or name[0].startswith(OWN_NAMES):
+            what = f"{rules.show(self.printer.device)} is terminald's own in state.directory"
+            yield ("printer", "state"), f"{what}; allowed: another name, such as receipts.bin", ("device",)
 
     def _kiosk_conflicts(self) -> Iterable[Conflict]:
         """What a kiosk sells has to be within what a sale may be, and its action within the time for a report."""

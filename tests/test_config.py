@@ -9,6 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from terminald.adapters.journal_copy import COPY_NAME
+from terminald.adapters.journal_file import DAMAGED, RESTORING
+from terminald.adapters.log_store import DIRECTORY as LOGS
+from terminald.adapters.state_directory import LOCK_NAME
+from terminald.app_chores import JOURNAL_NAME
 from terminald.config import (
     MAX_SCANNERS,
     ApiConfig,
@@ -787,3 +792,36 @@ def test_the_configuration_of_a_vending_machine_has_nothing_to_doubt() -> None:
     config = load(CONFIG / "vending.toml")
     assert [one.name for one in config.vending] == ["snacks"]
     assert warnings(config) == ()
+
+
+# --- what is printed to a file ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(JOURNAL_NAME, f"{JOURNAL_NAME}-wal", COPY_NAME, DAMAGED, RESTORING, LOCK_NAME, f"{LOGS}/receipts.bin"),
+        *("evidence-20260101T000000Z/journal.db", "", ".", "x/../journal.db"),
+    ],
+)
+def test_a_receipt_is_not_printed_into_a_file_of_terminalds_own(name: str, faults_of: Faults, tmp_path: Path) -> None:
+    text = f'[state]\ndirectory = "{tmp_path}"\n[printer]\ndriver = "file"\ndevice = "{tmp_path}/{name}"\n'
+    (fault,) = faults_of(text)
+    assert fault.startswith("t.toml:5: printer.device: ")
+    assert "is terminald's own in state.directory; allowed: another name" in fault
+
+
+def test_a_receipt_is_not_printed_into_the_journal_by_another_name(faults_of: Faults, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "state" / JOURNAL_NAME)
+    text = f'[state]\ndirectory = "{tmp_path}/state"\n[printer]\ndriver = "file"\ndevice = "{tmp_path}/link"\n'
+    (fault,) = faults_of(text)
+    assert "is terminald's own" in fault
+
+
+@pytest.mark.parametrize(
+    "place", ["state/receipts.bin", "state/paper/journal.bin", "journal.bin", "state-2/journal.db"]
+)
+def test_any_other_file_is_printed_to(place: str, load_text: Loader, tmp_path: Path) -> None:
+    """The state directory is the only one that the service may write to."""
+    text = f'[state]\ndirectory = "{tmp_path}/state"\n[printer]\ndriver = "file"\ndevice = "{tmp_path}/{place}"\n'
+    assert load_text(text).printer.device == f"{tmp_path}/{place}"
