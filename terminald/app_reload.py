@@ -34,7 +34,7 @@ PRINTER: Final = "printer"
 #: Tables that hold until a restart: identity, gateway, state, callers, and hosts that live as long as the daemon.
 _LASTING: Final = ("terminal", "gateway", "state", "api", "kiosk", "vending", "mqtt")
 #: Faults that the log gets; check shows them all.
-_MOST_FAULTS: Final = 20
+MOST_FAULTS: Final = 20
 
 
 class Reloader:
@@ -82,7 +82,7 @@ class Reloader:
             config, late = merged(self._config, load(self._file))
             token = read_api_token(config)
         except ConfigError as exc:
-            for fault in exc.faults[:_MOST_FAULTS]:
+            for fault in exc.faults[:MOST_FAULTS]:
                 log_event(_log, LogId.CONFIG_REFUSED, detail=fault)
             return f"the configuration is wrong ({len(exc.faults)} by terminald check), the one before is kept"
         await self._take(config, token)

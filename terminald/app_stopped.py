@@ -29,7 +29,9 @@ from terminald.adapters.state_directory import lock
 from terminald.adapters.systemd import notify, status
 from terminald.app_board import remembered_device_id
 from terminald.app_fleet import run_stopped_fleet
-from terminald.config import Config
+from terminald.app_reload import MOST_FAULTS
+from terminald.config import Config, load
+from terminald.config_token import read_api_token
 from terminald.core.book import SaleView
 from terminald.core.events import PrintAnswer
 from terminald.core.ids import Instant, WallTime
@@ -40,7 +42,7 @@ from terminald.core.report import DayReport
 from terminald.core.sale_table import SaleOrder
 from terminald.core.schedule import Now
 from terminald.core.story import Dossier
-from terminald.errors import ApiError, JournalCorrupt, JournalError, JournalTooNew, JournalUnavailable
+from terminald.errors import ApiError, ConfigError, JournalCorrupt, JournalError, JournalTooNew, JournalUnavailable
 from terminald.logs import log_event
 from terminald.logs_ids import LogId
 from terminald.wire.api import SaleDefaults
@@ -224,14 +226,13 @@ def _now() -> Now:
 async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, fault: JournalError, door: Door) -> None:
     """Answer calls until SIGTERM or SIGINT, or until the journal's file is another one than that which is not used.
 
+    At a SIGHUP it ends as well, to be started again with the configuration as it is by then, when that has no fault.
+
     One that can not be opened for now is tried again and again instead.
 
     The state directory is not held meanwhile: whoever restores the journal needs it.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    stop = _stop_by_signals(config)
     gate, version = gate_of(config.api.admin_group), terminald.__version__
     desk = StoppedDesk(fault, _now, file=file, device_id=remembered_device_id(config, file))
     api = ApiServer(desk, defaults, _now, version, gate=gate, door=door)
@@ -263,6 +264,33 @@ async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, faul
         telling.cancel()
         await serving
         await asyncio.wait({telling}, timeout=LEAVE_S)
+
+
+def _stop_by_signals(config: Config) -> asyncio.Event:
+    """Return what is set when a signal asks for the end."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+
+    def take_config() -> None:
+        if _is_right(Path(config.places.file)):
+            log_event(log, LogId.CONFIG_RELOADED)
+            stop.set()
+
+    loop.add_signal_handler(signal.SIGHUP, take_config)
+    return stop
+
+
+def _is_right(file: Path) -> bool:
+    """Return whether the next start would take this configuration; the log says why not."""
+    try:
+        read_api_token(load(file))
+    except ConfigError as exc:
+        for fault in exc.faults[:MOST_FAULTS]:
+            log_event(log, LogId.CONFIG_REFUSED, detail=fault)
+        return False
+    return True
 
 
 def _note_end(telling: asyncio.Task[None]) -> None:

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -85,6 +86,22 @@ def test_a_host_that_resumes_its_events_is_not_told_that_the_log_begins_anew(sto
     answer = stopped.api.get("/v1/events", params={"since": "5"})
     assert (answer.status_code, answer.json()["code"]) == (503, "journal_failed")
     assert answer.json()["advice"] == ATTENTION_ADVICE["journal_damaged"]
+
+
+def test_a_reload_starts_it_anew_with_the_configuration_if_that_is_right(stopped: Bench) -> None:
+    """It was ignored, and looked as if it had succeeded."""
+    assert stopped.daemon is not None
+    right = stopped.config.read_text()
+    stopped.config.write_text(right + "[printr]\n")
+    stopped.daemon.send_signal(signal.SIGHUP)
+    stopped.wait(lambda: "config_refused" in stopped.log.read_text(), "refused")
+    assert stopped.is_alive()
+    assert stopped.status()["stopped"]
+    stopped.config.write_text(right.replace('name = "bench"', 'name = "corner"'))
+    stopped.daemon.send_signal(signal.SIGHUP)
+    assert stopped.daemon.wait(PATIENCE_S) == 0, "it ends, and the service manager starts it again"
+    said = stopped.log.read_text()
+    assert ("config_reloaded" in said, "journal_replaced" in said) == (True, False)
 
 
 # --- a journal of a newer version ------------------------------------------------------------------------------------
