@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Final
 
 from terminald.adapters import journal_schema
+from terminald.adapters.journal_care import load_hold
+from terminald.adapters.journal_copy import copied_in
 from terminald.adapters.journal_faults import translated
 from terminald.adapters.journal_file import BUSY_TIMEOUT_S, expect_unmarked
 from terminald.adapters.journal_identity import get_setting, load_custody, load_terminal
 from terminald.core.custody_table import Rotation
+from terminald.core.ids import WallTime
+from terminald.core.readiness import Hold
 from terminald.core.terminal import Terminal
 
 #: Since this version the journal knows how the renewal of the key stands.
@@ -29,7 +33,9 @@ class JournalLook:
     device_id: str = ""
     terminal: Terminal | None = None
     rotation: Rotation | None = None
-
+    #: Why a person wants no sales to be begun; of when the copy is from which it was restored last, if it was.
+    hold: Hold = Hold.NONE
+    copied_at: WallTime | None = None
     #: Whether a newer terminald wrote it, with which this one can not go on; then nothing else was read.
     is_too_new: bool = False
 
@@ -77,10 +83,13 @@ def _look(file: Path, how: str) -> JournalLook:
         if is_too_new or version < 1 or verdict != "ok":
             return JournalLook(version=version, verdict=verdict, is_too_new=is_too_new)
         custody = load_custody(connection) if version >= _WITH_CUSTODY else None
+        copied = copied_in(connection)
         return JournalLook(
             version=version,
             verdict=verdict,
             device_id=get_setting(connection, "device_id"),
             terminal=load_terminal(connection) if custody is None else custody.terminal,
             rotation=None if custody is None else custody.rotation,
+            hold=load_hold(connection),
+            copied_at=None if copied is None else copied.wall,
         )

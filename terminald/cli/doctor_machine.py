@@ -8,6 +8,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,8 @@ from terminald.adapters.journal_look import JournalLook
 from terminald.adapters.state_directory import sync_directory
 from terminald.cli.doctor_findings import Finding, fail, note, ok, warn
 from terminald.config import Config
+from terminald.core.ids import WallTime
+from terminald.core.readiness import Hold
 from terminald.errors import JournalError
 from terminald.wire.api_problems import READINESS_ADVICE
 
@@ -189,5 +192,13 @@ def check_journal(look: JournalLook | JournalError | None) -> Iterator[Finding]:
         case JournalLook(verdict="ok"):
             later = "" if look.version == journal_schema.VERSION else ", brought to the newest at the next start"
             yield ok(check, f"whole, schema {look.version}{later}")
+            if look.hold is Hold.RESTORED:
+                when = f" of {_local(look.copied_at)}" if look.copied_at else ""
+                what = f"restored from the copy{when}, and nobody has said that the days since are compared: no sale"
+                yield fail(check, f"{what} is begun", READINESS_ADVICE["journal_restored"])
         case JournalLook():
             yield fail(check, f"fails its integrity check: {look.verdict}", EVIDENCE)
+
+
+def _local(wall: WallTime) -> str:
+    return datetime.fromtimestamp(wall / 1000, UTC).astimezone().strftime("%F %H:%M")

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,7 @@ from terminald.core import custody as keys
 from terminald.core.custody_table import Custody, CustodyState
 from terminald.core.events import Fault as Said
 from terminald.core.ids import Instant, Secret, WallTime
+from terminald.core.readiness import Hold
 from terminald.core.schedule import DAY, HOUR, Now
 from terminald.core.tables import Attention
 from terminald.core.terminal import Terminal
@@ -431,6 +433,30 @@ def test_a_journal_that_fails_its_check_or_will_be_brought_forward_is_told() -> 
     assert (failed.verdict, "row 3 missing" in failed.what) == (Verdict.FAIL, True)
     [older] = check_journal(JournalLook(version=1, verdict="ok"))
     assert (older.verdict, "at the next start" in older.what) == (Verdict.OK, True)
+
+
+def test_a_restored_journal_that_nobody_has_compared_is_told_with_what_to_do(activated: Path, capsys: Capture) -> None:
+    """It is whole, and yet no sale is begun with it."""
+    file = activated.parent / "state" / "journal.db"
+    with closing(SqliteJournal(file)) as journal:
+        journal.put_hold(Hold.ASKED)
+    assert examined(activated, capsys)[0] == 0
+    with closing(SqliteJournal(file)) as journal:
+        journal.put_hold(Hold.RESTORED)
+    code, said = examined(activated, capsys)
+    whole, held = lines(said, "journal")
+    assert (code, whole.startswith("ok"), held.startswith("fail")) == (1, True, True)
+    assert "restored from the copy, and nobody has said" in held
+    assert "terminald report --verify" in held
+    assert "terminald resume" in held
+
+
+def test_a_restored_journal_is_told_with_the_time_of_its_copy() -> None:
+    _, held = check_journal(
+        JournalLook(version=4, verdict="ok", hold=Hold.RESTORED, copied_at=WallTime(1_735_700_000_000))
+    )
+    when = datetime.fromtimestamp(1_735_700_000, UTC).astimezone()
+    assert f"from the copy of {when:%Y-%m-%d %H:%M}, and" in held.what
 
 
 def test_a_state_directory_is_private_and_has_space(activated: Path, capsys: Capture, tmp_path: Path) -> None:
