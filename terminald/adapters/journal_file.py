@@ -8,7 +8,7 @@ from typing import Final
 from terminald.adapters import journal_schema, state_directory
 from terminald.adapters.journal_faults import EVIDENCE, translated
 from terminald.core.ids import WallTime
-from terminald.errors import JournalCorrupt, JournalTooNew, JournalUnavailable
+from terminald.errors import JournalCorrupt, JournalDamaged, JournalTooNew, JournalUnavailable
 
 #: The name of the file beside a journal that SQLite has called damaged while it was in use: it is damaged even where a
 #: look at the start does not find it.
@@ -21,6 +21,8 @@ BUSY_TIMEOUT_S: Final = 5.0
 #: What the write-ahead file may keep after a checkpoint. SQLite checkpoints after 1000 pages, 4 MiB.
 WAL_LIMIT_BYTES: Final = 4 * 1024 * 1024
 
+#: What SQLite says of a file in which it finds no fault.
+_WHOLE: Final = "ok"
 #: The setting, what to set, and what must be read back. Synchronous is kept by no file: it is set at every opening.
 _SETTINGS: Final = (
     ("journal_mode", "WAL", "wal"),
@@ -32,8 +34,10 @@ _SETTINGS: Final = (
 )
 
 
-def open_file(file: Path) -> sqlite3.Connection:
+def open_file(file: Path, *, most_bytes: int | None = None) -> sqlite3.Connection:
     """Open a journal at the newest schema. The file and its directory are made when they are missing.
+
+    A file that is longer than most_bytes is not looked through: that takes the longer the more was ever sold.
 
     The connection is in autocommit mode, and may be handed from one thread to another.
 
@@ -46,7 +50,7 @@ def open_file(file: Path) -> sqlite3.Connection:
     with translated(file, "opening"):
         expect_unmarked(file)
         _make_private(file)
-        _inspect(file)
+        _inspect(file, looks_through=not is_longer(file, most_bytes))
         connection = sqlite3.connect(file, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         is_ready = False
         try:
@@ -121,7 +125,12 @@ def _make_private(file: Path) -> None:
             file.with_name(name).chmod(state_directory.FILE_MODE)
 
 
-def _inspect(file: Path) -> None:
+def is_longer(file: Path, most_bytes: int | None) -> bool:
+    """Whether the file has more bytes; never more than None."""
+    return most_bytes is not None and file.stat().st_size > most_bytes
+
+
+def _inspect(file: Path, *, looks_through: bool) -> None:
     """Look at the file before anything may write to it: a connection that only reads does not checkpoint on closing.
 
     Raises:
@@ -136,9 +145,37 @@ def _inspect(file: Path) -> None:
                 f"{file} was written by a newer terminald (schema {version}; this one knows {journal_schema.VERSION}): "
                 "install that version again; nothing was changed"
             )
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
+        verdict = verdict_of(connection) if looks_through else _WHOLE
+    if verdict != _WHOLE:
         raise JournalCorrupt(f"{file} fails its integrity check: {verdict}; {EVIDENCE}")
+
+
+def look_through(file: Path) -> None:
+    """Look through all of a journal that is in use, on a connection of its own; takes minutes where it is long.
+
+    Raises:
+        JournalDamaged: it is damaged; a note of that is beside it.
+        JournalUnavailable: it can not be read now.
+    """
+    try:
+        with (
+            translated(file, "checking"),
+            closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection,
+        ):
+            verdict = verdict_of(connection)
+    except JournalDamaged as exc:
+        note_damage(file, exc)
+        raise
+    if verdict != _WHOLE:
+        fault = JournalDamaged(f"{file} fails its integrity check: {verdict}; {EVIDENCE}")
+        note_damage(file, fault)
+        raise fault
+
+
+def verdict_of(connection: sqlite3.Connection) -> str:
+    """Look through all pages; return the first fault that is found."""
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    return str(verdict)
 
 
 def configure(connection: sqlite3.Connection, file: Path) -> None:
