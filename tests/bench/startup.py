@@ -113,7 +113,7 @@ def measure(bench: Bench, bytecode: Path, *, rounds: int) -> Section:
         title="Start: from the start of the process to READY=1 (caches warm)",
         rows=(
             Row(name="terminald", values=daemon, unit="ms"),
-            Row(name="import of the same libraries", values=imported, unit="ms", role="beside"),
+            Row(name="import of the same libraries", values=imported, unit="ms", role="beside", most=1.5),
             Row(name="bare interpreter", values=interpreter, unit="ms", role="beside"),
         ),
         notes=_owners(imports),

@@ -35,7 +35,7 @@ def test_a_figure_is_compared_with_the_subject_above_it(capsys: pytest.CaptureFi
     show(section)
     title, head, daemon, bare, commit, asleep, note, _ = capsys.readouterr().out.split("\n", 7)
     assert (title, note.strip()) == ("Scan", "A note.")
-    assert head.split() == ["n", "min", "median", "p99", "max", "median", "p99"]
+    assert head.split() == ["n", "min", "median", "p99", "max", "median", "p99", "wanted"]
     assert daemon.split() == ["daemon", "3", "4", "6", "50", "50", "ms"]
     assert bare.split()[-2:] == ["×2", "×16.67"]
     assert commit.split()[-2:] == ["25%", "3%"]
@@ -53,12 +53,12 @@ def test_a_receipt_as_text_is_smaller_than_its_image() -> None:
 def test_every_part_of_the_bench_runs(tmp_path: Path) -> None:
     command = [
         sys.executable, "-m", "tests.bench", "--rounds", "1", "--old-sales", "3", "--starts", "1",
-        "--idle-seconds", "0.1", "--idle-windows", "1", "--json", str(tmp_path / "out"),
+        "--idle-seconds", "0.1", "--idle-windows", "1", "--sales", "21", "--rest", "0", "--json", str(tmp_path / "out"),
     ]  # fmt: skip
     # Not tmp_path for all of it: a Unix socket's path has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="td-") as short:
         command += ["--directory", short]
-        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=2 * PATIENCE_S)
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=4 * PATIENCE_S)
     assert done.returncode == 0, done.stderr
     titles = [section["title"].partition(":")[0] for section in msgspec.json.decode((tmp_path / "out").read_bytes())]
-    assert titles == ["Scan", "Disk", "Past", "Start", "Idle", "Receipt"]
+    assert titles == ["Scan", "Disk", "Past", "Distance", "Listeners", "Start", "Idle", "Printing", "Receipt", "Memory"]
