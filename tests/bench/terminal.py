@@ -138,6 +138,10 @@ class TappedTerminal:
             written_bytes=processes.written_bytes(self._daemon.pid) - before,
         )
 
+    def settle(self) -> float:
+        """Wait until the daemon has looked through its journal; return how many seconds that took from now on."""
+        return processes.wait_until_read(self._daemon.pid)
+
     def stop(self) -> list[Commit]:
         """End the daemon; return its commits."""
         if self.bench.stop() != 0:
