@@ -1,6 +1,7 @@
 """The journal's file: made private, looked at, opened and configured."""
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,10 @@ WAL_LIMIT_BYTES: Final = 4 * 1024 * 1024
 
 #: What SQLite says of a file in which it finds no fault.
 _WHOLE: Final = "ok"
+#: Pages of the look through a journal, in KiB: it reads each once.
+_LOOK_CACHE: Final = -256
+#: SQLite's own steps between two questions whether the look goes on; from 3.41 on a page is a step: a MiB.
+_LOOK_STEPS: Final = 250
 #: The setting, what to set, and what must be read back. Synchronous is kept by no file: it is set at every opening.
 _SETTINGS: Final = (
     ("journal_mode", "WAL", "wal"),
@@ -152,18 +157,22 @@ def _inspect(file: Path, *, looks_through: bool) -> None:
         raise JournalCorrupt(f"{file} fails its integrity check: {verdict}; {EVIDENCE}")
 
 
-def look_through(file: Path) -> None:
+def look_through(file: Path, is_given_up: Callable[[], bool]) -> None:
     """Look through all of a journal that is in use, on a connection of its own; takes minutes where it is long.
+
+    Is_given_up is asked again and again, and may rest.
 
     Raises:
         JournalDamaged: it is damaged; a note of that is beside it.
-        JournalUnavailable: it can not be read now.
+        JournalUnavailable: it can not be read now, or it was given up.
     """
     try:
         with (
             translated(file, "checking"),
             closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection,
         ):
+            connection.execute(f"PRAGMA cache_size={_LOOK_CACHE}").fetchall()
+            connection.set_progress_handler(is_given_up, _LOOK_STEPS)
             verdict = verdict_of(connection)
     except JournalDamaged as exc:
         note_damage(file, exc)
