@@ -7,7 +7,9 @@ a request on another connection only where the first one was not to be had, befo
 """
 
 import asyncio
+import importlib.util
 import ssl
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -52,6 +54,11 @@ _HEADERS = (
     (b"Accept-Encoding", b"identity"),
     (b"User-Agent", b"terminald"),
 )
+
+# httpcore imports sniffio several times for each request, and goes on where it is absent, as with the anyio of today.
+# Python looks through all of its path in vain then, a third of what a request costs. None says so at once.
+if importlib.util.find_spec("sniffio") is None:
+    sys.modules["sniffio"] = None  # type: ignore[assignment]  # the import system allows it, typeshed does not know
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
