@@ -100,8 +100,10 @@ fuzz: $(STAMP)
 	  || $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]' 2>/dev/null || true
 	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS) $(TARGET)
 
+# What it costs, beside floors and peers, in one table: some minutes, on a machine that does nothing else. Some of it:
+# make bench ROWS='sales start'; what there is, and what can be set: .venv/bin/python -m tests.bench --help
 bench: $(STAMP)
-	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench $(ROWS)
 
 clean:
 	rm -rf $(VENV) .coverage* .mypy_cache .pytest_cache .ruff_cache .hypothesis .fuzz

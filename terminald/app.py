@@ -21,6 +21,7 @@ from terminald.adapters.api_server import ApiServer
 from terminald.adapters.device_watch import DeviceWatch
 from terminald.adapters.gateway_http import Credentials, HttpGateway
 from terminald.adapters.gateway_line import GatewaySettings
+from terminald.adapters.journal_check import SMALL_BYTES
 from terminald.adapters.journal_meter import MeteredJournal
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.journal_thread import JournalThread
@@ -77,7 +78,7 @@ def open_journal(config: Config, stack: ExitStack) -> MeteredJournal:
         JournalError: held by another process, not writable, corrupt or too new.
     """
     stack.enter_context(lock(config.state.directory))
-    journal = MeteredJournal(config.state.directory / JOURNAL_NAME)
+    journal = MeteredJournal(config.state.directory / JOURNAL_NAME, most_bytes=SMALL_BYTES)
     stack.callback(journal.close)
     return journal
 

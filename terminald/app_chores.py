@@ -3,8 +3,9 @@
 import shutil
 from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
+from terminald.adapters.journal_check import check_beside
 from terminald.adapters.journal_thread import JournalThread
 from terminald.config import Config, StateConfig
 from terminald.core.ids import WallTime
@@ -20,9 +21,13 @@ JOURNAL_NAME: Final = "journal.db"
 
 def chores(
     engine: Engine, desk: EngineDesk, journal: JournalThread, state: StateConfig, spare: Callable[[], int]
-) -> Iterator[Coroutine[None, None, NoReturn]]:
-    """Yield what is to run beside the engine, until it is cancelled. Spare is how many bytes of the disk stay free."""
+) -> Iterator[Coroutine[None, None, None]]:
+    """Yield what is to run beside the engine, to its end or until it is cancelled.
+
+    Spare is how many bytes of the disk stay free.
+    """
     yield journal.fail_when_damaged()
+    yield check_beside(state.directory / JOURNAL_NAME)
     yield Retention(engine, state.keep_days).run()
     copies = Copies(engine, state.directory / JOURNAL_NAME, spare)
     yield copies.run()

@@ -116,6 +116,11 @@ class LogId(Enum):
         _INFO,
         "the journal was copied",
     )
+    JOURNAL_UNCHECKED = (
+        "c6a7c19465d44931a846927cc4df6cb3",
+        _WARNING,
+        "the journal can not be looked through",
+    )
     JOURNAL_NOT_COPIED = (
         "309d73f05c3146058897513e485579c4",
         _WARNING,

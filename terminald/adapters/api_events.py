@@ -40,6 +40,9 @@ class EventStreams:
         self._stopping = stopping
         self._limits = limits
         self._open = 0
+        self._reading = asyncio.Lock()
+        #: The last page that was read, with the position after which it begins, and the newest event before it was.
+        self._page: tuple[int, int, tuple[LoggedEvent, ...]] = (-1, -1, ())
 
     async def open(self, last_event_id: str | None, since: str | None) -> Response:
         """Return a stream that begins after a position: Last-Event-ID, else since, else the newest event.
@@ -85,10 +88,18 @@ class EventStreams:
             gone.cancel()
             stopping.cancel()
 
+    async def _read(self, position: int) -> tuple[LoggedEvent, ...]:
+        """Return the events after a position. Streams that wait for the same ones have one read in common."""
+        async with self._reading:
+            newest = self._desk.last_seq()
+            if self._page[:2] != (position, newest):
+                self._page = (position, newest, await self._desk.events_after(position, PAGE))
+            return self._page[2]
+
     async def _follow(self, position: int, send: Send, gone: asyncio.Task[None], stopping: asyncio.Task[bool]) -> None:
         while not (gone.done() or stopping.done()):
             newest = self._desk.last_seq()
-            page = await self._desk.events_after(position, PAGE)
+            page = await self._read(position)
             if page:
                 position = page[-1].seq
                 await _send_chunk(send, _frames(page))

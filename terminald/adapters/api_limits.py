@@ -7,8 +7,9 @@ from typing import Final
 MAX_CONNECTIONS: Final = 64
 #: Of these over TCP, where every user can connect: a browser keeps six. The Unix socket always has room.
 MAX_TCP_CONNECTIONS: Final = 32
-#: Event streams at once: a host, a display, a few tools. Fewer than connections, so that calls always find room.
-MAX_STREAMS: Final = 16
+#: Event streams at once: far more than a host, a display and a few tools. Fewer than connections, so that calls always
+#: find room.
+MAX_STREAMS: Final = 50
 #: "Heartbeat ≤ 15 s" (field facts of local APIs): hosts give up on silence.
 HEARTBEAT_S: Final = 10.0
 #: A host on the same board sends a head, or 64 KiB of body, in no time; one that stops half-way holds a connection.

@@ -2,8 +2,7 @@
 
 What can go wrong with a request, and what is certain then, is told by ``gateway_line``; what an answer means by
 ``terminald.wire.upay``. Here stands the one repeat that there is: where the gateway refused the signature it provably
-did nothing, and the same bytes are sent once more with the other valid key (I2). That is decided here and not in the
-``httpx.Auth`` flow, because there the answer would have to be read without a bound.
+did nothing, and the same bytes are sent once more with the other valid key (I2).
 """
 
 import asyncio

@@ -7,11 +7,12 @@ a request on another connection only where the first one was not to be had, befo
 """
 
 import asyncio
+import importlib.util
 import ssl
-from collections.abc import Generator, Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 
 import httpx
@@ -46,12 +47,18 @@ _CONNECTING = (
 )
 #: Newer integration notes name the charset; the older documents' value is contained in it. Answers are read as raw
 #: bytes with a bound, so nothing may be compressed.
-_HEADERS = {
-    "Content-Type": "application/json; charset=utf-8",
-    "Accept": "application/json",
-    "Accept-Encoding": "identity",
-    "User-Agent": "terminald",
-}
+_HEADERS = (
+    (b"Connection", b"keep-alive"),
+    (b"Content-Type", b"application/json; charset=utf-8"),
+    (b"Accept", b"application/json"),
+    (b"Accept-Encoding", b"identity"),
+    (b"User-Agent", b"terminald"),
+)
+
+# httpcore imports sniffio several times for each request, and goes on where it is absent, as with the anyio of today.
+# Python looks through all of its path in vain then, a third of what a request costs. None says so at once.
+if importlib.util.find_spec("sniffio") is None:
+    sys.modules["sniffio"] = None  # type: ignore[assignment]  # the import system allows it, typeshed does not know
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,19 +76,20 @@ class GatewaySettings:
         return CONNECT_PHASES * self.connect_timeout_s + self.read_timeout_s
 
 
-class Signature(httpx.Auth):
+@dataclass(frozen=True, slots=True)
+class Signature:
     """Signs the very bytes that are sent, with one key."""
 
-    requires_request_body = True
+    sn: str
+    key: Secret
 
-    def __init__(self, sn: str, key: Secret) -> None:
-        self._sn = sn
-        self._key = key
+    def of(self, body: bytes) -> bytes:
+        """Return the value of the Authorization header.
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """Sign, send, and look no further."""
-        request.headers["Authorization"] = authorization(self._sn, request.content, self._key)
-        yield request
+        Raises:
+            ValueError: the serial number can not be in one.
+        """
+        return authorization(self.sn, body, self.key).encode("ascii")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,32 +120,28 @@ class Line:
         Raises:
             ValueError: the address may not be used, or the CA file can not be read.
         """
-        self._url = _base_url(settings.url)
+        self._base = _base_url(settings.url)
+        #: By path, of which there are a dozen.
+        self._urls: dict[str, httpx.URL] = {}
+        self._headers = ((b"Host", httpx.URL(self._base).netloc), *_HEADERS)
         self._deadline_s = settings.deadline_s
+        self._timeout = httpx.Timeout(
+            connect=settings.connect_timeout_s,
+            pool=settings.connect_timeout_s,
+            write=settings.read_timeout_s,
+            read=settings.read_timeout_s,
+        ).as_dict()
         limits = httpx.Limits(
             max_connections=MAX_CONNECTIONS,
             max_keepalive_connections=MAX_IDLE_CONNECTIONS,
             keepalive_expiry=KEEPALIVE_S,
         )
-        self._client = httpx.AsyncClient(
-            transport=transport
-            or httpx.AsyncHTTPTransport(
-                verify=_tls(settings.ca_file), trust_env=False, http2=False, limits=limits, retries=0
-            ),
-            trust_env=False,
-            follow_redirects=False,
-            timeout=httpx.Timeout(
-                connect=settings.connect_timeout_s,
-                pool=settings.connect_timeout_s,
-                write=settings.read_timeout_s,
-                read=settings.read_timeout_s,
-            ),
-            headers=_HEADERS,
-            # The gateway has no cookies; whoever sets one is not remembered.
-            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
+        # No client around it: what that adds is for cookies, redirects, and authorities that are not ours.
+        self._transport = transport or httpx.AsyncHTTPTransport(
+            verify=_tls(settings.ca_file), trust_env=False, http2=False, limits=limits, retries=0
         )
 
-    async def exchange(self, path: str, body: bytes, signature: httpx.Auth) -> Reply:
+    async def exchange(self, path: str, body: bytes, signature: Signature | None) -> Reply:
         """Send once, and read the whole answer within the deadline.
 
         Raises:
@@ -158,12 +162,9 @@ class Line:
             # The text of the error may quote what the other end sent, which may quote the request (I7).
             raise GatewayOutcomeUnknown(f"no whole answer: {type(exc).__name__}") from exc
 
-    async def _send(self, path: str, body: bytes, signature: httpx.Auth, phase: _Phase) -> Reply:
+    async def _send(self, path: str, body: bytes, signature: Signature | None, phase: _Phase) -> Reply:
         received = bytearray()
-        request = self._client.build_request(
-            "POST", f"{self._url}{path}", content=body, extensions={"trace": phase.trace}
-        )
-        response = await self._client.send(request, auth=signature, stream=True)
+        response = await self._transport.handle_async_request(self._request(path, body, signature, phase))
         async with aclosing(response):
             if response.headers.get("Content-Encoding", "identity").lower() != "identity":
                 raise GatewayOutcomeUnknown("the answer is compressed, which was not asked for")
@@ -173,9 +174,23 @@ class Line:
                     raise GatewayOutcomeUnknown(f"the answer is longer than {MAX_BODY} bytes")
         return Reply(status=response.status_code, body=bytes(received), date=response.headers.get("Date", ""))
 
+    def _request(self, path: str, body: bytes, signature: Signature | None, phase: _Phase) -> httpx.Request:
+        if (url := self._urls.get(path)) is None:
+            url = self._urls[path] = httpx.URL(f"{self._base}{path}")
+        headers = [*self._headers, (b"Content-Length", b"%d" % len(body))]
+        if signature is not None:
+            headers.append((b"Authorization", signature.of(body)))
+        return httpx.Request(
+            "POST",
+            url,
+            headers=headers,
+            stream=httpx.ByteStream(body),
+            extensions={"trace": phase.trace, "timeout": self._timeout},
+        )
+
     async def aclose(self) -> None:
         """Close every connection."""
-        await self._client.aclose()
+        await self._transport.aclose()
 
 
 def _base_url(text: str) -> str:

@@ -7,8 +7,6 @@ import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass
 
-import httpx
-
 from terminald.adapters.clock import wall_ms
 from terminald.adapters.gateway_http import Credentials, HttpGateway, parse_date
 from terminald.adapters.gateway_line import GatewaySettings, Line
@@ -70,7 +68,7 @@ async def look_without_identity(settings: GatewaySettings) -> GatewayLook:
     began = loop.time()
     async with aclosing(Line(settings, None)) as line:
         try:
-            reply = await line.exchange("/", b"{}", httpx.Auth())
+            reply = await line.exchange("/", b"{}", None)
             report = LinkReport(state=LinkState.PROVEN)
             if (at := parse_date(reply.date)) is not None:
                 watch.note(at)

@@ -4,9 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Final
 
-import httpx
-
-from terminald.adapters.gateway_line import Line, Reply
+from terminald.adapters.gateway_line import Line, Reply, Signature
 from terminald.adapters.meters import Counter, Stopwatch
 from terminald.errors import GatewayCertificateTime, GatewayNotSent, GatewayOutcomeUnknown
 from terminald.wire import upay
@@ -55,7 +53,7 @@ class MeteredLine:
             CLASSES,
         )
 
-    async def exchange(self, path: str, body: bytes, signature: httpx.Auth) -> Reply:
+    async def exchange(self, path: str, body: bytes, signature: Signature | None) -> Reply:
         """Send once; see :meth:`terminald.adapters.gateway_line.Line.exchange`."""
         loop = asyncio.get_running_loop()
         began = loop.time()

@@ -1,6 +1,7 @@
 """The journal's file: made private, looked at, opened and configured."""
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Final
@@ -8,7 +9,7 @@ from typing import Final
 from terminald.adapters import journal_schema, state_directory
 from terminald.adapters.journal_faults import EVIDENCE, translated
 from terminald.core.ids import WallTime
-from terminald.errors import JournalCorrupt, JournalTooNew, JournalUnavailable
+from terminald.errors import JournalCorrupt, JournalDamaged, JournalTooNew, JournalUnavailable
 
 #: The name of the file beside a journal that SQLite has called damaged while it was in use: it is damaged even where a
 #: look at the start does not find it.
@@ -21,6 +22,12 @@ BUSY_TIMEOUT_S: Final = 5.0
 #: What the write-ahead file may keep after a checkpoint. SQLite checkpoints after 1000 pages, 4 MiB.
 WAL_LIMIT_BYTES: Final = 4 * 1024 * 1024
 
+#: What SQLite says of a file in which it finds no fault.
+_WHOLE: Final = "ok"
+#: Pages of the look through a journal, in KiB: it reads each once.
+_LOOK_CACHE: Final = -256
+#: SQLite's own steps between two questions whether the look goes on; from 3.41 on a page is a step: a MiB.
+_LOOK_STEPS: Final = 250
 #: The setting, what to set, and what must be read back. Synchronous is kept by no file: it is set at every opening.
 _SETTINGS: Final = (
     ("journal_mode", "WAL", "wal"),
@@ -29,11 +36,15 @@ _SETTINGS: Final = (
     ("journal_size_limit", str(WAL_LIMIT_BYTES), str(WAL_LIMIT_BYTES)),
     # A replaced key does not stay behind in the free part of a page.
     ("secure_delete", "ON", "1"),
+    # KiB of pages, half of SQLite's own choice: a commit touches a dozen, and the rest would only stay resident.
+    ("cache_size", "-1024", "-1024"),
 )
 
 
-def open_file(file: Path) -> sqlite3.Connection:
+def open_file(file: Path, *, most_bytes: int | None = None) -> sqlite3.Connection:
     """Open a journal at the newest schema. The file and its directory are made when they are missing.
+
+    A file that is longer than most_bytes is not looked through: that takes the longer the more was ever sold.
 
     The connection is in autocommit mode, and may be handed from one thread to another.
 
@@ -46,7 +57,7 @@ def open_file(file: Path) -> sqlite3.Connection:
     with translated(file, "opening"):
         expect_unmarked(file)
         _make_private(file)
-        _inspect(file)
+        _inspect(file, looks_through=not is_longer(file, most_bytes))
         connection = sqlite3.connect(file, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
         is_ready = False
         try:
@@ -121,7 +132,12 @@ def _make_private(file: Path) -> None:
             file.with_name(name).chmod(state_directory.FILE_MODE)
 
 
-def _inspect(file: Path) -> None:
+def is_longer(file: Path, most_bytes: int | None) -> bool:
+    """Whether the file has more bytes; never more than None."""
+    return most_bytes is not None and file.stat().st_size > most_bytes
+
+
+def _inspect(file: Path, *, looks_through: bool) -> None:
     """Look at the file before anything may write to it: a connection that only reads does not checkpoint on closing.
 
     Raises:
@@ -136,9 +152,41 @@ def _inspect(file: Path) -> None:
                 f"{file} was written by a newer terminald (schema {version}; this one knows {journal_schema.VERSION}): "
                 "install that version again; nothing was changed"
             )
-        (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
-    if verdict != "ok":
+        verdict = verdict_of(connection) if looks_through else _WHOLE
+    if verdict != _WHOLE:
         raise JournalCorrupt(f"{file} fails its integrity check: {verdict}; {EVIDENCE}")
+
+
+def look_through(file: Path, is_given_up: Callable[[], bool]) -> None:
+    """Look through all of a journal that is in use, on a connection of its own; takes minutes where it is long.
+
+    Is_given_up is asked again and again, and may rest.
+
+    Raises:
+        JournalDamaged: it is damaged; a note of that is beside it.
+        JournalUnavailable: it can not be read now, or it was given up.
+    """
+    try:
+        with (
+            translated(file, "checking"),
+            closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection,
+        ):
+            connection.execute(f"PRAGMA cache_size={_LOOK_CACHE}").fetchall()
+            connection.set_progress_handler(is_given_up, _LOOK_STEPS)
+            verdict = verdict_of(connection)
+    except JournalDamaged as exc:
+        note_damage(file, exc)
+        raise
+    if verdict != _WHOLE:
+        fault = JournalDamaged(f"{file} fails its integrity check: {verdict}; {EVIDENCE}")
+        note_damage(file, fault)
+        raise fault
+
+
+def verdict_of(connection: sqlite3.Connection) -> str:
+    """Look through all pages; return the first fault that is found."""
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    return str(verdict)
 
 
 def configure(connection: sqlite3.Connection, file: Path) -> None:

@@ -35,9 +35,9 @@ class CommitMeter:
 class MeteredJournal(SqliteJournal):
     """A journal whose commits are measured; in all else the journal itself."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, most_bytes: int | None = None) -> None:
         """See :class:`terminald.adapters.journal_sqlite.SqliteJournal`."""
-        super().__init__(file)
+        super().__init__(file, most_bytes=most_bytes)
         self.meter = CommitMeter()
 
     def commit(self, batch: Batch) -> int:

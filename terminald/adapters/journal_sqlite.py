@@ -61,14 +61,16 @@ class SqliteJournal:
     can not be understood. After either the journal is as before the call, and the call may be repeated.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, most_bytes: int | None = None) -> None:
         """Open the journal, and make it when it is missing. The caller holds the directory's lock.
+
+        A file longer than most_bytes is not looked through; the caller does that beside the sales.
 
         Raises:
             JournalUnavailable, JournalCorrupt, JournalTooNew: it is not to be used; a file that was there is unchanged.
         """
         self._file = file
-        self._connection = open_file(file)
+        self._connection = open_file(file, most_bytes=most_bytes)
         # Whoever was killed between a commit and what follows it still owes this.
         self._owes_truncation = True
         self._place = place_of(file)

@@ -5,6 +5,7 @@ import json
 import re
 import socket
 import ssl
+import sys
 from pathlib import Path
 
 import httpx
@@ -270,6 +271,26 @@ def test_requests_beside_each_other_get_their_own_answers() -> None:
             assert sorted(json.loads(seen.body)["client_sn"] for seen in server.seen) == names
 
     asyncio.run(run())
+
+
+def test_no_module_is_looked_for_once_a_connection_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Watch:
+        @staticmethod
+        def find_spec(name: str, _path: object, _target: object = None) -> None:
+            looked_for.append(name)
+
+    async def run() -> None:
+        async with raw_gateway(says(ABSENT), says(PAID)) as server:
+            gateway = gateway_at(server.url)
+            await gateway.perform(QUERY)
+            with monkeypatch.context() as patch:
+                patch.setattr(sys, "meta_path", [Watch, *sys.meta_path])
+                await gateway.perform(PAY)
+            await gateway.aclose()
+
+    looked_for: list[str] = []
+    asyncio.run(run())
+    assert not looked_for
 
 
 # --- TLS and addresses -----------------------------------------------------------------------------------------------

@@ -1,7 +1,8 @@
 """The least that can be done with a payment code: read the line, sign, post on a warm connection. No journal.
 
-``python -m tests.bench.bare socket|httpx``; standard input says where, standard output says ``ready``. With ``socket``
-there is nothing between the script and the kernel; with ``httpx`` it uses the libraries that terminald uses.
+``python -m tests.bench.bare socket|httpx|fresh``; standard input says where, standard output says ``ready``. With
+``socket`` there is nothing between the script and the kernel; with ``httpx`` it is the usual script with asyncio and a
+library. ``fresh`` connects for each request, over TLS, as the vendor's demo does, and says when it has its answer.
 """
 
 import hashlib
@@ -23,6 +24,8 @@ class Post:
     port: int
     sn: str
     key: str
+    #: The authority of the gateway's certificate, for ``fresh``.
+    ca: str = ""
 
     def body(self, code: str) -> bytes:
         fields = {
@@ -94,6 +97,26 @@ def with_httpx(post: Post) -> None:
     asyncio.run(serve())
 
 
+def with_fresh_connections(post: Post) -> None:
+    import http.client  # noqa: PLC0415 - each variant has only its own libraries
+    import ssl  # noqa: PLC0415 - same
+
+    context = ssl.create_default_context(cafile=post.ca)
+    fd = post.open()
+    _say_ready()
+    line = b""
+    while True:
+        line += os.read(fd, 4096)
+        if line.endswith(b"\r"):
+            body, line = post.body(line[:-1].decode()), b""
+            connection = http.client.HTTPSConnection("127.0.0.1", post.port, context=context)
+            connection.request("POST", _PAY, body, post.headers(body))
+            connection.getresponse().read()
+            connection.close()
+            sys.stdout.write(f"{time.monotonic_ns()}\n")
+            sys.stdout.flush()
+
+
 def _say_ready() -> None:
     sys.stdout.write("ready\n")
     sys.stdout.flush()
@@ -101,8 +124,8 @@ def _say_ready() -> None:
 
 def main() -> None:
     told = json.load(sys.stdin)
-    post = Post(device=told["device"], port=told["port"], sn=told["sn"], key=told["key"])
-    {"socket": with_socket, "httpx": with_httpx}[sys.argv[1]](post)
+    post = Post(**told)
+    {"socket": with_socket, "httpx": with_httpx, "fresh": with_fresh_connections}[sys.argv[1]](post)
 
 
 if __name__ == "__main__":

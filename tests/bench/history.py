@@ -1,5 +1,8 @@
 """Old sales for a journal: one sale that the machines really made, copied under new names."""
 
+import contextlib
+import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,9 +21,9 @@ from terminald.core.schedule import CODE_LIFE, MINUTE, Now, Rules
 from terminald.core.stimuli import OpenSale, Stimulus, ToAttempt, ToJob, ToSale
 from terminald.engine_entries import entries_of
 
-#: Between two old sales. All of them began so early that no code is alive any more.
-INTERVAL_MS = int(MINUTE)
-_SALES_A_COMMIT = 500
+#: Between two old sales: a million of them are younger than what is deleted for its age. No code of theirs is alive.
+INTERVAL_MS = int(MINUTE) // 2
+_FIRST_REFERENCE = "old-0"
 _SALE, _CLIENT_SN, _REFERENCE = SaleId("TEMPLATE-SALE"), ClientSn("TEMPLATE-ATTEMPT"), Reference("TEMPLATE-REFERENCE")
 
 
@@ -31,25 +34,91 @@ class _Template:
 
 
 def fill(journal_file: Path, count: int) -> None:
-    """Give a journal that no daemon has opened yet a past of that many completed sales, a minute apart."""
+    """Give a journal that no daemon has opened yet a past of that many completed sales, half a minute apart.
+
+    The first is written as the daemon writes; the others are its rows, copied within SQLite under names and times of
+    their own, without a sync: a million takes a minute or two.
+    """
     journal = SqliteJournal(journal_file)
     boot = journal.open_boot("the-past", 0)
-    template = _template()
     first = wall_ms() - count * INTERVAL_MS - int(CODE_LIFE)
-    for begin in range(0, count, _SALES_A_COMMIT):
-        numbers = range(begin, min(begin + _SALES_A_COMMIT, count))
-        made = [_copy(template, number, first + number * INTERVAL_MS) for number in numbers]
-        at = Instant(boot.offset + numbers[-1] * INTERVAL_MS)
-        journal.commit(
-            Batch(
-                now=Now(instant=at, wall=WallTime(first + numbers[-1] * INTERVAL_MS)),
-                sales=tuple(one.view.sale for one in made),
-                attempts=tuple(attempt for one in made for attempt in one.view.attempts),
-                jobs=tuple(job for one in made for job in one.view.jobs),
-                entries=tuple(entry for one in made for entry in one.entries),
-            )
+    made = _copy(_template(), 0, first)
+    journal.commit(
+        Batch(
+            now=Now(instant=Instant(boot.offset), wall=WallTime(first)),
+            sales=(made.view.sale,),
+            attempts=made.view.attempts,
+            jobs=made.view.jobs,
+            entries=made.entries,
         )
+    )
     journal.close()
+    with contextlib.closing(sqlite3.connect(journal_file, isolation_level=None)) as connection:
+        for statement in _IN_HASTE:
+            connection.execute(statement).fetchall()
+        names = (
+            (number, new_ulid(at), new_ulid(at), first + number * INTERVAL_MS)
+            for number in range(1, count)
+            for at in (WallTime(first + number * INTERVAL_MS),)
+        )
+        connection.execute("BEGIN")
+        connection.executemany("INSERT INTO temp.names VALUES (?, ?, ?, ?)", names)
+        for statement in _copies(made.view, first):
+            connection.execute(statement)
+        connection.execute("COMMIT")
+
+
+_IN_HASTE = (
+    "PRAGMA journal_mode=OFF",
+    "PRAGMA synchronous=OFF",
+    "PRAGMA cache_size=-262144",
+    "PRAGMA temp_store=MEMORY",
+    "CREATE TEMP TABLE names (n INTEGER PRIMARY KEY, new_sale TEXT, new_sn TEXT, new_wall INTEGER)",
+)
+
+
+def _copies(view: SaleView, first: int) -> Iterator[str]:
+    """Return a statement for each table with rows of the sale."""
+    (attempt,) = view.attempts
+    names = {view.sale.id: "new_sale", attempt.client_sn: "new_sn", _FIRST_REFERENCE: "'old-' || n"}
+    time = {f"{first}": "new_wall"}
+    order = {
+        attempt.facts.sn: f"({attempt.facts.sn} + n)",
+        f'"started":{attempt.started}': f"'\"started\":' || ({attempt.started} + n * {INTERVAL_MS})",
+    }
+    later = f" + n * {INTERVAL_MS}"
+    copied = {
+        "sales": {
+            "id": "new_sale", "reference": "'old-' || n", "created_at": "new_wall", "state": "", "is_open": "",
+            "needs_attention": "", "snapshot": _renamed_text("snapshot", names | time),
+        },
+        "attempts": {
+            "client_sn": "new_sn", "sale_id": "new_sale", "is_open": "", "needs_attention": "",
+            "started": f"started{later}", "sn": _renamed_text("sn", order),
+            "snapshot": _renamed_text("snapshot", names | time | order),
+        },
+        "jobs": {
+            "sale_id": "new_sale", "id": _renamed_text("id", names), "is_open": "",
+            "snapshot": _renamed_text("snapshot", names | time),
+        },
+        "events": {
+            "at": f"at{later}", "wall": "new_wall", "topic": "", "kind": "",
+            "subject": _renamed_text("subject", names), "sale_id": "new_sale", "cause": "", "state_before": "",
+            "state_after": "", "body": f"CAST({_renamed_text('CAST(body AS TEXT)', names)} AS BLOB)",
+        },
+    }  # fmt: skip
+    for table, columns in copied.items():
+        values = ", ".join(how or name for name, how in columns.items())
+        yield (
+            f"INSERT INTO {table} ({', '.join(columns)}) "  # noqa: S608 - constants of this module
+            f"SELECT {values} FROM temp.names CROSS JOIN (SELECT * FROM {table} ORDER BY rowid) AS old"
+        )
+
+
+def _renamed_text(column: str, names: dict[str, str]) -> str:
+    for old, new in names.items():
+        column = f"replace({column}, '{old}', {new})"
+    return column
 
 
 def _template() -> _Template:

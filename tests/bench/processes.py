@@ -1,11 +1,15 @@
 """What the kernel says of a running process."""
 
+import select
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 _PROC = Path("/proc")
+#: Nothing is read for so long: a look through a file has ended.
+_QUIET_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +43,17 @@ def threads(pid: int) -> int:
 def written_bytes(pid: int) -> int:
     """Return how many bytes a process caused to be written to a disk; 0 for ever on a file system in memory."""
     return _fields(_PROC / str(pid) / "io")["write_bytes"]
+
+
+def wait_until_read(pid: int) -> float:
+    """Wait until a process reads nothing for a while; return for how many seconds it has read."""
+    begin = last = time.monotonic()
+    seen = -1
+    while time.monotonic() - last < _QUIET_S:
+        if (now := _fields(_PROC / str(pid) / "io")["rchar"]) != seen:
+            seen, last = now, time.monotonic()
+        select.select([], [], [], _QUIET_S / 10)
+    return last - begin
 
 
 def file_system(directory: Path) -> str:

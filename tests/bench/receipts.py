@@ -1,10 +1,10 @@
 """How many bytes a receipt has and how long the line is busy with it, beside an image of the same paper."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from terminald.core.receipt import Goods, Receipt, layout
-from terminald.simulator.printer_escpos import TextLine
-from terminald.simulator.printer_paper import print_job
+from terminald.simulator.printer_escpos import QrCode, TextLine
+from terminald.simulator.printer_paper import height, print_job
 from terminald.wire.escpos import Profile, encode
 from tests.bench.table import Row, Section
 
@@ -47,28 +47,49 @@ _RECEIPT = Receipt(
 )
 
 
+_QR_SLIP = replace(
+    _RECEIPT,
+    kind="qr",
+    goods=(),
+    qr_content="https://qr.shouqianba.com/7895253130598241/0123456789abcdef0123456789abcdef",
+    pay_before="2024-06-01 12:36:56",
+)
+
+
 def measure() -> Section:
     """Compute it: nothing here depends on the machine."""
     return Section(
-        title="Receipt: as text, beside an image of the same lines",
-        rows=tuple(row for paper in _PAPERS for row in _rows(paper)),
+        title="Receipt: as text with the printer's own QR, beside an image of the same paper",
+        rows=tuple(
+            row
+            for paper in _PAPERS
+            for what, slip in _SLIPS.items()
+            for row in _rows(f"{what}, {paper.name}", slip, paper)
+        ),
         notes=("On the wire with 8 data bits, no parity, one stop bit. The feed before the cut is in neither.",),
     )
 
 
-def _rows(paper: _Paper) -> list[Row]:
+_SLIPS = {"receipt": _RECEIPT, "QR to pay": _QR_SLIP}
+
+
+def _rows(name: str, slip: Receipt, paper: _Paper) -> list[Row]:
     profile = Profile(columns=paper.columns, width_dots=paper.width_dots, encoding="gbk", cut="partial")
-    data = encode(layout(_RECEIPT, columns=paper.columns), profile)
+    data = encode(layout(slip, columns=paper.columns), profile)
     image = _image_bytes(data, paper)
-    text_name, image_name = f"{paper.name} paper", "as an image"
+    drawn = replace(profile, encoding="raster", qr="raster")
+    pictures = len(encode(layout(slip, columns=paper.columns), drawn))
+    image_name, pictures_name = "as one image", "as the pictures that terminald draws, blanks left out"
     rows = [
-        Row(name=f"{text_name}: size", values=(len(data),), unit="B"),
+        Row(name=f"{name}: size", values=(len(data),), unit="B"),
         Row(name=image_name, values=(image,), unit="B", role="beside"),
+        Row(name=pictures_name, values=(pictures,), unit="B", role="beside"),
     ]
     for baud in _BAUDS:
         rows += [
-            Row(name=f"{text_name}: at {baud:,} baud", values=(_wire_s(len(data), baud),), unit="s"),
+            Row(name=f"{name}: at {baud:,} baud", values=(_wire_s(len(data), baud),), unit="s"),
             Row(name=image_name, values=(_wire_s(image, baud),), unit="s", role="beside"),
+            Row(name=pictures_name, values=(_wire_s(pictures, baud),), unit="s", role="beside"),
         ]
     return rows
 
@@ -76,7 +97,7 @@ def _rows(paper: _Paper) -> list[Row]:
 def _image_bytes(data: bytes, paper: _Paper) -> int:
     """Return the size of a raster image of the lines that these bytes print."""
     (sheet,) = print_job(data, width_dots=paper.width_dots, encoding="gbk")
-    rows = sum(mark.feed for mark in sheet.marks if isinstance(mark, TextLine))
+    rows = sum(height(mark) for mark in sheet.marks if isinstance(mark, TextLine | QrCode))
     return _RASTER_HEAD + (paper.width_dots + 7) // 8 * rows
 
 

@@ -88,9 +88,10 @@ def imports_of_daemon(bench: Bench, starter: Starter) -> list[Imported]:
     return [Imported(name=name, own_us=int(own)) for own, name in _IMPORT.findall(log.read_text())]
 
 
-def import_script(imports: Iterable[Imported]) -> str:
-    """Return a script that imports the libraries among them, in the same order."""
-    names = [one.name for one in imports if one.package not in (_OWN, "__main__")]
+def import_script(imports: Iterable[Imported], *, with_own: bool = False) -> str:
+    """Return a script that imports the libraries among them, in the same order; own modules as well, or not."""
+    left_out = ("__main__",) if with_own else (_OWN, "__main__")
+    names = [one.name for one in imports if one.package not in left_out]
     lines = ["import contextlib, importlib", f"for name in {names!r}:"]
     lines += ["    with contextlib.suppress(ImportError):", "        importlib.import_module(name)"]
     return "\n".join(lines)
@@ -103,17 +104,19 @@ def measure(bench: Bench, bytecode: Path, *, rounds: int) -> Section:
     try:
         imports = imports_of_daemon(bench, starter)
         libraries = [sys.executable, "-c", import_script(imports) + _SAY_READY]
+        modules = [sys.executable, "-c", import_script(imports, with_own=True) + _SAY_READY]
         bare = [sys.executable, "-c", _SAY_READY]
-        commands = (daemon_command(bench), libraries, bare)
+        commands = (daemon_command(bench), libraries, modules, bare)
         taken = [[starter.time_ms(command, log) for command in commands] for _ in range(rounds)]
     finally:
         starter.close()
-    daemon, imported, interpreter = zip(*taken, strict=True)
+    daemon, imported, everything, interpreter = zip(*taken, strict=True)
     return Section(
         title="Start: from the start of the process to READY=1 (caches warm)",
         rows=(
             Row(name="terminald", values=daemon, unit="ms"),
-            Row(name="import of the same libraries", values=imported, unit="ms", role="beside"),
+            Row(name="import of the same libraries", values=imported, unit="ms", role="beside", most=1.5),
+            Row(name="import of the same modules, our own as well", values=everything, unit="ms", role="beside"),
             Row(name="bare interpreter", values=interpreter, unit="ms", role="beside"),
         ),
         notes=_owners(imports),

@@ -13,7 +13,7 @@ import msgspec
 #: as much the subject above it takes. "part" is contained in the subject above it: it gets its share.
 Role = Literal["subject", "beside", "part"]
 
-_HEAD = ("", "n", "min", "median", "p99", "max", "", "median", "p99")
+_HEAD = ("", "n", "min", "median", "p99", "max", "", "median", "p99", "wanted", "")
 _NAME_WIDTH = 50
 
 
@@ -30,6 +30,27 @@ class Row:
     values: tuple[float, ...]
     unit: str
     role: Role = "subject"
+    #: What is wanted at most: of a subject its median; of what stands beside it how many times as much, and by p99.
+    most: float | None = None
+    most_p99: float | None = None
+
+    def is_met(self, subject: "Row") -> bool | None:
+        """Whether it is as wanted; None where nothing is."""
+        if self.most is None:
+            return None
+        if self.role == "subject":
+            return self.median <= self.most
+        is_met = subject.median <= self.most * self.median
+        return is_met and (self.most_p99 is None or subject.p99 <= self.most_p99 * self.p99)
+
+    @property
+    def wanted(self) -> str:
+        """Say what is wanted."""
+        if self.most is None:
+            return ""
+        if self.role == "subject":
+            return f"≤ {_figure(self.most)} {self.unit}".rstrip()
+        return f"≤ ×{_figure(self.most)}" + ("" if self.most_p99 is None else f", p99 ≤ ×{_figure(self.most_p99)}")
 
     @property
     def median(self) -> float:
@@ -65,6 +86,7 @@ def show(section: Section) -> None:
     for name, *cells in lines:
         fitted = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
         fitted[5] = cells[5].ljust(widths[6])
+        fitted[8] = cells[8].ljust(widths[9])
         out.append("  ".join(("  " + name.ljust(widths[0]), *fitted)).rstrip())
     out += [f"  {note}" for note in section.notes]
     sys.stdout.write("\n".join(out) + "\n\n")
@@ -80,6 +102,8 @@ def _cells(row: Row, subject: Row) -> tuple[str, ...]:
         row.unit,
         _compared(row, row.median, subject.median),
         _compared(row, row.p99, subject.p99),
+        row.wanted,
+        {None: "", True: "met", False: "NOT MET"}[row.is_met(subject)],
     )
 
 
@@ -111,6 +135,8 @@ class _JsonRow(msgspec.Struct):
     max: float
     ratio_of_medians: float | None
     ratio_of_p99: float | None
+    wanted: str
+    is_met: bool | None
 
 
 class _JsonSection(msgspec.Struct):
@@ -137,6 +163,8 @@ def _json_section(section: Section) -> _JsonSection:
             max=max(row.values),
             ratio_of_medians=_ratio(subject.median, row.median),
             ratio_of_p99=_ratio(subject.p99, row.p99),
+            wanted=row.wanted,
+            is_met=row.is_met(subject),
         )
         for row, subject in section.pairs()
     ]

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -87,12 +87,14 @@ class _Ear:
 class TappedTerminal:
     """One terminal with its daemon. Started at once."""
 
-    def __init__(self, directory: Path, *, old_sales: int = 0) -> None:
-        """Old sales are in the journal before the daemon sees it."""
+    def __init__(
+        self, directory: Path, *, old_sales: int = 0, address: Callable[[Tap], str] = lambda tap: tap.url
+    ) -> None:
+        """Old sales are in the journal before the daemon sees it. Address is where it finds the tap."""
         directory.mkdir()
         self.bench = Bench(directory)
         self.tap = Tap(self.bench.url)
-        self.bench.config.write_text(CONFIG.format(url=self.tap.url, directory=directory))
+        self.bench.config.write_text(CONFIG.format(url=address(self.tap), directory=directory))
         self.bench.activate()
         if old_sales:
             history.fill(self.journal_file, old_sales)
@@ -114,7 +116,7 @@ class TappedTerminal:
     def journal_file(self) -> Path:
         return self.bench.directory / "state" / "journal.db"
 
-    def sell(self) -> Sale:
+    def sell(self, *, settle_s: float = SETTLE_S) -> Sale:
         """Lead one sale from its opening to its receipt."""
         self._number += 1
         before = processes.written_bytes(self._daemon.pid)
@@ -122,7 +124,7 @@ class TappedTerminal:
         answer = self.bench.open_sale(f"bench-{self._number}")
         if answer.status_code != 201:
             raise AssertionError(answer.text)
-        pause(SETTLE_S)
+        pause(settle_s)
         scanned = scan(self.bench, payment_code(self._number), self.tap)
         submitted = self.tap.next_pay_ns()
         completed = self._ear.wait("sale", "completed")
@@ -135,6 +137,10 @@ class TappedTerminal:
             printed=printed,
             written_bytes=processes.written_bytes(self._daemon.pid) - before,
         )
+
+    def settle(self) -> float:
+        """Wait until the daemon has looked through its journal; return how many seconds that took from now on."""
+        return processes.wait_until_read(self._daemon.pid)
 
     def stop(self) -> list[Commit]:
         """End the daemon; return its commits."""

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.bench.receipts import measure
-from tests.bench.table import Row, Section, encode_json, percentile, show
+from tests.bench.table import Role, Row, Section, encode_json, percentile, show
 from tests.system.rig import PATIENCE_S
 
 _FIGURES = st.lists(st.floats(0, 1e9), min_size=1, max_size=300).map(tuple)
@@ -35,7 +35,7 @@ def test_a_figure_is_compared_with_the_subject_above_it(capsys: pytest.CaptureFi
     show(section)
     title, head, daemon, bare, commit, asleep, note, _ = capsys.readouterr().out.split("\n", 7)
     assert (title, note.strip()) == ("Scan", "A note.")
-    assert head.split() == ["n", "min", "median", "p99", "max", "median", "p99"]
+    assert head.split() == ["n", "min", "median", "p99", "max", "median", "p99", "wanted"]
     assert daemon.split() == ["daemon", "3", "4", "6", "50", "50", "ms"]
     assert bare.split()[-2:] == ["×2", "×16.67"]
     assert commit.split()[-2:] == ["25%", "3%"]
@@ -44,16 +44,44 @@ def test_a_figure_is_compared_with_the_subject_above_it(capsys: pytest.CaptureFi
     assert [row["ratio_of_medians"] for row in decoded["rows"]] == [1.0, 2.0, 4.0, None]
 
 
+def test_what_is_wanted_stands_beside_what_is() -> None:
+    def row(*values: float, role: Role = "subject", most: float | None = None, most_p99: float | None = None) -> Row:
+        return Row(name="", values=values, unit="MB", role=role, most=most, most_p99=most_p99)
+
+    subject = row(4.0, 6.0, 50.0)
+    assert (row(1.0).is_met(subject), row(1.0).wanted) == (None, "")
+    assert (row(48.0, most=48.0).is_met(subject), row(48.0, most=48.0).wanted) == (True, "≤ 48 MB")
+    assert row(49.0, most=48.0).is_met(subject) is False
+    peer = row(3.0, 3.0, 10.0, role="beside", most=2.0, most_p99=3.0)
+    assert (peer.is_met(subject), peer.wanted) == (False, "≤ ×2, p99 ≤ ×3")
+    assert row(3.0, 3.0, 20.0, role="beside", most=2.0, most_p99=3.0).is_met(subject) is True
+    assert row(2.0, role="beside", most=2.0).is_met(subject) is False
+
+
 def test_a_receipt_as_text_is_smaller_than_its_image() -> None:
     for row, subject in measure().pairs():
         assert row is subject or subject.median < row.median
 
 
+_TITLES = {
+    "sales": ["Scan", "Disk"],
+    "past": ["Scan", "Disk", "Past"],
+    "distance": ["Distance"],
+    "listeners": ["Listeners"],
+    "start": ["Start"],
+    "idle": ["Idle"],
+    "memory": ["Memory"],
+    "printing": ["Printing"],
+    "receipts": ["Receipt"],
+}
+
+
 @pytest.mark.system
-def test_every_part_of_the_bench_runs(tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", _TITLES)
+def test_every_part_of_the_bench_runs(part: str, tmp_path: Path) -> None:
     command = [
-        sys.executable, "-m", "tests.bench", "--rounds", "1", "--old-sales", "3", "--starts", "1",
-        "--idle-seconds", "0.1", "--idle-windows", "1", "--json", str(tmp_path / "out"),
+        sys.executable, "-m", "tests.bench", part, "--rounds", "1", "--old-sales", "3", "--starts", "1",
+        "--idle-seconds", "0.1", "--idle-windows", "1", "--sales", "21", "--rest", "0", "--json", str(tmp_path / "out"),
     ]  # fmt: skip
     # Not tmp_path for all of it: a Unix socket's path has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="td-") as short:
@@ -61,4 +89,10 @@ def test_every_part_of_the_bench_runs(tmp_path: Path) -> None:
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=2 * PATIENCE_S)
     assert done.returncode == 0, done.stderr
     titles = [section["title"].partition(":")[0] for section in msgspec.json.decode((tmp_path / "out").read_bytes())]
-    assert titles == ["Scan", "Disk", "Past", "Start", "Idle", "Receipt"]
+    assert titles == _TITLES[part]
+
+
+def test_rows_that_there_are_not_are_refused() -> None:
+    command = [sys.executable, "-m", "tests.bench", "sails"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert (done.returncode, "not among the rows: sails" in done.stderr) == (2, True)

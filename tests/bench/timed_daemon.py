@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from terminald import app, config, logs
+from terminald.adapters.journal_check import SMALL_BYTES
 from terminald.adapters.journal_meter import MeteredJournal
 from terminald.adapters.journal_rows import ATTEMPTS, JOBS, SALES
 from terminald.adapters.ports import Batch
@@ -32,7 +33,7 @@ class TimedJournal(MeteredJournal):
     """A journal that remembers what it did; sizes are taken at the end."""
 
     def __init__(self, file: Path) -> None:
-        super().__init__(file)
+        super().__init__(file, most_bytes=SMALL_BYTES)
         self._done: list[tuple[int, int, Batch]] = []
 
     def commit(self, batch: Batch) -> int:
