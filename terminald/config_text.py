@@ -21,7 +21,8 @@ Place = tuple[str | int, ...]
 MAX_CONFIG_BYTES = 64 * 1024
 
 #: Ours have three parts at most. Each further one costs parser and places as much again as all before it.
-_TOO_DOTTED = re.compile(r"""(?<![\w-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}""")
+#: None begins behind a backslash: so the search reads no text a second time for the quotes in it.
+_TOO_DOTTED = re.compile(r"""(?<![\w\\-])(?:(?:[\w-]++|"(?:[^"\\\n]++|\\.)*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}""")
 
 #: Longer than the longest key of ours, with its table.
 _SHOWN_KEY = 60

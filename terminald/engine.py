@@ -124,7 +124,7 @@ class Engine:
             await self._surely(lambda: self.keeper.apply(event))
             for stimulus in stimuli.recovery(self.book, event):
                 await self._take_surely(lambda: stimuli.unless_over(self.book, stimulus))  # noqa: B023 - awaited here
-            self._reports.go_on()
+            self._reports.begin()
             self.recovered.set()
             self._set_alarm()
             self._tasks.create_task(self.link.run())

@@ -28,8 +28,12 @@ class ReportTime:
         """Take note that none can be taken; harmless when repeated."""
         self._can_be_taken = False
 
+    def begin(self) -> None:
+        """Take note that they can be taken from now on. Who has a short window has no longer one now."""
+        self._can_be_taken = True
+        self._until = later(self._instant(), min(REPORT_AGAIN, self._rules().delivery_window))
+
     def go_on(self) -> None:
-        """Take note that they can be taken; harmless when repeated. Who has a short window has no longer one now."""
+        """Take note that they can be taken; harmless when repeated."""
         if not self._can_be_taken:
-            self._can_be_taken = True
-            self._until = later(self._instant(), min(REPORT_AGAIN, self._rules().delivery_window))
+            self.begin()

@@ -56,6 +56,8 @@ class FlakyJournal(InlineJournal):
     """A journal that can not be written while the disk is full."""
 
     is_full = False
+    #: How long a write takes.
+    takes_s = 0.0
     proofs = 0
 
     def __init__(self, store: SqliteJournal) -> None:
@@ -82,6 +84,8 @@ class FlakyJournal(InlineJournal):
 
     async def _written(self) -> None:
         await self.released.wait()
+        if self.takes_s:
+            await asyncio.sleep(self.takes_s)
         if self.is_full:
             raise JournalUnavailable("the disk is full")
 
@@ -216,7 +220,13 @@ class Bench:
 async def engine_bench(
     path: Path, receipts: ReceiptSender | None = None, required: frozenset[str] = GATEWAY
 ) -> AsyncIterator[Bench]:
-    bench = Bench(path, receipts, required)
+    async with living(Bench(path, receipts, required)) as bench:
+        yield bench
+
+
+@asynccontextmanager
+async def living(bench: Bench) -> AsyncIterator[Bench]:
+    """Have the engine of a bench run."""
     running = asyncio.create_task(bench.engine.run(is_new_boot=False))
     await settle()
     try:

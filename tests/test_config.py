@@ -255,6 +255,7 @@ def test_a_fault_says_where_what_and_what_is_allowed(text: str, fault: str, faul
         (b"x = " + b"[" * 5000, "t.toml:1: file: brackets are nested too deeply"),
         (b"\n" + b"a . " * 64 + b"b = 1", "t.toml:2: file: a key has too many parts; allowed: table.key = value"),
         (b"\n[" + b"a." * 9000 + b"b]", "t.toml:2: file: a key has too many parts; allowed: table.key = value"),
+        (b"\n" + rb'"\"".' * 64 + b"b = 1", "t.toml:2: file: a key has too many parts; allowed: table.key = value"),
         (b"[terminal]\nname = '\xff'", "t.toml:2: file: is not UTF-8 text"),
         (b"#" * (MAX_CONFIG_BYTES + 1), "t.toml:1: file: is longer than"),
     ],

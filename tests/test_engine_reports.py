@@ -15,7 +15,7 @@ from terminald.core.sale_table import DeliveryState, SaleOrder
 from terminald.core.schedule import SECOND
 from terminald.engine_reports import REPORT_AGAIN
 from terminald.errors import JournalUnavailable
-from tests.engine_bench import CODE, RULES, Bench, engine_bench, settle
+from tests.engine_bench import CODE, GATEWAY, RULES, Bench, engine_bench, living, settle
 from tests.simulation.virtual_time import run_virtually
 
 WINDOW_S = RULES.delivery_window / 1000
@@ -136,6 +136,27 @@ def test_a_window_that_ends_while_no_process_runs_leaves_time_as_well(tmp_path: 
         assert await bench.state() == "completed"
 
     play(tmp_path, sell, nothing, report)
+
+
+def test_the_time_that_a_start_takes_leaves_none_for_a_report(tmp_path: Path) -> None:
+    """A card that is dying: what is recorded first does not mean that anybody is served."""
+
+    async def run() -> None:
+        async with engine_bench(tmp_path / "journal.db") as bench:
+            await sell(bench)
+        await asyncio.sleep(OUTAGE_S)
+        slow = Bench(tmp_path / "journal.db", None, GATEWAY)
+        slow.journal.takes_s = AGAIN_S
+        async with living(slow) as bench:
+            bench.engine.rules = replace(RULES, returns_overdue=True)
+            await bench.engine.recovered.wait()
+            bench.journal.takes_s = 0.0
+            await asyncio.sleep(AGAIN_S - 5)
+            assert await delivery(bench) is DeliveryState.PENDING
+            await bench.desk.deliver("order")
+            assert await bench.state() == "completed"
+
+    run_virtually(run())
 
 
 def test_a_short_window_does_not_become_a_long_one(tmp_path: Path) -> None:

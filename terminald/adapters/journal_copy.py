@@ -112,7 +112,8 @@ def _from_copy(file: Path, read: Callable[[sqlite3.Connection], T | None]) -> T 
             return None
         with _opened(f"{target.absolute().as_uri()}?mode=ro&immutable=1") as connection:
             return read(connection)
-    except (sqlite3.Error, OSError):
+    except (sqlite3.Error, OSError, UnicodeDecodeError):
+        # The last: what SQLite says of a damaged file quotes names out of it.
         return None
 
 

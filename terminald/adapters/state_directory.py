@@ -11,8 +11,8 @@ from typing import Final, Self
 from terminald.errors import JournalHeld, JournalUnavailable
 
 LOCK_NAME: Final = "terminald.lock"
-#: What the names of the journal's files begin with.
-_OF_JOURNAL: Final = "journal"
+#: What the names of the journal's files begin with; "journal" alone is systemd's, in /var/log.
+_OF_JOURNAL: Final = ("journal.", "journal-")
 DIRECTORY_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO

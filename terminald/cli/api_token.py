@@ -41,7 +41,7 @@ def token(args: argparse.Namespace) -> int:
         raise ConfigError([config.places.fault(("api", "token_file"), fault)])
     owner = _owner(config, path, args.group)
     try:
-        _expect_token(path)
+        _expect_token(config, path)
         _replace(path, owner)
         found = path.stat()
     except OSError as exc:
@@ -92,12 +92,17 @@ def _uid(name: str) -> int:
         return _LEAVE
 
 
-def _expect_token(path: Path) -> None:
-    """Let nothing be replaced but a token, or an empty file: root would replace whatever api.token_file names."""
+def _expect_token(config: Config, path: Path) -> None:
+    """Let nothing be replaced but a token, or an empty file: root would replace whatever api.token_file names.
+
+    A vendor key or a password looks like a token.
+    """
     if not path.exists():
         return
     text = b" "
-    if path.is_file():
+    others = (config.vendor.key_file, config.mqtt.password_file)
+    is_another = any(one is not None and one.exists() and one.samefile(path) for one in others)
+    if path.is_file() and not is_another:
         with path.open("rb") as file:
             text = file.read(MAX_TOKEN + 3)
     if not is_replaceable(text):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from terminald.adapters.journal_copy import copied_at, copy_of, make_copy, syncing
+from terminald.adapters.journal_copy import copied_at, copy_of, make_copy, residence_in_copy, syncing
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import SaleFilter
 from terminald.errors import JournalCorrupt, JournalUnavailable
@@ -178,6 +178,19 @@ def test_a_damaged_journal_is_not_copied_over_a_good_copy(journal: SqliteJournal
     with pytest.raises(JournalCorrupt):
         take(file)
     assert copy_of(file).read_bytes() == before
+
+
+def test_a_copy_of_which_sqlite_quotes_what_is_no_text_is_none(file: Path) -> None:
+    """A damaged copy keeps no start from serving, with a whole journal or with a damaged one."""
+    assert take(file)
+    whole = copy_of(file).read_bytes()
+    assert whole.count(b"settingssettings") == whole.count(b"CREATE TABLE settings") == 1
+    damaged = whole.replace(b"settingssettings", b"s\xff\xfetingss\xff\xfetings")
+    copy_of(file).write_bytes(damaged.replace(b"CREATE TABLE settings", b"CREATE TABXE s\xff\xfetings"))
+    with pytest.raises(UnicodeDecodeError), closing(sqlite3.connect(copy_of(file))) as raw:
+        raw.execute("SELECT 1 FROM settings")
+    assert copied_at(file) is None
+    assert residence_in_copy(file) is None
 
 
 def test_what_is_no_copy_is_none(file: Path) -> None:

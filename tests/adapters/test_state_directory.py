@@ -54,16 +54,17 @@ def test_one_that_was_a_state_directory_is_closed_again(directory: Path, name: s
     assert mode(directory) == 0o700
 
 
-def test_a_directory_that_is_for_other_things_is_neither_closed_to_others_nor_used(directory: Path) -> None:
-    """Run by root, a slip in the configuration would shut everybody out of /var/lib."""
-    (directory / "dpkg").mkdir(parents=True)
+@pytest.mark.parametrize("name", ["dpkg", "journal"])
+def test_a_directory_that_is_for_other_things_is_neither_closed_to_others_nor_used(directory: Path, name: str) -> None:
+    """Run by root, a slip in the configuration would shut everybody out of /var/lib, or of /var/log."""
+    (directory / name).mkdir(parents=True)
     directory.chmod(0o1777)
     with pytest.raises(
         JournalUnavailable, match=r"holds other things: set state\.directory to one for terminald alone"
     ):
         lock(directory)
     assert directory.stat().st_mode & 0o7777 == 0o1777
-    assert [path.name for path in directory.iterdir()] == ["dpkg"]
+    assert [path.name for path in directory.iterdir()] == [name]
 
 
 def test_a_directory_of_another_user_is_refused(directory: Path) -> None:

@@ -102,6 +102,18 @@ def test_a_slip_in_the_path_costs_no_other_file(config: Path, tmp_path: Path, te
     assert (tmp_path / "token").read_text() == text
 
 
+@pytest.mark.parametrize("keys", ['[vendor]\nkey_file = "{}"', '[mqtt]\nusername = "u"\npassword_file = "{}"'])
+def test_a_slip_in_the_path_costs_no_other_secret(tmp_path: Path, keys: str, capsys: Capture) -> None:
+    """A vendor key has the form of a token."""
+    (tmp_path / "secret").write_text("0123456789abcdef0123456789abcdef\n")
+    (tmp_path / "secret").chmod(0o600)
+    (tmp_path / "link").symlink_to(tmp_path / "secret")
+    config = configure(tmp_path, f'token_file = "{tmp_path}/link"\n{keys.format(tmp_path / "secret")}')
+    assert make(config) == 1
+    assert "holds something else than a token; nothing was changed" in capsys.readouterr().err
+    assert (tmp_path / "secret").read_text() == "0123456789abcdef0123456789abcdef\n"
+
+
 def test_without_a_place_there_is_nothing_to_make(tmp_path: Path, capsys: Capture) -> None:
     assert make(configure(tmp_path, "")) == 78
     assert "terminald.toml:3: api.token_file: is empty; allowed: where the token is to be" in capsys.readouterr().err
