@@ -53,6 +53,9 @@ TIME_MARGIN = MINUTE
 DAY_END_MARGIN = Duration(600_000)
 #: The last look where nobody knows the time of day: late enough for any request that was held up in the network.
 LAST_LOOK_WITHOUT_CLOCK = Duration(6 * HOUR)
+#: Each start, and each failure of the journal, leaves some time for the reports of goods, again and again: so long
+#: after a report's own time a person is called for it. What is mended by the next day ends as it is configured.
+REPORT_LATEST = DAY
 #: 2020-01-01: a clock that says less was never set.
 CLOCK_UNSET_BEFORE = WallTime(1_577_836_800_000)
 #: The gateway's time of a payment is believed from so long before the order began by our clock, …

@@ -11,6 +11,7 @@ from terminald.core.money import Fen
 from terminald.core.return_events import (
     AllReturned,
     Delivered,
+    DeliveryUnheard,
     DeliveryWindowClosed,
     PartUndelivered,
     RefundBegun,
@@ -113,6 +114,13 @@ def test_or_the_money_goes_back(event: Event) -> None:
     life = SaleLife(scanned(), PAID, order=REPORTING, rules=RETURNING_RULES)
     assert life.tell(event) == (RETURN_ALL,)
     assert (life.sale.state, life.sale.delivery, life.sale.attention) == (S.RETURNING, D.OVERDUE, None)
+
+
+def test_no_money_goes_back_where_perhaps_nobody_could_report() -> None:
+    life = SaleLife(scanned(), PAID, order=REPORTING, rules=RETURNING_RULES)
+    assert life.tell(DeliveryUnheard()) == ()
+    assert (life.sale.state, life.sale.delivery) == (S.PAID, D.OVERDUE)
+    assert life.sale.attention == Attention(code="delivery_overdue", since=life.now.instant)
 
 
 def test_a_restart_of_the_process_leaves_the_host_its_time() -> None:
