@@ -11,6 +11,7 @@ from terminald.core.commands import OrderText, RevokeOrder, SubmitPayment
 from terminald.core.events import PayConfirmed
 from terminald.core.ids import Duration, Reference
 from terminald.core.money import Fen
+from terminald.core.readiness import Hold
 from terminald.core.sale_table import DeliveryState, SaleOrder, SaleState
 from terminald.core.schedule import DAY, REPORT_LATEST, SECOND
 from terminald.engine_reports import REPORT_AGAIN
@@ -240,3 +241,30 @@ def test_a_short_window_does_not_become_a_long_one(tmp_path: Path) -> None:
         assert await delivery(bench) is DeliveryState.OVERDUE
 
     play(tmp_path, scene)
+
+
+# --- a restored journal ----------------------------------------------------------------------------------------------
+
+
+def test_nothing_goes_back_by_an_old_copy_before_somebody_has_compared_it(tmp_path: Path) -> None:
+    """The rows that say that the goods came out may be those that are lost."""
+
+    async def old(bench: Bench) -> None:
+        bench.engine.take_hold(Hold.RESTORED)
+        await asyncio.sleep(AGAIN_S + 1)
+        assert await kept(bench) is DeliveryState.OVERDUE
+        await bench.desk.deliver("order")
+        assert await bench.state() == "completed"
+
+    play(tmp_path, sell, old)
+
+
+def test_after_that_it_goes_back_as_ever(tmp_path: Path) -> None:
+    async def old(bench: Bench) -> None:
+        bench.engine.take_hold(Hold.RESTORED)
+        await asyncio.sleep(AGAIN_S - 1)
+        await bench.desk.resume(is_compared=True)
+        await asyncio.sleep(2)
+        assert (await bench.state(), await delivery(bench)) == ("returning", DeliveryState.OVERDUE)
+
+    play(tmp_path, sell, old)

@@ -112,6 +112,8 @@ class Rules:
     checkin_at: Duration | None = None
     #: How often the journal was restored from a copy: refunds are numbered in another series each time.
     refund_series: int = 0
+    #: Whether the journal is an old copy that nobody has compared: no money goes back for want of a report of goods.
+    is_restored: bool = False
 
 
 def later(instant: Instant, by: int) -> Instant:

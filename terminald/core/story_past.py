@@ -121,8 +121,8 @@ SALES: Final[Past] = {
         "For a day it could not be told for certain whether the goods came out: a person decides.",
         "一天之内无法可靠地收到出货报告，由人工决定。",
     ),
-    on("DeliveryOverdue"): None,
-    on("DeliveryLapsed"): Text(
+    **{on(cause): None for cause in ("DeliveryOverdue", "DeliveryLapsed")},
+    on("DeliveryLapsed", to="returning"): Text(
         "As nobody knows whether the goods came out, the money goes back.", "由于不清楚是否已出货，款项将退回。"
     ),
     **{on(cause): None for cause in ("ReturnBegun", "RefundBegun", "RefundDone", "RefundFailed", "RefundClosed")},

@@ -309,6 +309,7 @@ MEANINGS: dict[type[Event], set[type[Event]]] = {
     PowerReturned: {OfferWithdrawn, DeliveryOverdue, DeliveryLapsed},
     DeliveryWindowClosed: {DeliveryOverdue, DeliveryLapsed},
     DeliveryUnheard: {DeliveryOverdue},
+    DeliveryLapsed: {DeliveryOverdue},
     AttemptUnpaid: {OfferEnded, LastOfferEnded, ChargeEnded},
     AttemptReversing: {OfferClosing},
     RefundDone: {AllReturned},
