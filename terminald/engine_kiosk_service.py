@@ -35,7 +35,7 @@ _PREFIX: Final = "kiosk-"
 _REFERENCE: Final = re.compile(f"{_PREFIX}[0-9A-Z]{{26}}")
 _OVERLOADED: Final = "overloaded"
 _NOT_BEGUN: Final = "terminald was started anew before it was begun"
-_OLD: Final = "the journal is an old copy"
+_OLD: Final = "an old copy of the journal does not say whether it was begun"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -215,13 +215,19 @@ def test_a_wake_up_is_due_at_its_time_and_not_before() -> None:
     assert stimuli.due(Book(), wakeup.at) is None
 
 
-def test_the_time_for_a_report_does_not_end_while_none_can_be_taken_nor_right_after() -> None:
+def awaiting_report() -> tuple[Till, Instant]:
+    """Return a till with a paid sale, and when the time for its report ends."""
     till = Till()
     till.open(replace(ORDER, reports_delivery=True, wants_receipt=False))
     till.scan()
     till.attempt(PayConfirmed(), 1)
     ends = till.seen().sale.delivery_ends
     assert ends is not None
+    return till, ends
+
+
+def test_the_time_for_a_report_does_not_end_while_none_can_be_taken_nor_right_after() -> None:
+    till, ends = awaiting_report()
     due = stimuli.due(till.book, ends)
     assert due == ToSale(sale_id=SALE_ID, event=DeliveryWindowClosed())
     assert stimuli.next_wakeup(till.book, reports_until=None) is None
@@ -234,12 +240,7 @@ def test_the_time_for_a_report_does_not_end_while_none_can_be_taken_nor_right_af
 
 def test_the_time_for_a_report_is_not_put_off_for_ever() -> None:
     """I5: whatever comes again and again, a person is called in the end; no more, as perhaps nobody was heard."""
-    till = Till()
-    till.open(replace(ORDER, reports_delivery=True, wants_receipt=False))
-    till.scan()
-    till.attempt(PayConfirmed(), 1)
-    ends = till.seen().sale.delivery_ends
-    assert ends is not None
+    till, ends = awaiting_report()
     last = Instant(ends + REPORT_LATEST)
     for until in range(ends, last, MINUTE):
         wakeup, stimulus = stimuli.next_wakeup(till.book, reports_until=Instant(until)) or pytest.fail("not awaited")
