@@ -19,6 +19,7 @@ from terminald.adapters.api_listeners import listening
 from terminald.adapters.api_peer import gate_of
 from terminald.adapters.api_server import ApiServer
 from terminald.adapters.clock import is_synchronized
+from terminald.adapters.journal_check import SMALL_BYTES
 from terminald.adapters.journal_faults import EVIDENCE
 from terminald.adapters.journal_file import damage_noted_at
 from terminald.adapters.journal_sqlite import SqliteJournal
@@ -242,7 +243,11 @@ async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, faul
     async def is_over() -> bool:
         if code != "journal_failed":
             return _identity(file) != unused
-        return await asyncio.to_thread(_is_usable, file)
+        look = asyncio.create_task(asyncio.to_thread(_is_usable, file))
+        # A dying card, or one that others hold, takes its time; that is no reason to be killed for.
+        while not (await asyncio.wait({look}, timeout=LOOK_S))[0]:
+            notify("WATCHDOG=1")
+        return look.result()
 
     with listening(config.api) as sockets:
         serving = asyncio.create_task(api.serve(*sockets))
@@ -300,9 +305,12 @@ def _note_end(telling: asyncio.Task[None]) -> None:
 
 
 def _is_usable(file: Path) -> bool:
-    """Return whether it can be opened and written now, or is another case by now. Blocks."""
+    """Return whether it can be opened and written now, or is another case by now. Blocks.
+
+    It is looked through as far as a start does that: of a large one the daemon does it beside the sales.
+    """
     try:
-        with lock(file.parent), closing(SqliteJournal(file)) as journal:
+        with lock(file.parent), closing(SqliteJournal(file, most_bytes=SMALL_BYTES)) as journal:
             journal.prove()
     except JournalUnavailable:
         return False

@@ -29,7 +29,7 @@ from terminald.engine_entries import batch_of, readiness_record
 from terminald.engine_link import LinkMonitor
 from terminald.engine_log import TransitionLog
 from terminald.engine_pulse import Pulse
-from terminald.engine_readiness import Standing, changed, condition_of
+from terminald.engine_readiness import Standing, changed, condition_of, rules_under
 from terminald.engine_reports import ReportTime
 from terminald.engine_stop import is_in_flight
 from terminald.engine_tally import Tally
@@ -228,7 +228,7 @@ class Engine:
         """
         now = self.world.clock.now()
         fresh = ClientSn(self.world.new_id(now.wall))
-        done = ledger.advance(self.book, stimulus, now=now, rules=self.rules, fresh=fresh)
+        done = ledger.advance(self.book, stimulus, now=now, rules=rules_under(self.hold, self.rules), fresh=fresh)
         if not done.records:
             return done
         book = stimuli.merge(self.book, done)

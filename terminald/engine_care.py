@@ -46,17 +46,17 @@ class Care:
     async def drain(self, *, until_restart: bool) -> None:
         """Begin no more sales, and close the one that waits for its code; repeatable.
 
-        Until the restart: unless there is a drain that lasts, which an update in the middle of it does not end.
+        Until the restart: unless there is a drain that lasts, which an update in the middle of it does not end. A
+        restored journal is held back beside it: neither ends with the other.
         """
         await self._engine.request(lambda: self._drain(until_restart=until_restart))
 
     async def _drain(self, *, until_restart: bool) -> None:
-        # A restored journal is held back already, until somebody has compared it: no restart ends that.
-        if self._engine.hold is not Hold.RESTORED:
-            await self._hold(Hold.ASKED, on_disk=self._lasting if until_restart else Hold.ASKED)
+        on_disk = self._lasting if until_restart else self._lasting.with_drain()
+        await self._hold(self._engine.hold.with_drain(), on_disk=on_disk)
 
     async def resume(self, *, is_compared: bool = False) -> None:
-        """Begin sales again; repeatable. After a restore: where a person says that the journal is compared.
+        """End a drain; repeatable. Where a person says that the journal is compared: end that hold, and no drain.
 
         Raises:
             ApiError: restored_unconfirmed; nothing was changed.
@@ -64,9 +64,13 @@ class Care:
         await self._engine.request(lambda: self._resume(is_compared=is_compared))
 
     async def _resume(self, *, is_compared: bool) -> None:
-        if self._engine.hold is Hold.RESTORED and not is_compared:
+        hold = self._engine.hold
+        if is_compared:
+            await self._hold(hold.once_compared(), on_disk=self._lasting.once_compared())
+        elif hold.is_restored:
             raise ApiError("restored_unconfirmed", "No sale is begun before somebody says that it was compared.")
-        await self._hold(Hold.NONE, on_disk=Hold.NONE)
+        else:
+            await self._hold(Hold.NONE, on_disk=Hold.NONE)
 
     async def _hold(self, hold: Hold, *, on_disk: Hold) -> None:
         engine = self._engine
@@ -136,10 +140,10 @@ class Care:
             disk=disk,
             print_queue=sum(not job.state.is_final for job in book.jobs.values()),
             is_clock_synchronized=now.is_trusted,
-            is_draining=engine.is_draining or engine.hold is Hold.ASKED,
+            is_draining=engine.is_draining or engine.hold.is_asked,
             is_in_flight=engine.is_in_flight() or self._awaits_goods(),
             uptime_s=(now.instant - self._started) // 1000,
-            restored=RestoredFrom(copied_at=self.copied_at) if engine.hold is Hold.RESTORED else None,
+            restored=RestoredFrom(copied_at=self.copied_at) if engine.hold.is_restored else None,
         )
 
     def _awaits_goods(self) -> bool:

@@ -37,6 +37,7 @@ from terminald.core.stimuli import OpenSale, PrintCopy, Record, ToAttempt, ToSal
 from terminald.core.story import Dossier
 from terminald.engine import Engine
 from terminald.engine_care import Care
+from terminald.engine_readiness import rules_under
 from terminald.engine_report import DayReports, look_of
 from terminald.engine_returns import Returns
 from terminald.engine_story import read_records
@@ -168,7 +169,7 @@ class EngineDesk(Care):
             is_whole=is_whole,
             now=self._world.clock.now(),
             offset=self._engine.rules.day_offset,
-            returns_overdue=self._engine.rules.returns_overdue,
+            returns_overdue=rules_under(self._engine.hold, self._engine.rules).returns_overdue,
             is_gateway_reachable=self._engine.link.is_reachable,
         )
 

@@ -35,6 +35,7 @@ _PREFIX: Final = "kiosk-"
 _REFERENCE: Final = re.compile(f"{_PREFIX}[0-9A-Z]{{26}}")
 _OVERLOADED: Final = "overloaded"
 _NOT_BEGUN: Final = "terminald was started anew before it was begun"
+_OLD: Final = "an old copy of the journal does not say whether it was begun"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,10 +135,14 @@ class KioskService:
         if sale.state is not SaleState.PAID or not self._is_undecided(sale):
             return
         mark = self._mark
-        if mark is None or not was_begun(mark, sale.id):
+        if mark is not None and was_begun(mark, sale.id):
+            evidence = f"{mark.begun} of {mark.steps} steps at most"
+        elif self._engine.hold.is_restored:
+            # Its mark may be lost, or the mark is of a sale after it.
+            evidence = _OLD
+        else:
             await self._report(sale.id, sale.paid, ActionFailed(evidence=_NOT_BEGUN))
             return
-        evidence = f"{mark.begun} of {mark.steps} steps at most"
         log_event(log, LogId.ACTION_UNKNOWN, sale=sale.id, detail=evidence)
         self._note(sale.id, "ActionUnknown", evidence)
         if sale.delivery is DeliveryState.PENDING:

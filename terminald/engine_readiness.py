@@ -1,10 +1,11 @@
 """What the engine knows of the parts that a sale needs, put together."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.core.readiness import Condition, Hold
+from terminald.core.schedule import Rules
 from terminald.core.stimuli import NO_SALE, Record
 from terminald.engine_commands import World
 from terminald.engine_custody import CustodyKeeper
@@ -18,6 +19,11 @@ class Standing:
     is_journal_writable: bool
     is_draining: bool
     hold: Hold
+
+
+def rules_under(hold: Hold, rules: Rules) -> Rules:
+    """Return the rules, with what holds beside them as long as an old journal is not compared."""
+    return replace(rules, returns_overdue=False, is_restored=True) if hold.is_restored else rules
 
 
 def changed(kind: str, subject: str, before: str, after: str) -> Record:
@@ -45,9 +51,9 @@ def condition_of(
         has_printer=printer is not None,
         printer_blocked_by=printer.blocked_by if printer else None,
         is_journal_writable=standing.is_journal_writable,
-        is_restored=standing.hold is Hold.RESTORED,
+        is_restored=standing.hold.is_restored,
         has_disk_space=world.has_disk_space(),
-        is_draining=standing.is_draining or standing.hold is Hold.ASKED,
+        is_draining=standing.is_draining or standing.hold.is_asked,
         has_output=output is not None,
         is_inhibited=output is not None and output.state is DeviceState.FAULTY,
     )

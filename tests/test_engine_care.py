@@ -14,6 +14,7 @@ from terminald.adapters.ports_care import RestoredFrom
 from terminald.core.commands import QueryOrder, SubmitPayment
 from terminald.core.events import OrderPaid, OutcomePending
 from terminald.core.readiness import Hold
+from terminald.engine_care import Care
 from terminald.engine_copies import LOOK_EVERY_S, Copies
 from terminald.errors import ApiError, JournalDamaged, JournalUnavailable
 from tests.adapters.journal_dump import fill
@@ -182,8 +183,6 @@ def test_a_restored_journal_sells_after_a_person_has_said_so(tmp_path: Path) -> 
         # Whoever finds a terminal drained says that it may sell again; this one is to be compared first.
         assert (status.reasons, status.is_draining) == (("journal_restored",), False)
         assert status.restored == RestoredFrom(copied_at=None)
-        await bench.desk.drain(until_restart=True)
-        assert bench.desk.status().reasons == ("journal_restored",)
         with pytest.raises(ApiError) as caught:
             await bench.desk.resume()
         assert caught.value.code == "restored_unconfirmed"
@@ -199,6 +198,42 @@ def test_a_restored_journal_sells_after_a_person_has_said_so(tmp_path: Path) -> 
     play(tmp_path, scene)
     with closing(SqliteJournal(tmp_path / "journal.db")) as journal:
         assert journal.load_hold() is Hold.NONE
+
+
+@pytest.mark.parametrize("until_restart", [False, True])
+def test_a_drain_of_a_restored_journal_lasts_beyond_the_confirmation(tmp_path: Path, *, until_restart: bool) -> None:
+    """Its answer was: until it is resumed. A technician is at work, whatever others have compared."""
+
+    async def scene(bench: Bench) -> None:
+        bench.engine.take_hold(Hold.RESTORED)
+        desk = Care(bench.engine, "d")
+        await desk.drain(until_restart=until_restart)
+        both = ("journal_restored", "draining")
+        assert (desk.status().reasons, desk.status().is_draining) == (both, True)
+        lasting = Hold.RESTORED if until_restart else Hold.RESTORED_ASKED
+        assert bench.journal.store.load_hold() is lasting
+        with pytest.raises(ApiError, match="compared"):
+            await desk.resume()
+        assert (desk.status().reasons, bench.journal.store.load_hold()) == (both, lasting), "nothing half done"
+        await desk.resume(is_compared=True)
+        assert (desk.status().reasons, desk.status().restored) == (("draining",), None)
+        assert bench.journal.store.load_hold() is (Hold.NONE if until_restart else Hold.ASKED)
+        await desk.resume()
+        assert (desk.status().reasons, bench.journal.store.load_hold()) == ((), Hold.NONE)
+
+    play(tmp_path, scene)
+
+
+def test_a_confirmation_that_comes_late_ends_no_drain(tmp_path: Path) -> None:
+    """Two people have read the same status; the other one has confirmed, and drained for a repair."""
+
+    async def scene(bench: Bench) -> None:
+        await bench.desk.drain(until_restart=False)
+        await bench.desk.resume(is_compared=True)
+        assert bench.desk.status().reasons == ("draining",)
+        assert bench.journal.store.load_hold() is Hold.ASKED
+
+    play(tmp_path, scene)
 
 
 # --- copies ----------------------------------------------------------------------------------------------------------

@@ -16,12 +16,12 @@ from terminald.adapters.ports_devices import DeviceReport, DeviceState
 from terminald.core.book import SaleView
 from terminald.core.commands import QueryOrder, SubmitPayment
 from terminald.core.events import OrderFacts, OrderPaid, OutcomePending, PayConfirmed, PayDeclined
-from terminald.core.ids import Duration
-from terminald.core.kiosk_action import ActionDone, ActionFailed, ActionOutcome
+from terminald.core.ids import Duration, SaleId
+from terminald.core.kiosk_action import ActionDone, ActionFailed, ActionMark, ActionOutcome
 from terminald.core.kiosk_events import Product
 from terminald.core.kiosk_table import KioskRules
 from terminald.core.money import Fen
-from terminald.core.readiness import Reason
+from terminald.core.readiness import Hold, Reason
 from terminald.core.sale_table import DeliveryState, SaleState
 from terminald.engine_kiosk import MAX_FRAMES, KioskHost, KioskTerms
 from terminald.engine_kiosk_service import KioskService, Means
@@ -553,5 +553,25 @@ def test_an_action_that_was_cut_off_is_not_done_again_and_a_person_is_called(tmp
                 records = [one.record for one in bench.journal.store.records_after(0, 1000)]
                 (unknown,) = [one for one in records if one.cause == "ActionUnknown"]
                 assert unknown.after == "1 of 1 steps at most"
+
+    run_virtually(run())
+
+
+def test_an_old_copy_does_not_prove_that_an_action_was_not_begun(tmp_path: Path) -> None:
+    """Its mark may be among the rows that are lost, or the mark that was saved is of a sale after it."""
+
+    async def run() -> None:
+        async with engine_bench(tmp_path / "journal.db") as bench:
+            async with kiosk_at(bench, FIXED, has_action=True) as kiosk:
+                await kiosk.show(CODE)
+                await kiosk.answer(PAID)
+            bench.journal.store.put_mark(ActionMark(sale_id=SaleId("after"), begun=1, steps=1))
+            bench.engine.take_hold(Hold.RESTORED)
+            bench.engine.rules = replace(bench.engine.rules, returns_overdue=True)
+            async with kiosk_at(bench, FIXED, has_action=True) as kiosk:
+                view = await kiosk.sale()
+                assert (view.sale.state, view.sale.delivery) == (SaleState.PAID, DeliveryState.OVERDUE)
+                assert view.attention is not None
+                assert view.attention.code == "delivery_overdue"
 
     run_virtually(run())

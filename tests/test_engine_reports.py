@@ -11,8 +11,9 @@ from terminald.core.commands import OrderText, RevokeOrder, SubmitPayment
 from terminald.core.events import PayConfirmed
 from terminald.core.ids import Duration, Reference
 from terminald.core.money import Fen
-from terminald.core.sale_table import DeliveryState, SaleOrder
-from terminald.core.schedule import SECOND
+from terminald.core.readiness import Hold
+from terminald.core.sale_table import DeliveryState, SaleOrder, SaleState
+from terminald.core.schedule import DAY, REPORT_LATEST, SECOND
 from terminald.engine_reports import REPORT_AGAIN
 from terminald.errors import JournalUnavailable
 from tests.engine_bench import CODE, GATEWAY, RULES, Bench, engine_bench, living, settle
@@ -159,6 +160,76 @@ def test_the_time_that_a_start_takes_leaves_none_for_a_report(tmp_path: Path) ->
     run_virtually(run())
 
 
+def test_lives_that_are_all_too_short_for_a_report_call_a_person_in_the_end(tmp_path: Path) -> None:
+    """I5, I11: each of them leaves its minute anew, and none lasts so long."""
+    told: list[tuple[float, DeliveryState]] = []
+
+    async def sold(bench: Bench) -> None:
+        await sell(bench)
+        told.append((now_s() + WINDOW_S, DeliveryState.PENDING))
+
+    async def short(bench: Bench) -> None:
+        await asyncio.sleep(50)
+        told.append((now_s(), await kept(bench)))
+
+    play(tmp_path, sold, *[short] * 100)
+    assert_given_up(told)
+
+
+def test_a_write_that_is_refused_again_and_again_does_not_put_a_window_off_for_ever(tmp_path: Path) -> None:
+    told: list[tuple[float, DeliveryState]] = []
+
+    async def scene(bench: Bench) -> None:
+        await sell(bench)
+        told.append((now_s() + WINDOW_S, DeliveryState.PENDING))
+        for _ in range(2 * DAY // (50 * SECOND)):
+            bench.journal.is_full = True
+            with pytest.raises(JournalUnavailable):
+                await bench.desk.drain(until_restart=True)
+            bench.journal.is_full = False
+            await asyncio.sleep(50)
+            told.append((now_s(), await kept(bench)))
+
+    play(tmp_path, scene)
+    assert_given_up(told)
+
+
+def now_s() -> float:
+    return asyncio.get_running_loop().time()
+
+
+async def kept(bench: Bench) -> DeliveryState:
+    """Return what is known of the goods; no money goes back meanwhile, and a person is called for what is overdue."""
+    view = await bench.desk.get_sale("order")
+    assert view.sale.state is SaleState.PAID
+    assert RevokeOrder not in map(type, bench.gateway.asked)
+    assert (view.attention is not None) == (view.sale.delivery is DeliveryState.OVERDUE)
+    return view.sale.delivery
+
+
+def assert_given_up(told: list[tuple[float, DeliveryState]]) -> None:
+    """It was awaited for so long after its end, which comes first here, and at the next look no longer."""
+    (ends, _), *rest = told
+    last = ends + REPORT_LATEST / 1000
+    assert {what for at, what in rest if at < last} == {DeliveryState.PENDING}
+    assert {what for at, what in rest if at > last + 10} == {DeliveryState.OVERDUE}
+
+
+def test_what_is_given_up_so_is_honoured_when_it_comes(tmp_path: Path) -> None:
+    """A disk that is full over a weekend: nothing goes back for goods that came out, and the host is heard after it."""
+
+    async def scene(bench: Bench) -> None:
+        await sell(bench)
+        await fail(bench, 2 * DAY / 1000)
+        await settle()
+        assert await kept(bench) is DeliveryState.OVERDUE
+        await bench.desk.deliver("order")
+        assert await bench.state() == "completed"
+        assert (await bench.desk.get_sale("order")).attention is None
+
+    play(tmp_path, scene)
+
+
 def test_a_short_window_does_not_become_a_long_one(tmp_path: Path) -> None:
     async def scene(bench: Bench) -> None:
         bench.engine.rules = replace(bench.engine.rules, delivery_window=Duration(10 * SECOND))
@@ -170,3 +241,30 @@ def test_a_short_window_does_not_become_a_long_one(tmp_path: Path) -> None:
         assert await delivery(bench) is DeliveryState.OVERDUE
 
     play(tmp_path, scene)
+
+
+# --- a restored journal ----------------------------------------------------------------------------------------------
+
+
+def test_nothing_goes_back_by_an_old_copy_before_somebody_has_compared_it(tmp_path: Path) -> None:
+    """The rows that say that the goods came out may be those that are lost."""
+
+    async def old(bench: Bench) -> None:
+        bench.engine.take_hold(Hold.RESTORED)
+        await asyncio.sleep(AGAIN_S + 1)
+        assert await kept(bench) is DeliveryState.OVERDUE
+        await bench.desk.deliver("order")
+        assert await bench.state() == "completed"
+
+    play(tmp_path, sell, old)
+
+
+def test_after_that_it_goes_back_as_ever(tmp_path: Path) -> None:
+    async def old(bench: Bench) -> None:
+        bench.engine.take_hold(Hold.RESTORED)
+        await asyncio.sleep(AGAIN_S - 1)
+        await bench.desk.resume(is_compared=True)
+        await asyncio.sleep(2)
+        assert (await bench.state(), await delivery(bench)) == ("returning", DeliveryState.OVERDUE)
+
+    play(tmp_path, sell, old)

@@ -44,7 +44,8 @@ def translated(file: Path, doing: str) -> Iterator[None]:
     """Turn what SQLite and the system raise into the journal's errors.
 
     Raises:
-        JournalCorrupt: the file is damaged.
+        JournalDamaged: SQLite calls the file damaged.
+        JournalCorrupt: it holds what is no text.
         JournalUnavailable: it can not be read or written now.
         JournalError: what was to be written contradicts what is there.
     """
@@ -55,8 +56,9 @@ def translated(file: Path, doing: str) -> Iterator[None]:
         has_code = hasattr(exc, "sqlite_errorcode")
         raise _translate(exc, file, doing) from (exc if has_code else None)
     except UnicodeDecodeError:
-        # What SQLite says of a damaged file quotes names out of it. Not chained, as this error holds all of the text.
-        raise JournalCorrupt(f"{file}: {doing} failed: {_NOT_TEXT}") from None
+        # What SQLite says of a damaged file quotes names out of it; nothing else within decodes bytes. Not chained, as
+        # this error holds all of the text.
+        raise JournalDamaged(f"{file}: {doing} failed: {_NOT_TEXT}") from None
     except OSError as exc:
         raise JournalUnavailable(
             f"{file}: {doing} failed: {exc.strerror}: check the owner and mode of the file and of its directory"

@@ -187,6 +187,8 @@ class _Salvage:
             with suppress(*_UNREADABLE):
                 self._take_identity(old, new)
             with suppress(*_UNREADABLE):
+                self._take_board(old, new)
+            with suppress(*_UNREADABLE):
                 value = journal_identity.get_setting(old, "kiosk_action")
                 journal_identity.put_setting(new, "kiosk_action", value)
             for sale_id in self._take_events(old, new):
@@ -203,6 +205,13 @@ class _Salvage:
             if custody is not None:
                 journal_identity.put_custody(new, custody)
         self.has_keys = True
+
+    def _take_board(self, old: sqlite3.Connection, new: sqlite3.Connection) -> None:
+        """Where the identity lives: it may have been taken over by another board since the copy, or be a new one."""
+        device_id, board = journal_identity.get_setting(old, "device_id"), journal_identity.load_board(old)
+        if board:
+            with transaction(new):
+                journal_identity.settle(new, device_id or None, board)
 
     def _take_events(self, old: sqlite3.Connection, new: sqlite3.Connection) -> set[SaleId]:
         """Take over the rows of the event log after the copy, one by one; return the sales that they are about."""

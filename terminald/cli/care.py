@@ -65,6 +65,7 @@ def resume(args: argparse.Namespace) -> int:
         print(body.decode())
     else:
         done = "Not drained any more" if restored is None else "Confirmed"
+        done += "; still drained, run it again" if restored is not None and shown.draining else ""
         print("Sales are begun again." if shown.ready else f"{done}; not ready: {', '.join(shown.reasons)}")
     return DONE
 

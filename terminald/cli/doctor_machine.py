@@ -20,7 +20,6 @@ from terminald.adapters.state_directory import sync_directory
 from terminald.cli.doctor_findings import Finding, fail, note, ok, warn
 from terminald.config import Config
 from terminald.core.ids import WallTime
-from terminald.core.readiness import Hold
 from terminald.errors import JournalError
 from terminald.wire.api_problems import READINESS_ADVICE
 
@@ -192,7 +191,7 @@ def check_journal(look: JournalLook | JournalError | None) -> Iterator[Finding]:
         case JournalLook(verdict="ok"):
             later = "" if look.version == journal_schema.VERSION else ", brought to the newest at the next start"
             yield ok(check, f"whole, schema {look.version}{later}")
-            if look.hold is Hold.RESTORED:
+            if look.hold.is_restored:
                 when = f" of {_local(look.copied_at)}" if look.copied_at else ""
                 what = f"restored from the copy{when}, and nobody has said that the days since are compared: no sale"
                 yield fail(check, f"{what} is begun", READINESS_ADVICE["journal_restored"])

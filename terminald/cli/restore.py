@@ -69,7 +69,8 @@ def _told(done: journal_restore.Restored, config: Config) -> Iterator[str]:
     if not done.has_keys:
         yield "The terminal's key could not be read: activate it with a new code (terminald activate)."
     yield "No sale is begun before you say so. Next:"
-    yield "  1. Start the daemon. What was open and is known is followed to its end by itself."
+    yield "  1. Start the daemon. What was open and is known is followed to its end by itself; for goods that are not"
+    yield "     reported a person is called, and no money goes back before the third step."
     yield f"  2. Compare each day since {since} with the gateway's: terminald report --day DAY --verify, and the"
     yield "     merchant's console for payments that are not listed here. Give back, in the console, what nobody was"
     yield "     served for: terminald neither completes nor returns a sale that it does not know."

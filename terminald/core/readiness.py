@@ -12,6 +12,25 @@ class Hold(Enum):
     NONE = ""
     ASKED = "asked"  # drained, for an update or a technician
     RESTORED = "restored"  # the journal is an old copy, and nobody has compared it with the gateway's
+    RESTORED_ASKED = "restored_asked"  # both: neither ends with the other
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether it was drained."""
+        return self in (Hold.ASKED, Hold.RESTORED_ASKED)
+
+    @property
+    def is_restored(self) -> bool:
+        """Whether the journal is still to be compared."""
+        return self in (Hold.RESTORED, Hold.RESTORED_ASKED)
+
+    def with_drain(self) -> "Hold":
+        """Return what a drain makes of it."""
+        return Hold.RESTORED_ASKED if self.is_restored else Hold.ASKED
+
+    def once_compared(self) -> "Hold":
+        """Return what is left of it when the journal is compared."""
+        return Hold.ASKED if self.is_asked else Hold.NONE
 
 
 class Reason(Enum):

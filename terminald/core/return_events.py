@@ -48,6 +48,10 @@ class DeliveryWindowClosed(Event):
     """The host's time to report is over."""
 
 
+class DeliveryUnheard(DeliveryWindowClosed):
+    """The same, long ago, and perhaps no report could be taken since: only a person can say what came out."""
+
+
 class DeliveryOverdue(Event):
     """The same, or the power was cut before the report: a person should look."""
 

@@ -37,6 +37,7 @@ from terminald.core.return_events import (
     DeliveryClosed,
     DeliveryLapsed,
     DeliveryOverdue,
+    DeliveryUnheard,
     DeliveryWaived,
     DeliveryWindowClosed,
     LateDelivered,
@@ -141,8 +142,10 @@ def _judged(sale: Sale, event: Event, now: Now, rules: Rules) -> Event:
     if isinstance(event, AttemptUnpaid):
         return _unpaid(sale, event)
     if _is_unreported(sale) and isinstance(event, DeliveryWindowClosed | PowerReturned):
-        return DeliveryLapsed() if rules.returns_overdue else DeliveryOverdue()
-    if _waits_unseen(sale) and isinstance(event, Recovered | PowerReturned):
+        is_heard = not isinstance(event, DeliveryUnheard) and not rules.is_restored
+        return DeliveryLapsed() if rules.returns_overdue and is_heard else DeliveryOverdue()
+    is_kept = rules.is_restored and isinstance(event, DeliveryLapsed)
+    if is_kept or (_waits_unseen(sale) and isinstance(event, Recovered | PowerReturned)):
         return DeliveryOverdue()
     return event if sale.offer is None else _beside_offer(sale, event, now)
 

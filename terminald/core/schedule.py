@@ -53,6 +53,9 @@ TIME_MARGIN = MINUTE
 DAY_END_MARGIN = Duration(600_000)
 #: The last look where nobody knows the time of day: late enough for any request that was held up in the network.
 LAST_LOOK_WITHOUT_CLOCK = Duration(6 * HOUR)
+#: Each start, and each failure of the journal, leaves some time for the reports of goods, again and again: so long
+#: after a report's own time a person is called for it. What is mended by the next day ends as it is configured.
+REPORT_LATEST = DAY
 #: 2020-01-01: a clock that says less was never set.
 CLOCK_UNSET_BEFORE = WallTime(1_577_836_800_000)
 #: The gateway's time of a payment is believed from so long before the order began by our clock, …
@@ -109,6 +112,8 @@ class Rules:
     checkin_at: Duration | None = None
     #: How often the journal was restored from a copy: refunds are numbered in another series each time.
     refund_series: int = 0
+    #: Whether the journal is an old copy that nobody has compared: no money goes back for want of a report of goods.
+    is_restored: bool = False
 
 
 def later(instant: Instant, by: int) -> Instant:

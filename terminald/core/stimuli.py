@@ -16,8 +16,9 @@ from terminald.core.events import DrainRequested, Event, PowerReturned, PrinterR
 from terminald.core.ids import ClientSn, Instant, JobId, PaymentCode, RefundId, SaleId
 from terminald.core.refund import Asked
 from terminald.core.refund_table import Refund
-from terminald.core.return_events import DeliveryWindowClosed
+from terminald.core.return_events import DeliveryUnheard, DeliveryWindowClosed
 from terminald.core.sale_table import Sale, SaleOrder, SaleState
+from terminald.core.schedule import REPORT_LATEST, later
 from terminald.core.spool import PrintJob
 from terminald.core.tables import Wakeup
 from terminald.core.vend import VendAsked
@@ -157,7 +158,8 @@ def merge(book: Book, done: Advance) -> Book:
 def next_wakeup(book: Book, *, reports_until: Instant | None = _EVER) -> tuple[Wakeup, Stimulus] | None:
     """Return the earliest wake-up of all machines, with the stimulus to apply then.
 
-    No report of goods is missing before reports_until, whatever its time was; with None none is.
+    No report of goods is missing before reports_until, whatever its time was; with None none is. Where that has put it
+    off for too long, a person is called for it, and no money moves.
     """
     return min(_wakeups(book, reports_until), key=lambda pair: pair[0].at, default=None)
 
@@ -172,7 +174,7 @@ def _wakeups(book: Book, reports_until: Instant | None) -> Iterator[tuple[Wakeup
     for sale in book.sales.values():
         wakeup = sales.next_wakeup(sale)
         if wakeup is not None and isinstance(wakeup.event, DeliveryWindowClosed):
-            wakeup = None if reports_until is None else replace(wakeup, at=max(wakeup.at, reports_until))
+            wakeup = None if reports_until is None else _after_reports(wakeup, reports_until)
         if wakeup is not None:
             yield wakeup, ToSale(sale_id=sale.id, event=wakeup.event)
     for attempt in book.attempts.values():
@@ -187,6 +189,11 @@ def _wakeups(book: Book, reports_until: Instant | None) -> Iterator[tuple[Wakeup
     for vend in book.vends.values():
         if wakeup := vends.next_wakeup(vend):
             yield wakeup, ToVend(sale_id=vend.sale_id, event=wakeup.event)
+
+
+def _after_reports(window: Wakeup, reports_until: Instant) -> Wakeup:
+    at, latest = max(window.at, reports_until), later(window.at, REPORT_LATEST)
+    return replace(window, at=at) if at < latest else Wakeup(at=latest, event=DeliveryUnheard())
 
 
 def recovery(book: Book, event: Event) -> tuple[Stimulus, ...]:

@@ -117,19 +117,19 @@ SALES: Final[Past] = {
         "没有按时收到出货报告，款项将退回。",
     ),
     on("DeliveryWindowClosed"): Text("Nobody has said in time whether the goods came out.", "没有按时收到出货报告。"),
-    on("DeliveryOverdue"): None,
-    on("DeliveryLapsed"): Text(
+    on("DeliveryUnheard"): Text(
+        "For a day it could not be told for certain whether the goods came out: a person decides.",
+        "一天之内无法可靠地收到出货报告，由人工决定。",
+    ),
+    **{on(cause): None for cause in ("DeliveryOverdue", "DeliveryLapsed")},
+    on("DeliveryLapsed", to="returning"): Text(
         "As nobody knows whether the goods came out, the money goes back.", "由于不清楚是否已出货，款项将退回。"
     ),
-    on("ReturnBegun"): None,
-    on("RefundBegun"): None,
+    **{on(cause): None for cause in ("ReturnBegun", "RefundBegun", "RefundDone", "RefundFailed", "RefundClosed")},
     on("RefundDone", to="returned"): _ALL_BACK,
-    on("RefundDone"): None,
     on("AllReturned"): _ALL_BACK,
     on("RefundFailed", before="returning"): _NOT_RETURNED,
-    on("RefundFailed"): None,
     on("RefundClosed", before="returning"): _NOT_RETURNED,
-    on("RefundClosed"): None,
 }
 
 # --- money that goes back --------------------------------------------------------------------------------------------

@@ -299,8 +299,8 @@ CALLS: Final = (
         method="POST",
         path="/v1/resume",
         summary=(
-            "Begin sales again after a drain; and, with the code journal_restored, after a restore, where a person has "
-            "compared the days since the copy with the gateway's."
+            "Begin sales again after a drain; or, with the code journal_restored, after a restore, where a person has "
+            "compared the days since the copy with the gateway's. One does not end the other."
         ),
         takes=api_status.ResumeRequest,
         gives={200: api_status.Status},

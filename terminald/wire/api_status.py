@@ -23,7 +23,7 @@ class ResumeRequest(Request, frozen=True, kw_only=True):
         Literal["journal_restored"] | None,
         Meta(
             description="journal_restored: a person has compared the days since the copy with the gateway's. "
-            "Without it a restored journal is not resumed; a drain is"
+            "Without it a restored journal is not resumed; a drain is. With it no drain is"
         ),
     ] = None
 

@@ -12,12 +12,13 @@ import pytest
 
 from terminald.adapters import journal_file, journal_schema
 from terminald.adapters.journal_faults import translated
+from terminald.adapters.journal_file import DAMAGED
 from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import Batch, Entry, SaleFilter
 from terminald.core.events import PayConfirmed
 from terminald.core.ids import SaleId
 from terminald.core.stimuli import Record
-from terminald.errors import JournalCorrupt, JournalError, JournalTooNew, JournalUnavailable
+from terminald.errors import JournalCorrupt, JournalDamaged, JournalError, JournalTooNew, JournalUnavailable
 from tests.adapters.journal_samples import Shop
 from tests.core.machine_builders import NOON
 
@@ -264,3 +265,15 @@ def test_text_that_can_not_be_read_is_not_quoted(raw: sqlite3.Connection, file: 
     assert "secret" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
+
+
+def test_damage_of_which_sqlite_can_not_speak_in_words_is_noted_too(file: Path) -> None:
+    """It quotes names out of the file: Python finds no text there. The next start may find nothing at all."""
+    with closing(SqliteJournal(file)) as journal:
+        with closing(sqlite3.connect(file, isolation_level=None)) as other:
+            other.execute("PRAGMA writable_schema=ON").fetchall()
+            other.execute("UPDATE sqlite_master SET name = CAST(x'ef' AS TEXT), sql = 'CREATE' WHERE name = 'events'")
+            other.execute("PRAGMA schema_version=4711").fetchall()
+        with pytest.raises(JournalDamaged, match="not UTF-8"):
+            journal.last_seq()
+    assert "not UTF-8" in file.with_name(DAMAGED).read_text()

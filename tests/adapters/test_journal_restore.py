@@ -100,6 +100,27 @@ def test_whatever_page_is_spoilt_the_result_is_whole_and_says_what_it_lacks(acci
         journal.load_book(Instant(10**12))
 
 
+def test_the_identity_lives_where_it_was_taken_to_after_the_copy(accident: Accident) -> None:
+    """``terminald adopt``, and a restore within a week: the terminal is not of the board that was replaced."""
+    with closing(SqliteJournal(accident.file)) as journal:
+        journal.put_board({"serial": "new"}, device_id="board-2")
+    accident.before = accident.file.read_bytes()
+    accident.damage(lambda number, page: number > 2 and page[0] == 0x0A and b"order-" in page)
+    restore(accident.file, STAMP)
+    with closing(SqliteJournal(accident.file)) as journal:
+        assert (journal.board(), journal.device_id()) == ({"serial": "new"}, "board-2")
+        assert journal.load_terminal() == TERMINAL
+
+
+def test_a_board_that_can_not_be_read_is_that_of_the_copy(accident: Accident) -> None:
+    with closing(SqliteJournal(accident.file)) as journal:
+        copied = journal.board()
+    accident.damage(lambda _, page: b"device_id" in page and b"salt" in page)
+    restore(accident.file, STAMP)
+    with closing(SqliteJournal(accident.file)) as journal:
+        assert (journal.board(), journal.device_id()) == (copied, "board-1")
+
+
 def test_a_file_of_which_nothing_can_be_read_leaves_the_copy(accident: Accident) -> None:
     accident.file.write_bytes(b"\xa5" * len(accident.before))
     done = restore(accident.file, STAMP)

@@ -31,9 +31,9 @@ from terminald.core.events import (
     ShutdownRequested,
 )
 from terminald.core.ids import Instant, PaymentCode, SaleId
-from terminald.core.return_events import DeliveryWindowClosed
+from terminald.core.return_events import DeliveryUnheard, DeliveryWindowClosed
 from terminald.core.sale_table import SaleState
-from terminald.core.schedule import CODE_LIFE, HOUR, MINUTE, SECOND
+from terminald.core.schedule import CODE_LIFE, HOUR, MINUTE, REPORT_LATEST, SECOND
 from terminald.core.spool import JobState
 from terminald.core.stimuli import PrintCopy, ToAttempt, ToJob, ToSale
 from tests.core.machine_builders import AMOUNT, CLIENT_SN, CODE, NOON, ORDER, SALE_ID, after
@@ -215,13 +215,19 @@ def test_a_wake_up_is_due_at_its_time_and_not_before() -> None:
     assert stimuli.due(Book(), wakeup.at) is None
 
 
-def test_the_time_for_a_report_does_not_end_while_none_can_be_taken_nor_right_after() -> None:
+def awaiting_report() -> tuple[Till, Instant]:
+    """Return a till with a paid sale, and when the time for its report ends."""
     till = Till()
     till.open(replace(ORDER, reports_delivery=True, wants_receipt=False))
     till.scan()
     till.attempt(PayConfirmed(), 1)
     ends = till.seen().sale.delivery_ends
     assert ends is not None
+    return till, ends
+
+
+def test_the_time_for_a_report_does_not_end_while_none_can_be_taken_nor_right_after() -> None:
+    till, ends = awaiting_report()
     due = stimuli.due(till.book, ends)
     assert due == ToSale(sale_id=SALE_ID, event=DeliveryWindowClosed())
     assert stimuli.next_wakeup(till.book, reports_until=None) is None
@@ -230,6 +236,19 @@ def test_the_time_for_a_report_does_not_end_while_none_can_be_taken_nor_right_af
     assert stimuli.due(till.book, Instant(until - 1), reports_until=until) is None
     assert stimuli.due(till.book, until, reports_until=until) == due
     assert stimuli.due(till.book, ends, reports_until=Instant(ends - 1)) == due
+
+
+def test_the_time_for_a_report_is_not_put_off_for_ever() -> None:
+    """I5: whatever comes again and again, a person is called in the end; no more, as perhaps nobody was heard."""
+    till, ends = awaiting_report()
+    last = Instant(ends + REPORT_LATEST)
+    for until in range(ends, last, MINUTE):
+        wakeup, stimulus = stimuli.next_wakeup(till.book, reports_until=Instant(until)) or pytest.fail("not awaited")
+        assert (wakeup.at, stimulus) == (until, ToSale(sale_id=SALE_ID, event=DeliveryWindowClosed()))
+    for moved in (last, Instant(last + 50_000), Instant(last + 9 * REPORT_LATEST)):
+        assert stimuli.due(till.book, Instant(last - 1), reports_until=moved) is None
+        due = stimuli.due(till.book, last, reports_until=moved)
+        assert due == ToSale(sale_id=SALE_ID, event=DeliveryUnheard())
 
 
 def test_nothing_else_waits_for_reports() -> None:

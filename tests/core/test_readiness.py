@@ -4,7 +4,7 @@ from dataclasses import fields, replace
 import pytest
 
 from terminald.core.events import Blockage
-from terminald.core.readiness import Condition, Reason, reasons
+from terminald.core.readiness import Condition, Hold, Reason, reasons
 
 READY = Condition(
     is_activated=True,
@@ -129,3 +129,20 @@ def test_a_machine_that_can_not_serve_is_a_reason_while_its_line_is_there() -> N
     assert reasons(inhibited, EVERYTHING) == (Reason.INHIBITED,)
     assert reasons(replace(inhibited, has_output=False), EVERYTHING) == (Reason.OUTPUT_ABSENT,)
     assert reasons(inhibited, EVERYTHING - {"output"}) == ()
+
+
+@pytest.mark.parametrize(
+    ("hold", "drained", "compared"),
+    [
+        (Hold.NONE, Hold.ASKED, Hold.NONE),
+        (Hold.ASKED, Hold.ASKED, Hold.ASKED),
+        (Hold.RESTORED, Hold.RESTORED_ASKED, Hold.NONE),
+        (Hold.RESTORED_ASKED, Hold.RESTORED_ASKED, Hold.ASKED),
+    ],
+)
+def test_neither_a_drain_nor_a_comparison_ends_the_other(hold: Hold, drained: Hold, compared: Hold) -> None:
+    assert (hold.with_drain(), hold.once_compared()) == (drained, compared)
+    assert drained.is_asked
+    assert drained.is_restored is hold.is_restored
+    assert compared.is_asked is hold.is_asked
+    assert not compared.is_restored

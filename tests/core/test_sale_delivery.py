@@ -11,6 +11,8 @@ from terminald.core.money import Fen
 from terminald.core.return_events import (
     AllReturned,
     Delivered,
+    DeliveryLapsed,
+    DeliveryUnheard,
     DeliveryWindowClosed,
     PartUndelivered,
     RefundBegun,
@@ -113,6 +115,23 @@ def test_or_the_money_goes_back(event: Event) -> None:
     life = SaleLife(scanned(), PAID, order=REPORTING, rules=RETURNING_RULES)
     assert life.tell(event) == (RETURN_ALL,)
     assert (life.sale.state, life.sale.delivery, life.sale.attention) == (S.RETURNING, D.OVERDUE, None)
+
+
+@pytest.mark.parametrize(
+    "event", [DeliveryWindowClosed(), PowerReturned(), DeliveryLapsed()], ids=["silence", "power", "machine"]
+)
+def test_no_money_goes_back_for_want_of_a_report_that_an_old_copy_may_not_know(event: Event) -> None:
+    life = SaleLife(scanned(), PAID, order=REPORTING, rules=replace(RETURNING_RULES, is_restored=True))
+    assert life.tell(event) == ()
+    assert (life.sale.state, life.sale.delivery) == (S.PAID, D.OVERDUE)
+    assert life.sale.attention == Attention(code="delivery_overdue", since=life.now.instant)
+
+
+def test_no_money_goes_back_where_perhaps_nobody_could_report() -> None:
+    life = SaleLife(scanned(), PAID, order=REPORTING, rules=RETURNING_RULES)
+    assert life.tell(DeliveryUnheard()) == ()
+    assert (life.sale.state, life.sale.delivery) == (S.PAID, D.OVERDUE)
+    assert life.sale.attention == Attention(code="delivery_overdue", since=life.now.instant)
 
 
 def test_a_restart_of_the_process_leaves_the_host_its_time() -> None:

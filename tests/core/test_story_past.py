@@ -49,6 +49,7 @@ from tests.core.story_samples import STORIES
 from tests.core.vend_world import asked
 
 Seen = set[Key]
+RESTORED = replace(RULES, is_restored=True)
 OTHER = past_words(Record(kind="?", subject="", sale_id=SALE_ID, cause="", before="", after=""))
 
 
@@ -176,7 +177,7 @@ def _sale_variants(one: Sale, offer: ClientSn) -> Iterator[Sale]:
 
 def _sale_steps(one: Sale) -> Iterator[tuple[Key, str | None]]:
     for event in (event for event in EVENTS if not isinstance(event, Answer)):
-        for rules in (RULES, replace(RULES, returns_overdue=True))[: 1 + (one.state is SaleState.PAID)]:
+        for rules in (RULES, replace(RULES, returns_overdue=True), RESTORED)[: 3 if one.state is SaleState.PAID else 1]:
             try:
                 after, _ = sales.step(one, event, now=NOON, rules=rules, fresh=ClientSn("t-0003"))
             except (IllegalTransition, LookupError):  # without a QR order there is nothing to tell of one

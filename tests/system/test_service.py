@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from terminald.adapters.journal_file import BUSY_TIMEOUT_S
 from tests.system.manager import Manager
 from tests.system.rig import Bench, bench
 
@@ -187,6 +188,25 @@ def test_callers_are_told_why_where_the_journal_can_not_be_opened_at_the_start(t
     assert terminal.daemon.wait(45) == 0, "to be started again"
     held.start()
     terminal.wait_ready()
+
+
+def test_the_watchdog_is_fed_while_a_look_at_the_journal_takes_long(terminal: Bench, held: Manager) -> None:
+    """Each look waits here for another program that has the file open; on a dying card it reads so long."""
+    terminal.start()
+    terminal.stop()
+    with contextlib.closing(
+        sqlite3.connect(terminal.directory / "state" / "journal.db", isolation_level=None)
+    ) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE").fetchall()
+        other.execute("BEGIN EXCLUSIVE")
+        held.start(watchdog_s=9)
+        held.hear("READY")
+        held.hear("WATCHDOG")
+        for _ in range(3):
+            assert held.silence_s("WATCHDOG", 2 * BUSY_TIMEOUT_S) < BUSY_TIMEOUT_S
+        other.execute("COMMIT")
+    assert terminal.daemon is not None
+    assert terminal.daemon.wait(45) == 0, "to be started again"
 
 
 def test_it_binds_its_own_socket_where_none_is_passed_to_it(terminal: Bench, manager: Manager) -> None:
