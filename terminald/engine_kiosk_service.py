@@ -132,9 +132,13 @@ class KioskService:
 
     async def _settle(self, sale: Sale) -> None:
         """Decide about a paid sale that nobody will serve any more, unless that was done before."""
-        if sale.state is not SaleState.PAID or not self._is_undecided(sale):
+        if sale.state is not SaleState.PAID:
             return
         mark = self._mark
+        if not self._is_undecided(sale):
+            if sale.delivery is DeliveryState.OVERDUE and await self._was_passed_over(sale, mark):
+                await self._report(sale.id, sale.paid, ActionFailed(evidence=_NOT_BEGUN))
+            return
         if mark is not None and was_begun(mark, sale.id):
             evidence = f"{mark.begun} of {mark.steps} steps at most"
         elif self._engine.hold.is_restored:
@@ -153,6 +157,23 @@ class KioskService:
         if sale.delivery is DeliveryState.OVERDUE and sale.attention is not None:
             return sale.attention.since >= self._started  # by this very start, after a power cut
         return sale.delivery is DeliveryState.PENDING
+
+    async def _was_passed_over(self, sale: Sale, mark: ActionMark | None) -> bool:
+        """Whether an overdue sale provably was not begun, and an earlier start ended before it had said so.
+
+        Actions are begun one after the other: the mark would be its own, or that of a payment after its own. A journal
+        that was ever restored from a copy may have lost a mark.
+        """
+        if self._engine.rules.refund_series or sale.attention is None:
+            return False
+        if mark is None:
+            return True
+        try:
+            marked = (await self._desk.get_sale(mark.sale_id)).paid_by
+        except ApiError:
+            return False
+        mine = (await self._desk.get_sale(sale.id)).paid_by
+        return marked is not None and mine is not None and marked.started < mine.started
 
     async def _apply(self, stimulus: ToSale) -> None:
         async def apply() -> None:

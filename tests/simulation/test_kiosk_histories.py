@@ -24,10 +24,13 @@ KINDS = {
 }
 
 
-async def _one_customer(path: Path, world: World, number: int, *, is_after: bool, returns: bool) -> KioskHistory:
+async def _one_customer(
+    path: Path, world: World, plan: list[tuple[int, bool]], *, returns: bool, power_cuts: float = 0.3
+) -> KioskHistory:
+    """One life after the other ends at the planned commit, before it or after it."""
     rules = replace(RULES, poll_interval=Duration(10_000), delivery_window=Duration(10_000), returns_overdue=returns)
-    history = KioskHistory(number, path, world=world, rules=rules)
-    history.crash_plan = [(number, is_after)]
+    history = KioskHistory(plan[0][0], path, world=world, rules=rules)
+    history.crash_plan, history.power_cuts = list(plan), power_cuts
 
     async def come() -> None:
         await asyncio.sleep(5)
@@ -47,13 +50,25 @@ def test_a_crash_at_any_commit_ends_by_the_restart_rules(kind: str, when: str, p
     for number in range(1, MAX_COMMITS):
         world = replace(KINDS[kind], taken=[], asked=set(), ended={}, found=[])
         history = run_virtually(
-            _one_customer(
-                tmp_path / f"{number}.db", world, number, is_after=when == "after", returns=policy == "return"
-            )
+            _one_customer(tmp_path / f"{number}.db", world, [(number, when == "after")], returns=policy == "return")
         )
         assert history.judge() == [], number
         if history.lives == 1:
             assert number > 8, "opening, scanning, paying, marking, reporting have commits of their own"
+            return
+    raise AssertionError("the sale has no end")
+
+
+@pytest.mark.simulation
+@pytest.mark.parametrize("again", range(1, 7))
+def test_a_second_power_cut_while_the_first_is_seen_to_leaves_nobody_to_be_called(again: int, tmp_path: Path) -> None:
+    """What provably was not done is given back, in whichever start that is said."""
+    for number in range(1, MAX_COMMITS):
+        plan = [(number, True), (again, True)]
+        file = tmp_path / f"{number}.db"
+        history = run_virtually(_one_customer(file, World(), plan, returns=False, power_cuts=1.0))
+        assert history.judge() == [], number
+        if history.lives == 1:
             return
     raise AssertionError("the sale has no end")
 
