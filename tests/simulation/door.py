@@ -71,6 +71,8 @@ class Door:
         self.found: list[str] = []
         self.seen: Counter[str] = Counter()
         self._state_of = state_of
+        #: Whether terminald knows the time of day: it can not tell the gateway's day otherwise.
+        self.knows_time: Callable[[], bool] = lambda: True
         self._sale_of: dict[str, str] = {}
         self._may_repeat: set[str] = set()
         self._under_way: Counter[str] = Counter()
@@ -249,7 +251,7 @@ class Door:
 
         A revoke is of the day of the payment alone.
         """
-        if call == "revoke" and self._was_paid_another_day(client_sn):
+        if call == "revoke" and self._was_paid_another_day(client_sn) and self.knows_time():
             self.found.append(f"I10: revoke of {client_sn} leaves on another day than that of its payment")
         if client_sn in self._going_back:
             self.found.append(f"I9: {call} of {client_sn} leaves beside a {self._going_back[client_sn]}")

@@ -36,7 +36,7 @@ from terminald.errors import ApiError, IllegalTransition, JournalUnavailable
 from terminald.simulator.gateway import Fault, GatewayWorld
 from terminald.simulator.gateway_world import DEFAULT_EPOCH_S, QR_LIFE_S
 from terminald.wire.api_views import sale_json
-from tests.simulation.board import STEPS_S, Board
+from tests.simulation.board import HOUR_S, STEPS_S, Board
 from tests.simulation.carrier import Carrier
 from tests.simulation.crashing_journal import Crash, CrashingJournal
 from tests.simulation.door import Door, sale_of
@@ -101,6 +101,7 @@ class History:
             qr_life_s=qr_life_s,
         )
         self.door = Door(self.gateway, self._state_of)
+        self.door.knows_time = self._knows_time
         self.carrier = Carrier(self.gateway, self.door)
         #: Its printer; None: it has none.
         self.paper: Paper | None = None
@@ -282,6 +283,10 @@ class History:
         """By how much what the terminal takes for the time of day is ahead of the gateway's."""
         return 0.0 if self.clock is None else self.clock.now().wall / 1000 - self.gateway.now_s()
 
+    def _knows_time(self) -> bool:
+        """Whether the terminal trusts its time of day, and may."""
+        return self.clock is not None and self.clock.now().is_trusted and abs(self._fast_s()) < HOUR_S
+
     def _shown(self, view: SaleView) -> dict[str, object]:
         """What the host is told of a sale now."""
         assert self.clock is not None
@@ -342,10 +347,12 @@ class History:
 
     async def scan(self, reference: str, code: str) -> None:
         """The customer presents a code, to the scanner or to the host; nobody says whether it was taken."""
-        self.door.offers.yield_to_code(reference)
         if self.desk is not None and self.rng.random() < 0.5:
+            # A scanner does not know whose code it reads.
+            self.door.offers.yield_to_code(None)
             self.desk.take_frame("front", code)
         else:
+            self.door.offers.yield_to_code(reference)
             await self.call(lambda desk: desk.present_code(reference, code))
 
     async def query(self, reference: str) -> None:

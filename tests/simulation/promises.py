@@ -76,9 +76,9 @@ class Offers:
         for one in self._shown.values():
             one.is_withdrawn = one.is_withdrawn or bool(one.cancels_at)
 
-    def yield_to_code(self, reference: str) -> None:
-        """A code is presented: a payment from now on comes too late."""
-        for one in self._of(reference):
+    def yield_to_code(self, reference: str | None) -> None:
+        """A code is presented, for this sale or for whichever is open: a payment from now on comes too late."""
+        for one in self._shown.values() if reference is None else self._of(reference):
             one.codes_at.append(self._world.now_s())
 
     def note_query(self, client_sn: str, asked: Request) -> None:
