@@ -38,6 +38,8 @@ LOOK_EVERY_S: Final = 0.02
 #: What is written is synced in pieces: the last sync, and a commit of the journal beside it, then wait for one piece at
 #: most, which takes a slow card about a second.
 SYNC_EVERY_BYTES: Final = 4_000_000
+#: What is kept of the pages that were read.
+_CACHE_KIB: Final = 256
 #: The setting in the copy that says of when it is.
 _COPIED: Final = "copied"
 
@@ -218,4 +220,6 @@ def _interrupting(connection: sqlite3.Connection, is_wanted: Callable[[], bool])
 @contextmanager
 def _opened(uri: str) -> Iterator[sqlite3.Connection]:
     with closing(sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)) as connection:
+        # Each page is read once: what a larger cache takes stays with the process.
+        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         yield connection
