@@ -198,7 +198,7 @@ class _Client(aiomqtt.Client):
         self._left = min(_SAID_AT_ONCE, self._left + (now - self._looked) * MOST_SAID)
         self._looked = now
         # What comes with QoS 2 is kept until the broker lets go of it.
-        kept = len(self._client._in_messages)  # noqa: SLF001
+        kept = len(self._client._in_messages)  # noqa: SLF001 - paho tells of them nowhere else
         if bufsize > MOST_PACKET or self._left <= 0 or kept > WINDOW:
             self._says_too_much = True
             raise ConnectionAbortedError("the broker says too much")

@@ -140,7 +140,7 @@ def _text(text: str) -> str:
 
 def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
     # argparse offers no other way to what it would print.
-    (found,) = [each for each in parser._actions if isinstance(each, argparse._SubParsersAction)]  # noqa: SLF001
+    (found,) = [each for each in parser._actions if isinstance(each, argparse._SubParsersAction)]  # noqa: SLF001 - see above
     return dict(found.choices)
 
 

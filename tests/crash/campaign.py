@@ -4,6 +4,7 @@ import queue
 import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
@@ -123,26 +124,25 @@ def run(
 
 def _share(theatre: Theatre, work: Iterable[Work], act: Callable[[Actor, Work], Work | None], *, jobs: int) -> None:
     """Have so many actors take one after the other; what one of them returns is to be done again."""
-    waiting, failures = queue.SimpleQueue[Work](), list[BaseException]()
+    waiting, has_failed = queue.SimpleQueue[Work](), threading.Event()
     for one in work:
         waiting.put(one)
     jobs = min(jobs, waiting.qsize())
 
     def perform() -> None:
+        is_done = False
         try:
             with theatre.stage() as stage, suppress(queue.Empty):
                 actor = Actor(theatre, stage)
-                while not failures:
+                while not has_failed.is_set():
                     again = act(actor, waiting.get_nowait())
                     if again is not None:
                         waiting.put(again)
-        except BaseException as exc:  # noqa: BLE001 - raised again below, by the thread that waits
-            failures.append(exc)
+            is_done = True
+        finally:
+            if not is_done:
+                has_failed.set()
 
-    threads = [threading.Thread(target=perform, name=f"actor-{number}") for number in range(jobs)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
+    with ThreadPoolExecutor(max(jobs, 1), thread_name_prefix="actor") as actors:
+        for performing in [actors.submit(perform) for _ in range(jobs)]:
+            performing.result()
