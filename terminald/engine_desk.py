@@ -361,8 +361,12 @@ class EngineDesk(Care):
         await self._engine.keeper.apply(CheckinRequested())
 
     async def events_after(self, seq: int, limit: int) -> tuple[LoggedEvent, ...]:
-        """Return public events with a greater sequence number, oldest first."""
-        return await self._world.journal.events_after(seq, limit)
+        """Return public events with a greater sequence number, oldest first: those which the engine has acted upon.
+
+        An event is on disk before that. Whoever saw it there could scan before the scanner delivers.
+        """
+        events = await self._world.journal.events_after(seq, limit)
+        return tuple(event for event in events if event.seq <= self._engine.last_seq)
 
     def last_seq(self) -> int:
         """Return the sequence number of the newest event."""

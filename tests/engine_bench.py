@@ -64,10 +64,15 @@ class FlakyJournal(InlineJournal):
         super().__init__(store)
         self.released = asyncio.Event()
         self.released.set()
+        #: A write that is on disk already is told of while this is set.
+        self.told = asyncio.Event()
+        self.told.set()
 
     async def commit(self, batch: Batch) -> int:
         await self._written()
-        return await super().commit(batch)
+        seq = await super().commit(batch)
+        await self.told.wait()
+        return seq
 
     async def put_hold(self, hold: Hold) -> None:
         await self._written()

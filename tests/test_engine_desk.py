@@ -160,6 +160,23 @@ def test_a_code_that_was_presented_before_is_told_as_such_beside_an_earlier_orde
     play(tmp_path, scene)
 
 
+def test_an_event_is_told_when_the_engine_has_acted_upon_it(tmp_path: Path) -> None:
+    """Who saw a sale that is on disk, and scanned at once, scanned before the scanners were told to deliver."""
+
+    async def scene(bench: Bench) -> None:
+        bench.journal.told.clear()
+        opening = asyncio.create_task(bench.open())
+        await settle()
+        on_disk = bench.journal.store.events_after(0, 1000)
+        assert on_disk[-1].topic == "sale"
+        assert await bench.desk.events_after(0, 1000) == on_disk[:-1]
+        bench.journal.told.set()
+        await opening
+        assert (await bench.desk.events_after(0, 1000))[: len(on_disk)] == on_disk
+
+    play(tmp_path, scene)
+
+
 # --- questions from the side -----------------------------------------------------------------------------------------
 
 
