@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from terminald.adapters.ports import Batch
 from terminald.core.attempt_table import UNDO_REQUEST_NO, Attempt, AttemptState
+from terminald.core.book import Book
 from terminald.core.refund_table import RefundKind, RefundState
 from terminald.simulator.gateway import GatewayWorld, Plan, Request, Response
 from terminald.simulator.gateway_books import Order, business_day
@@ -44,6 +45,8 @@ _UNDOING = frozenset(
 _ABSENT = b"UPAY_ORDER_NOT_EXISTS"
 #: The one submit is asked for in the commit that enters these.
 _BEGUN = frozenset({AttemptState.SUBMITTING, AttemptState.OFFERING})
+#: An answer is on disk within this time.
+RECORDED_S = 1.0
 #: Answers of the gateway that a soak must have seen.
 _WORDS = (
     "CANCEL_ERROR", "CANCEL_IN_PROGRESS", "REFUND_ERROR", "REFUND_IN_PROGRESS", "UPAY_TCP_ORDER_NOT_REFUNDABLE",
@@ -80,6 +83,9 @@ class Door:
         self._absent_at: dict[str, float] = {}
         self._arrived_at: dict[int, float] = {}
         self._given_up: set[str] = set()
+        #: Orders that were undone from memory by a process that died, as the next one finds them on disk: open. With
+        #: the moment until which it may show their QRs: shortly after the gateway has told it that they are over.
+        self._looks_open: dict[str, float] = {}
         self._refunds: dict[tuple[str, str], int] = {}
         self._paid: set[str] = set()
         #: Of which orders terminald was told, under their own name and with their amount, that they are paid.
@@ -99,10 +105,16 @@ class Door:
             self._arrived_at,
             self._refunds,
             self._going_back,
+            self._looks_open,
         ):
             notes.clear()
         for names in (self._may_repeat, self._given_up, self._paid, self._said_paid):
             names.clear()
+
+    def restart(self, book: Book) -> None:
+        """Take note of a new process, which knows what is on disk and nothing else."""
+        offered = {one.client_sn for one in book.attempts.values() if one.state is AttemptState.OFFERED}
+        self._looks_open = dict.fromkeys(self._given_up & offered, math.inf)
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
@@ -173,6 +185,9 @@ class Door:
             self._absent_at.setdefault(client_sn, self._arrived_at[id(asked)])
         if b"ILLEGAL_SIGN" in answer.body:
             self._may_repeat.add(client_sn)
+        if client_sn in self._looks_open and any(f'"{one}"'.encode() in answer.body for one in _DEAD):
+            until_s = self.world.now_s() + RECORDED_S
+            self._looks_open[client_sn] = min(self._looks_open[client_sn], until_s)
         self._wake(asked.call, client_sn, is_answer=True)
 
     def _says_paid(self, client_sn: str, text: str) -> bool:
@@ -349,8 +364,11 @@ class Door:
         order = self.order_of_qr(content)
         if state != "awaiting_payment":
             self.found.append(f"QR: {reference} shows one while it is {state} ({what})")
-        if order is None or order.client_sn in self._given_up:
+        if order is None or self._is_known_given_up(order.client_sn):
             self.found.append(f"QR: {reference} shows one that was given up ({what})")
+
+    def _is_known_given_up(self, client_sn: str) -> bool:
+        return client_sn in self._given_up and self.world.now_s() >= self._looks_open.get(client_sn, 0.0)
 
 
 def _paying(sale: dict[str, object]) -> set[str]:

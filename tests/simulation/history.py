@@ -216,12 +216,14 @@ class History:
         )
         now = clock.now()
         custody = store.load_custody() or custodies.begin(self.terminal, now=now, rules=self.rules)
+        book = store.load_book(now.instant)
+        self.door.restart(book)
         engine = Engine(
             world,
             rules=self.rules,
             custody=custody,
             required=frozenset({"gateway"}),
-            book=store.load_book(now.instant),
+            book=book,
             last_seq=store.last_seq(),
         )
         self.engine, self.desk = engine, EngineDesk(engine, device_id="d1", code_pattern=PATTERN)
