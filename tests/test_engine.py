@@ -157,6 +157,31 @@ def test_the_book_forgets_a_sale_at_its_end_and_its_code_when_that_is_dead(tmp_p
     play(tmp_path, scene)
 
 
+def test_a_code_of_a_sale_that_is_over_is_refused_for_its_life_after_a_restart_as_well(tmp_path: Path) -> None:
+    """One code, one attempt: what the book has forgotten is in the journal."""
+
+    async def before(bench: Bench) -> None:
+        await _submitted(bench)
+        await bench.gateway.answer(SubmitPayment, PayConfirmed())
+        assert bench.engine.book.sales == {}
+
+    async def after(bench: Bench) -> None:
+        assert (bench.engine.book.sales, len(bench.engine.book.used)) == ({}, 1)
+        await asyncio.sleep(1)
+        await bench.open("next")
+        with pytest.raises(ApiError) as refused:
+            await bench.desk.present_code("next", CODE)
+        assert refused.value.code == "code_reused"
+        await bench.desk.cancel("next")
+        await asyncio.sleep(CODE_LIFE / 1000)
+        await bench.open("last")
+        await bench.desk.present_code("last", CODE)
+        assert await bench.attempt_state("last") == "submitting"
+
+    play(tmp_path, before)
+    play(tmp_path, after)
+
+
 def test_a_change_during_the_commit_of_another_is_told_as_well(tmp_path: Path) -> None:
     async def scene(bench: Bench) -> None:
         await settle()
