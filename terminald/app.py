@@ -34,14 +34,12 @@ from terminald.adapters.receipt_sender import ReceiptSender, Stationery
 from terminald.adapters.scanners import make_scanner
 from terminald.adapters.state_directory import lock
 from terminald.adapters.systemd import extending, has_passed_sockets
-from terminald.adapters.vmcs import make_vmc
 from terminald.app_board import settle_device_id
 from terminald.app_chores import JOURNAL_NAME, chores, disk_watch, spare_bytes
 from terminald.app_figures import all_figures
-from terminald.app_fleet import run_fleet
 from terminald.app_kiosk import Parts, is_on, make_kiosk, make_output, required_parts
 from terminald.app_reload import PRINTER, Reloader, Supervised, changed_devices
-from terminald.app_stopped import serve_stopped
+from terminald.app_vending import make_vmcs, vend_terms
 from terminald.app_vitals import Vitals
 from terminald.config import Config
 from terminald.config_token import read_api_token
@@ -56,7 +54,7 @@ from terminald.engine_commands import World
 from terminald.engine_desk import EngineDesk
 from terminald.engine_kiosk import KioskHost
 from terminald.engine_log_upload import LogUploads
-from terminald.engine_vending import VendingHost, VendTerms
+from terminald.engine_vending import VendingHost
 from terminald.errors import JournalCorrupt, JournalHeld, JournalTooNew, JournalUnavailable
 from terminald.logs import log_event, protect
 from terminald.logs_ids import LogId
@@ -130,7 +128,7 @@ class App:
         self._journal = JournalThread(journal)
         self._gateway = _make_gateway(config, self._credentials, clock)
         self._scanners = [make_scanner(one, self._take_frame) for one in config.scanners]
-        self._vmcs = {one.name: make_vmc(one, self._take_vend, self._note_device) for one in config.vending}
+        self._vmcs = make_vmcs(config, self._take_vend, self._note_device)
         self._device_watch = DeviceWatch()
         self._printer = make_dialog(config.printer, self._note_device, self._device_watch)
         self._output = make_output(config, self._note_device)
@@ -161,7 +159,7 @@ class App:
         self._desk = self._make_desk(config, device_id)
         self._desk.copied_at = journal.restored_from()
         self._kiosk = self._make_kiosk(config, journal)
-        self._vending = VendingHost(self._engine, vend_terms(config))
+        self._vending = VendingHost(self._engine, vend_terms(config, sale_defaults(config)))
         self._door = Door(terms_of(config.api, token))
         self._api = self._make_api(config, clock)
         self._vitals = Vitals(self._engine, self._desk.status, answers=self._api.answers)
@@ -237,7 +235,10 @@ class App:
             running.append(tasks.create_task(self._log_uploads().run()))
         beside = chores(self._engine, self._desk, self._journal, self._config.state, lambda: spare_bytes(self._config))
         running += [tasks.create_task(chore) for chore in beside]
-        running.append(tasks.create_task(run_fleet(self._config, self._engine, self._desk.status, self._journal)))
+        if self._config.mqtt.url is not None:
+            from terminald.app_fleet import run_fleet  # noqa: PLC0415 - costs 6 ms, and few terminals have a broker
+
+            running.append(tasks.create_task(run_fleet(self._config, self._engine, self._desk.status, self._journal)))
         running.append(tasks.create_task(self._clock_watch.run()))
         running.append(tasks.create_task(self._vitals.run()))
         if self._kiosk is not None:
@@ -325,6 +326,8 @@ def run(config: Config, file: Path | None = None) -> None:
         is_for_now = isinstance(exc, JournalUnavailable)
         if is_for_now and (isinstance(exc, JournalHeld) or not has_passed_sockets()):
             raise
+        from terminald.app_stopped import serve_stopped  # noqa: PLC0415 - with what it needs alone: see App._serve
+
         journal = config.state.directory / JOURNAL_NAME
         asyncio.run(serve_stopped(config, sale_defaults(config), journal, exc, Door(terms_of(config.api, token))))
 
@@ -367,20 +370,6 @@ def sale_defaults(config: Config) -> SaleDefaults:
         delivery=config.sale.delivery,
         refund_slips=config.receipt.print_when == "all",
     )
-
-
-def vend_terms(config: Config) -> dict[str, VendTerms]:
-    """Return how the requests of each vending machine are served."""
-    return {
-        one.name: VendTerms(
-            answer_limit=one.answer_limit,
-            result_window=one.result_window,
-            returns_unknown=one.on_unknown == "return",
-            payment_window=config.sale.payment_window,
-            sale=sale_defaults(config),
-        )
-        for one in config.vending
-    }
 
 
 def _receipt_sender(config: Config, printer: PrinterDialog) -> ReceiptSender:

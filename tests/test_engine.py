@@ -133,8 +133,8 @@ def test_a_wake_up_comes_at_its_time_and_not_before(tmp_path: Path) -> None:
     play(tmp_path, scene)
 
 
-def test_the_book_forgets_what_is_closed_and_old(tmp_path: Path) -> None:
-    """I11."""
+def test_the_book_forgets_a_sale_at_its_end_and_its_code_when_that_is_dead(tmp_path: Path) -> None:
+    """I11, and one code, one attempt."""
 
     async def scene(bench: Bench) -> None:
         for number in range(3):
@@ -142,12 +142,44 @@ def test_the_book_forgets_what_is_closed_and_old(tmp_path: Path) -> None:
             await bench.desk.present_code(f"order-{number}", f"13000000000000000{number}")
             await settle()
             await bench.gateway.answer(SubmitPayment, PayConfirmed())
-        assert len(bench.engine.book.sales) == 3
+        assert (bench.engine.book.sales, bench.engine.book.attempts) == ({}, {})
+        assert len(bench.engine.book.used) == 3
+        await bench.open("next")
+        with pytest.raises(ApiError) as refused:
+            await bench.desk.present_code("next", "130000000000000000")
+        assert refused.value.code == "code_reused"
+        await bench.desk.cancel("next")
         await asyncio.sleep(CODE_LIFE / 1000)
         await bench.open("last")
-        assert len(bench.engine.book.sales) == 1
+        assert bench.engine.book.used == {}
+        await bench.desk.present_code("last", "130000000000000000")
 
     play(tmp_path, scene)
+
+
+def test_a_code_of_a_sale_that_is_over_is_refused_for_its_life_after_a_restart_as_well(tmp_path: Path) -> None:
+    """One code, one attempt: what the book has forgotten is in the journal."""
+
+    async def before(bench: Bench) -> None:
+        await _submitted(bench)
+        await bench.gateway.answer(SubmitPayment, PayConfirmed())
+        assert bench.engine.book.sales == {}
+
+    async def after(bench: Bench) -> None:
+        assert (bench.engine.book.sales, len(bench.engine.book.used)) == ({}, 1)
+        await asyncio.sleep(1)
+        await bench.open("next")
+        with pytest.raises(ApiError) as refused:
+            await bench.desk.present_code("next", CODE)
+        assert refused.value.code == "code_reused"
+        await bench.desk.cancel("next")
+        await asyncio.sleep(CODE_LIFE / 1000)
+        await bench.open("last")
+        await bench.desk.present_code("last", CODE)
+        assert await bench.attempt_state("last") == "submitting"
+
+    play(tmp_path, before)
+    play(tmp_path, after)
 
 
 def test_a_change_during_the_commit_of_another_is_told_as_well(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ What is searched for has a column; the truth is the snapshot beside it, the JSON
 """
 
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final, Generic, TypeVar
 
 import msgspec
 
 from terminald.adapters.ports import Batch, LoggedEvent, LoggedRecord, SaleFilter
+from terminald.core import book as books
 from terminald.core.attempt_table import Attempt
 from terminald.core.book import Book, SaleView
 from terminald.core.ids import ClientSn, Instant, SaleId
@@ -291,18 +293,19 @@ def list_sales(connection: sqlite3.Connection, wanted: SaleFilter) -> tuple[Sale
 
 
 def load_book(connection: sqlite3.Connection, now: Instant) -> Book:
-    """Return every sale with something open or a code that may still live, with all that belongs to it."""
-    views = [view_of(connection, sale) for sale in _kept(connection, now)]
+    """Return every sale with something open, with all that belongs to it, and the codes that may still live."""
+    views = [view_of(connection, sale) for sale in _kept(connection)]
     return Book(
         sales={view.sale.id: view.sale for view in views},
         attempts={one.client_sn: one for view in views for one in view.attempts},
         refunds={one.id: one for view in views for one in view.refunds},
         jobs={job.id: job for view in views for job in view.jobs},
         vends={view.sale.id: view.vend for view in views if view.vend is not None},
+        used=books.codes_of(_recent(connection, now), now),
     )
 
 
-def _kept(connection: sqlite3.Connection, now: Instant) -> list[Sale]:
+def _kept(connection: sqlite3.Connection) -> list[Sale]:
     kept: set[SaleId] = set()
     for statement in (
         "SELECT id FROM sales WHERE is_open",
@@ -313,12 +316,16 @@ def _kept(connection: sqlite3.Connection, now: Instant) -> list[Sale]:
         "SELECT sale_id FROM vends WHERE is_open",
     ):
         kept.update(sale_id for (sale_id,) in connection.execute(statement))
+    return [_sale(connection, sale_id) for sale_id in sorted(kept)]
+
+
+def _recent(connection: sqlite3.Connection, now: Instant) -> Iterator[Attempt]:
+    """Yield the attempts whose codes may still live, newest first."""
     # Attempts are numbered as they begin, and instants never run backwards: the first old one ends the search.
-    for sale_id, started in connection.execute("SELECT sale_id, started FROM attempts ORDER BY number DESC"):
+    for started, text in connection.execute("SELECT started, snapshot FROM attempts ORDER BY number DESC"):
         if now - started >= CODE_LIFE:
             break
-        kept.add(sale_id)
-    return [_sale(connection, sale_id) for sale_id in sorted(kept)]
+        yield ATTEMPTS.decode(text)
 
 
 def _sale(connection: sqlite3.Connection, sale_id: SaleId) -> Sale:

@@ -29,6 +29,9 @@ class Book:
     vends: Mapping[SaleId, Vend] = field(default_factory=dict)
     #: The codes of held attempts. In memory only: no code is ever stored (I7).
     held: Mapping[ClientSn, PaymentCode] = field(default_factory=dict)
+    #: The digests of the codes of finished attempts while they may still live, and since when each is in use. Of a sale
+    #: that is over this is all that is left.
+    used: Mapping[str, Instant] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,12 +76,13 @@ _SUBMITTED = frozenset({AttemptState.SUBMITTING, AttemptState.OFFERING})
 
 
 def prune(book: Book, instant: Instant) -> Book:
-    """Return the book without the sales of which nothing is open and whose codes are no longer alive."""
+    """Return the book without the sales of which nothing is open, but for the digests of codes that still live."""
     kept = {sale.id for sale in book.sales.values() if not sale.state.is_final or sale.attention is not None}
-    kept |= {one.sale_id for one in book.attempts.values() if not one.state.is_final or is_code_alive(one, instant)}
+    kept |= {one.sale_id for one in book.attempts.values() if not one.state.is_final}
     kept |= {one.sale_id for one in book.refunds.values() if not one.state.is_final}
     kept |= {job.sale_id for job in book.jobs.values() if not job.state.is_final}
-    kept |= _kept_vends(book)
+    kept |= _kept_vends(book, instant)
+    alive = {digest: since for digest, since in book.used.items() if instant - since < CODE_LIFE}
     return Book(
         sales={key: sale for key, sale in book.sales.items() if key in kept},
         attempts={key: one for key, one in book.attempts.items() if one.sale_id in kept},
@@ -86,13 +90,19 @@ def prune(book: Book, instant: Instant) -> Book:
         jobs={key: job for key, job in book.jobs.items() if job.sale_id in kept},
         vends={key: vend for key, vend in book.vends.items() if key in kept},
         held={key: code for key, code in book.held.items() if book.attempts[key].state is AttemptState.HELD},
+        used={**alive, **codes_of(book.attempts.values(), instant)},
     )
 
 
-def _kept_vends(book: Book) -> set[SaleId]:
-    """Return the open ones, and of each machine the last one: its result may come late."""
+def _kept_vends(book: Book, instant: Instant) -> set[SaleId]:
+    """Return the open ones, of each machine the last one, and those of these minutes: a result may come late."""
     known = {vend.machine: key for key, vend in sorted(book.vends.items()) if vend.request is not None}
-    return {*known.values(), *(key for key, vend in book.vends.items() if not vend.state.is_final)}
+    told = {key for key, vend in book.vends.items() if vend.request is not None}
+    return {
+        *known.values(),
+        *(key for key, vend in book.vends.items() if not vend.state.is_final),
+        *(one.sale_id for one in book.attempts.values() if one.sale_id in told and is_code_alive(one, instant)),
+    }
 
 
 def find_vend(book: Book, machine: str, request: int) -> Vend | None:
@@ -109,6 +119,7 @@ def with_view(book: Book, found: SaleView) -> Book:
         jobs={**{job.id: job for job in found.jobs}, **book.jobs},
         vends={**({} if found.vend is None else {found.sale.id: found.vend}), **book.vends},
         held=book.held,
+        used=book.used,
     )
 
 
@@ -117,17 +128,25 @@ def is_code_alive(attempt: Attempt, instant: Instant) -> bool:
     return instant - attempt.started < CODE_LIFE
 
 
+def codes_of(attempts: Iterable[Attempt], instant: Instant) -> dict[str, Instant]:
+    """Return the digests of the codes that finished attempts have used and that may still live, with their start.
+
+    A code whose request never left the device may be presented again; a QR order has none.
+    """
+    finished = (one for one in attempts if one.state.is_final and one.state is not AttemptState.UNSENT)
+    return {one.code_digest: one.started for one in finished if one.code_digest and is_code_alive(one, instant)}
+
+
 def is_code_used(book: Book, digest: str, instant: Instant) -> bool:
     """Whether this code has been submitted already: one code, one attempt.
 
+    It is so while that is open, and for the life of a code, whether or not the book still holds its sale.
     A code whose request never left the device may be presented again.
     """
-    return any(
-        attempt.code_digest == digest
-        and attempt.state is not AttemptState.UNSENT
-        and (not attempt.state.is_final or is_code_alive(attempt, instant))
-        for attempt in book.attempts.values()
-    )
+    since = book.used.get(digest)
+    if since is not None and instant - since < CODE_LIFE:
+        return True
+    return any(one.code_digest == digest and not one.state.is_final for one in book.attempts.values())
 
 
 def unresolved(book: Book) -> tuple[Attempt | Refund, ...]:

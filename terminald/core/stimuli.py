@@ -152,6 +152,7 @@ def merge(book: Book, done: Advance) -> Book:
         jobs={**book.jobs, **{job.id: job for job in done.jobs}},
         vends={**book.vends, **{vend.sale_id: vend for vend in done.vends}},
         held={**book.held, **done.held},
+        used=book.used,
     )
 
 

@@ -62,7 +62,7 @@ def fill(journal: SqliteJournal) -> None:
     shop.wake()
     shop.finish_print(JobSent(evidence="every byte was taken"))
     shop.apply(AskRefund(sale_id=sale_id, asked=Asked(kind=RefundKind.REFUND, amount=Fen(100), reference="back")))
-    (refund,) = shop.book.refunds.values()
+    (refund,) = shop.committed.refunds.values()
     shop.apply(ToRefund(refund_id=refund.id, event=RefundConfirmed(), token=refund.token))
     vend = SaleId("01J-vend")
     shop.apply(OpenVend(sale_id=vend, order=vend_order(), asked=asked()))

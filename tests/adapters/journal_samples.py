@@ -14,16 +14,22 @@ from terminald.core.sale_table import SaleOrder, SaleState
 from terminald.core.schedule import Now
 from terminald.core.stimuli import OpenSale, PrintCopy, Stimulus, ToAttempt, ToJob, ToSale
 from tests.core.machine_builders import NOON, ORDER, RULES, after
+from tests.core.till import with_the_past
 
 CODE_TEXT = "130812345678901147"
 SALT = b"s" * 32
 
 
 class Shop:
-    """A terminal without devices and gateway: what a test tells it goes through the ledger into the journal."""
+    """A terminal without devices and gateway: what a test tells it goes through the ledger into the journal.
+
+    What the book has forgotten is put back for each step, as whoever asks for an old sale does.
+    """
 
     def __init__(self, commit: Callable[[Batch], int], now: Now = NOON, count: int = 0) -> None:
         self.book = Book()
+        #: Every sale, whether or not the book still holds it.
+        self.committed = Book()
         self.now = now
         self.requests: dict[ClientSn, GatewayCommand] = {}
         self.prints: list[SendJob] = []
@@ -35,7 +41,8 @@ class Shop:
     def apply(self, stimulus: Stimulus) -> tuple[Command, ...]:
         self._count += 1
         fresh = ClientSn(f"q-{self._count:04}")
-        done = ledger.advance(self.book, stimulus, now=self.now, rules=RULES, fresh=fresh)
+        whole = with_the_past(self.book, self.committed)
+        done = ledger.advance(whole, stimulus, now=self.now, rules=RULES, fresh=fresh)
         if done.records:
             entries = tuple(
                 Entry(record=one, topic=one.kind if one.kind != "attempt" else "", body=one.after.encode())
@@ -51,7 +58,8 @@ class Shop:
                 entries=entries,
             )
             self.seq = self._commit(batch)
-            self.book = books.prune(stimuli.merge(self.book, done), self.now.instant)
+            self.committed = stimuli.merge(whole, done)
+            self.book = books.prune(self.committed, self.now.instant)
         for command in done.commands:
             if isinstance(command, GatewayCommand):
                 self.requests[command.client_sn] = command

@@ -205,8 +205,8 @@ def test_a_batch_that_failed_halfway_leaves_the_journal_usable(file: Path) -> No
         sale_id = shop.open_sale()
         shop.answer(shop.scan(sale_id), PayConfirmed())
         before = journal.find_sale(sale_id)
-        (job,) = shop.book.jobs.values()
-        changed = replace(shop.book.sales[sale_id], reason="changed")
+        (job,) = shop.committed.jobs.values()
+        changed = replace(shop.committed.sales[sale_id], reason="changed")
         with pytest.raises(JournalError, match="FOREIGN KEY"):
             journal.commit(Batch(now=shop.now, sales=(changed,), jobs=(replace(job, sale_id=SaleId("other")),)))
         assert journal.find_sale(sale_id) == before

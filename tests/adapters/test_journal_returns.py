@@ -84,7 +84,7 @@ def test_a_done_refund_is_out_of_the_book_and_in_the_sale(file: Path) -> None:
         shop = Shop(journal.commit)
         sale_id = paid_sale(shop)
         ask(shop, sale_id, 350, "all")
-        (refund,) = shop.book.refunds.values()
+        (refund,) = shop.committed.refunds.values()
         shop.apply(ToRefund(refund_id=refund.id, event=RefundConfirmed(), token=refund.token))
         found = seen(journal, sale_id)
         assert (found.sale.returned, found.sale.state.shown) == (350, "returned")
@@ -98,7 +98,7 @@ def test_a_refund_that_needs_a_person_is_listed_until_it_is_closed(file: Path) -
         ask(shop, sale_id, 100, "first")
         refused = Fault(code="ACCOUNT_BALANCE_NOT_ENOUGH", message="余额不足")
         for answer in (RefundRefused(fault=refused), OrderPaid()):
-            (refund,) = shop.book.refunds.values()
+            (refund,) = shop.committed.refunds.values()
             shop.apply(ToRefund(refund_id=refund.id, event=answer, token=refund.token))
         wanted = SaleFilter(needs_attention=True)
         assert [view.sale.id for view in journal.list_sales(wanted)] == [sale_id]
@@ -121,7 +121,7 @@ def test_a_refund_can_not_be_given_to_another_sale(file: Path) -> None:
         shop = Shop(journal.commit)
         first, second = paid_sale(shop), paid_sale(shop)
         ask(shop, first, 100, "first")
-        (refund,) = shop.book.refunds.values()
+        (refund,) = shop.committed.refunds.values()
         with pytest.raises(JournalError):
             journal.commit(Batch(now=shop.now, refunds=(replace(refund, sale_id=second),)))
         assert seen(journal, first).refunds == (refund,)
@@ -133,7 +133,7 @@ def test_a_code_that_is_held_is_in_no_file(file: Path, tmp_path: Path) -> None:
     with closing(SqliteJournal(file)) as journal:
         shop = Shop(journal.commit)
         sale_id = shop.open_sale(replace(ORDER, methods=("scan", "qr"), qr_payway="3"))
-        (offer,) = shop.book.attempts
+        (offer,) = shop.committed.attempts
         shop.answer(offer, QrOffered(content="https://qr.simulated.invalid/1"))
         held = shop.scan(sale_id, code)
         assert shop.book.held.keys() == {held}
@@ -151,6 +151,6 @@ def test_a_journal_of_the_second_schema_takes_refunds(file: Path) -> None:
         shop = Shop(journal.commit, count=100)
         sale_id = paid_sale(shop)
         ask(shop, sale_id, 100, "first")
-        (refund,) = shop.book.refunds.values()
+        (refund,) = shop.committed.refunds.values()
         shop.apply(ToRefund(refund_id=refund.id, event=OutcomeUnknown(), token=refund.token))
         assert seen(journal, sale_id).refunds[0].state is RefundState.PROVING

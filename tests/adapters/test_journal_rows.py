@@ -29,12 +29,12 @@ from terminald.core.events import (
     PayDeclined,
     PrinterAbsent,
 )
-from terminald.core.ids import ClientSn, Instant, Reference, SaleId, WallTime
+from terminald.core.ids import ClientSn, Instant, PaymentCode, Reference, SaleId, WallTime
 from terminald.core.money import Fen
 from terminald.core.sale_table import Sale
 from terminald.core.schedule import CODE_LIFE
 from terminald.errors import JournalCorrupt, JournalError
-from tests.adapters.journal_samples import CODE_TEXT, Shop
+from tests.adapters.journal_samples import CODE_TEXT, SALT, Shop
 from tests.core.machine_builders import COMPLETIONS, NOON
 
 
@@ -77,7 +77,7 @@ def sell(shop: Shop, sn: str = "") -> SaleId:
 
 def sold(shop: Shop) -> Sale:
     sale_id = sell(shop)
-    return shop.book.sales[sale_id]
+    return shop.committed.sales[sale_id]
 
 
 def test_of_a_row_that_can_not_be_read_little_is_repeated() -> None:
@@ -100,8 +100,8 @@ def test_a_sale_is_found_by_each_of_its_names_with_all_that_belongs_to_it(journa
 
     view = journal.find_sale(sale_id)
     assert view is not None
-    assert (view.sale, view.sale.attempts) == (shop.book.sales[sale_id], (declined, paid))
-    assert view.attempts == (shop.book.attempts[declined], shop.book.attempts[paid])
+    assert (view.sale, view.sale.attempts) == (shop.committed.sales[sale_id], (declined, paid))
+    assert view.attempts == (shop.committed.attempts[declined], shop.committed.attempts[paid])
     assert [job.id for job in view.jobs] == [f"{sale_id}-1", f"{sale_id}-2"]
     for name in ("order-1", declined, paid, "7894259244067344"):
         assert journal.find_sale(name) == view
@@ -120,7 +120,7 @@ def test_jobs_are_in_the_order_in_which_they_were_queued(journal: SqliteJournal,
 
 def test_our_own_names_win_over_a_reference_that_looks_like_one(journal: SqliteJournal, shop: Shop) -> None:
     first = sell(shop)
-    sale = replace(shop.book.sales[first], id=SaleId("01K"), attempts=())
+    sale = replace(shop.committed.sales[first], id=SaleId("01K"), attempts=())
     thief = replace(sale, order=replace(sale.order, reference=Reference(first)))
     journal.commit(Batch(now=shop.now, sales=(thief,)))
     found = journal.find_sale(first)
@@ -230,8 +230,8 @@ def test_a_client_sn_can_not_be_given_to_another_sale(journal: SqliteJournal, sh
     client_sn = sold(shop).attempts[0]
     other = sell(shop)
     before = journal.find_sale(other)
-    stolen = replace(shop.book.attempts[client_sn], sale_id=other)
-    changed = replace(shop.book.sales[other], reason="changed")
+    stolen = replace(shop.committed.attempts[client_sn], sale_id=other)
+    changed = replace(shop.committed.sales[other], reason="changed")
     with pytest.raises(JournalError, match="an attempt"):
         journal.commit(Batch(now=shop.now, sales=(changed,), attempts=(stolen,)))
     assert journal.find_sale(other) == before
@@ -249,7 +249,7 @@ def test_a_reference_names_one_sale_only(journal: SqliteJournal, shop: Shop) -> 
 
 def test_an_attempt_needs_its_sale(journal: SqliteJournal, shop: Shop) -> None:
     sell(shop)
-    (attempt,) = shop.book.attempts.values()
+    (attempt,) = shop.committed.attempts.values()
     orphan = replace(attempt, client_sn=ClientSn("t-x"), sale_id=SaleId("01K"))
     with pytest.raises(JournalError, match="FOREIGN KEY"):
         journal.commit(Batch(now=shop.now, attempts=(orphan,)))
@@ -265,7 +265,8 @@ def test_the_book_holds_what_is_open_and_codes_that_live(journal: SqliteJournal,
     shop.wake()
     shop.finish_print(JobSent(evidence="sent"))
     alive_until = Instant(NOON.instant + CODE_LIFE)
-    assert journal.load_book(Instant(alive_until - 1)) == shop.book
+    digest = PaymentCode(CODE_TEXT).digest(SALT)
+    assert journal.load_book(Instant(alive_until - 1)) == shop.book == Book(used={digest: NOON.instant})
     assert journal.load_book(alive_until) == Book()
     shop.pass_time(CODE_LIFE)
     pending = shop.open_sale()
@@ -288,7 +289,7 @@ def _act(shop: Shop, data: st.DataObject) -> None:
             shop.finish_print(data.draw(st.sampled_from((JobSent(), PrinterAbsent(), JobBroken(evidence="cut off")))))
         case 4 if sale_id := shop.awaiting():
             shop.cancel(sale_id)
-        case 5 if paid := [one.id for one in shop.book.sales.values() if one.paid]:
+        case 5 if paid := [one.id for one in shop.committed.sales.values() if one.paid]:
             shop.copy(paid[0])
         case 6:
             shop.pass_time(data.draw(st.sampled_from((1, 1_000, CODE_LIFE))))
@@ -366,7 +367,7 @@ def test_no_payment_code_reaches_the_file(file: Path, tmp_path: Path) -> None:
     with closing(SqliteJournal(file)) as journal:
         shop = Shop(journal.commit)
         client_sn = sold(shop).attempts[0]
-        masked = shop.book.attempts[client_sn].code_masked
+        masked = shop.committed.attempts[client_sn].code_masked
         written = b"".join(one.read_bytes() for one in tmp_path.iterdir())
         assert CODE_TEXT.encode() not in written
         assert CODE_TEXT[4:-4].encode() not in written

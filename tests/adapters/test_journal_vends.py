@@ -48,8 +48,8 @@ def test_a_vend_is_read_back_as_it_was_without_the_number_of_its_request(journal
     shop = approved(journal)
     found = journal.find_sale(SALE)
     assert found is not None
-    assert found.vend == replace(shop.book.vends[SALE], request=None)
-    assert found.sale == shop.book.sales[SALE]
+    assert found.vend == replace(shop.committed.vends[SALE], request=None)
+    assert found.sale == shop.committed.sales[SALE]
     assert journal.load_book(LATER).vends == {SALE: found.vend}
 
 
@@ -58,7 +58,7 @@ def test_an_open_vend_is_loaded_when_its_sale_is_over(journal: SqliteJournal) ->
     shop = approved(journal)
     shop.apply(ToVend(sale_id=SALE, event=VendSucceeded(request=7)))
     assert journal.load_book(LATER).vends == {}
-    still_open = replace(shop.book.vends[SALE], state=VendState.APPROVED)
+    still_open = replace(shop.committed.vends[SALE], state=VendState.APPROVED)
     journal.commit(Batch(now=shop.now, vends=(still_open,)))
     assert journal.load_book(LATER).vends == {SALE: replace(still_open, request=None)}
     assert SALE in journal.load_book(LATER).sales
@@ -66,7 +66,7 @@ def test_an_open_vend_is_loaded_when_its_sale_is_over(journal: SqliteJournal) ->
 
 def test_a_vend_belongs_to_its_machine(journal: SqliteJournal) -> None:
     shop = approved(journal)
-    other: Vend = replace(shop.book.vends[SALE], machine="drinks")
+    other: Vend = replace(shop.committed.vends[SALE], machine="drinks")
     with pytest.raises(JournalError, match="a vend"):
         journal.commit(Batch(now=shop.now, vends=(other,)))
 

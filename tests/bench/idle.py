@@ -10,6 +10,7 @@ from pathlib import Path
 
 from terminald.simulator.scanner import SimulatedScanner
 from tests.bench import processes
+from tests.bench.installed import NOTE
 from tests.bench.startup import Starter, daemon_command, import_script, imports_of_daemon
 from tests.bench.table import Row, Section
 from tests.bench.terminal import pause
@@ -56,6 +57,7 @@ def measure(bench: Bench, bytecode: Path, *, seconds: float, windows: int) -> Se
         rows=tuple(row for name, unit, field, most in _FIELDS for row in _rows(name, unit, field, most, seen)),
         notes=(
             f"terminald has {threads} threads. The other process has the same libraries, and waits on a line as well.",
+            NOTE,
         ),
     )
 

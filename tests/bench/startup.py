@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.bench.installed import NOTE, hiding
 from tests.bench.table import Row, Section
 from tests.system.rig import PATIENCE_S, Bench
 
@@ -77,7 +78,9 @@ class Starter:
 
 
 def daemon_command(bench: Bench, *options: str) -> list[str]:
-    return [sys.executable, *options, "-m", "terminald", "--config", str(bench.config), "run"]
+    """Return what starts the daemon as on a terminal; see :mod:`tests.bench.installed`."""
+    script = f"{hiding()}\nfrom terminald.__main__ import main\nsys.exit(main())"
+    return [sys.executable, *options, "-c", script, "--config", str(bench.config), "run"]
 
 
 def imports_of_daemon(bench: Bench, starter: Starter) -> list[Imported]:
@@ -92,7 +95,7 @@ def import_script(imports: Iterable[Imported], *, with_own: bool = False) -> str
     """Return a script that imports the libraries among them, in the same order; own modules as well, or not."""
     left_out = ("__main__",) if with_own else (_OWN, "__main__")
     names = [one.name for one in imports if one.package not in left_out]
-    lines = ["import contextlib, importlib", f"for name in {names!r}:"]
+    lines = [hiding(), "import contextlib, importlib", f"for name in {names!r}:"]
     lines += ["    with contextlib.suppress(ImportError):", "        importlib.import_module(name)"]
     return "\n".join(lines)
 
@@ -119,7 +122,7 @@ def measure(bench: Bench, bytecode: Path, *, rounds: int) -> Section:
             Row(name="import of the same modules, our own as well", values=everything, unit="ms", role="beside"),
             Row(name="bare interpreter", values=interpreter, unit="ms", role="beside"),
         ),
-        notes=_owners(imports),
+        notes=(*_owners(imports), NOTE),
     )
 
 

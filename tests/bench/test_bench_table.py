@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.bench.installed import hiding, only_here
 from tests.bench.receipts import measure
 from tests.bench.table import Role, Row, Section, encode_json, percentile, show
 from tests.system.rig import PATIENCE_S
@@ -61,6 +62,18 @@ def test_what_is_wanted_stands_beside_what_is() -> None:
 def test_a_receipt_as_text_is_smaller_than_its_image() -> None:
     for row, subject in measure().pairs():
         assert row is subject or subject.median < row.median
+
+
+def test_what_no_terminal_has_installed_is_hidden_and_what_each_has_is_not() -> None:
+    """Also what an optional part of the daemon needs is there: it costs nothing until it is configured."""
+    names = only_here()
+    assert {"rich", "pygments", "hypothesis"} <= set(names)
+    assert {"httpx", "uvicorn", "click", "serial", "escpos", "aiomqtt", "gpiod", "terminald"}.isdisjoint(names)
+    script = (
+        f"{hiding()}\nimport terminald.cli.service\nprint(sum(sys.modules[name] is not None for name in {names!r}))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "0"
 
 
 _TITLES = {

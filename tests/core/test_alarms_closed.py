@@ -35,7 +35,7 @@ def shown(till: Till) -> str:
 
 
 def codes(till: Till) -> list[str]:
-    return ["" if one.attention is None else one.attention.code for one in till.book.refunds.values()]
+    return ["" if one.attention is None else one.attention.code for one in till.committed.refunds.values()]
 
 
 def lapsed() -> Till:
@@ -81,7 +81,7 @@ def test_what_is_held_up_says_so_though_it_was_told_to_take_long() -> None:
     till.refund(NO_BALANCE, 3)
     till.refund(OrderPaid(), 4, later=HOUR)
     while till.refund_states() != [RefundState.BLOCKED]:
-        (one,) = till.book.refunds.values()
+        (one,) = till.committed.refunds.values()
         till.refund(RetryDue(), later=HOUR)
         till.refund(OrderPaid(), one.token + 1)
         till.refund(NO_BALANCE, one.token + 2)
@@ -115,7 +115,7 @@ def test_closing_the_alarm_of_the_goods_shows_that_of_the_refund() -> None:
     assert (shown(till), codes(till)) == ("order_lost", ["order_lost"])
     till.close()
     assert shown(till) == ""
-    assert [one.attention_closed for one in till.book.refunds.values()] == [("order_lost",)]
+    assert [one.attention_closed for one in till.committed.refunds.values()] == [("order_lost",)]
 
 
 def test_closing_one_of_two_equal_alarms_leaves_the_other_refund_as_it_is() -> None:
@@ -128,7 +128,7 @@ def test_closing_one_of_two_equal_alarms_leaves_the_other_refund_as_it_is() -> N
     till.refund(AttentionDue())
     till.refund(AttentionDue(), number=2)
     assert codes(till) == ["refund_open", "refund_open"]
-    assert len({one.attention for one in till.book.refunds.values()}) == 1
+    assert len({one.attention for one in till.committed.refunds.values()}) == 1
     till.close()
     assert till.refund_states() == [RefundState.PROVING, RefundState.QUEUED]
     assert codes(till) == ["", "refund_open"]
@@ -141,7 +141,7 @@ def test_closing_the_alarm_of_a_refund_leaves_that_of_an_order() -> None:
     till.ask(100)
     till.refund(OrderAbsent(), 1)
     alarm = Attention(code="order_errored", since=NOON.instant)
-    paid_by = replace(till.book.attempts[CLIENT_SN], attention=alarm)
+    paid_by = replace(till.committed.attempts[CLIENT_SN], attention=alarm)
     till.book = replace(till.book, attempts={CLIENT_SN: paid_by})
     assert shown(till) == "order_lost"
     till.close()
@@ -161,7 +161,7 @@ def test_closing_where_nothing_is_raised_changes_nothing() -> None:
 def test_an_overdue_report_of_a_sale_that_is_over_can_be_closed(state: SaleState) -> None:
     till = sold(delivery=True)
     till.sale(DeliveryWindowClosed())
-    sale = till.book.sales[SALE_ID]
+    sale = till.committed.sales[SALE_ID]
     returned = sale.paid if state is SaleState.RETURNED else Fen(0)
     till.book = replace(till.book, sales={SALE_ID: replace(sale, state=state, returned=returned)})
     (sale,) = till.close().sales
@@ -173,12 +173,12 @@ def test_an_overdue_report_that_nobody_is_called_for_calls_again_at_the_start(ev
     """I5: it has no clock; a person is all that it can wait for."""
     till = sold(delivery=True)
     till.sale(DeliveryWindowClosed())
-    sale = till.book.sales[SALE_ID]
+    sale = till.committed.sales[SALE_ID]
     till.book = replace(till.book, sales={SALE_ID: replace(sale, attention=None)})
     till.sale(event)
     assert (till.sale_state(), shown(till)) == (SaleState.PAID, "delivery_overdue")
     till.close()
-    assert SALE_ID not in till.book.sales or till.sale_state() is SaleState.COMPLETED
+    assert SALE_ID not in till.committed.sales or till.sale_state() is SaleState.COMPLETED
 
 
 def test_an_alarm_that_is_still_raised_is_not_raised_anew_at_the_start() -> None:

@@ -45,7 +45,7 @@ def held_up() -> Till:
 
 def sees_to_its_end(till: Till) -> None:
     """The sale is complete, its money stays, nobody is called, and nothing more happens."""
-    (sale,) = till.book.sales.values()
+    (sale,) = till.committed.sales.values()
     assert (sale.state, sale.delivery, sale.returned) == (SaleState.COMPLETED, DeliveryState.DELIVERED, 0)
     assert (sale.whole, sale.is_return_owed, sale.closed_at) == (None, False, till.now.wall)
     assert till.seen().attention is None
@@ -75,7 +75,7 @@ def test_what_waits_behind_the_hosts_own_refund_stays_and_that_goes_on() -> None
     assert till.sale_state() is SaleState.COMPLETED
     done = till.refund(RefundConfirmed(), 1)
     assert done.commands == ()
-    (sale,) = till.book.sales.values()
+    (sale,) = till.committed.sales.values()
     assert (sale.state, sale.returned) == (SaleState.COMPLETED, 100)
 
 

@@ -26,6 +26,7 @@ from terminald.core.events import (
     PowerReturned,
     PresentationExpired,
     Recovered,
+    RefundConfirmed,
     RequestNotSent,
     SendDue,
     ShutdownRequested,
@@ -35,7 +36,7 @@ from terminald.core.return_events import DeliveryUnheard, DeliveryWindowClosed
 from terminald.core.sale_table import SaleState
 from terminald.core.schedule import CODE_LIFE, HOUR, MINUTE, REPORT_LATEST, SECOND
 from terminald.core.spool import JobState
-from terminald.core.stimuli import PrintCopy, ToAttempt, ToJob, ToSale
+from terminald.core.stimuli import OpenSale, PrintCopy, ToAttempt, ToJob, ToSale
 from tests.core.machine_builders import AMOUNT, CLIENT_SN, CODE, NOON, ORDER, SALE_ID, after
 from tests.core.till import JOB_ID, SECOND_SN, Till, selling
 
@@ -145,12 +146,39 @@ def test_the_earliest_wakeup_is_the_next_and_says_to_whom() -> None:
     assert due[1] == ToJob(job_id=JOB_ID, event=SendDue())
 
 
-def test_a_sale_is_dropped_when_nothing_of_it_is_open_and_no_code_of_it_lives() -> None:
+def test_a_sale_is_dropped_when_nothing_of_it_is_open_and_its_code_is_kept_for_its_life() -> None:
+    """One code, one attempt: I11 bounds what is kept for it."""
     till = selling((PayConfirmed(), 1))
     till.wake()
+    assert till.book.sales
     till.apply(ToJob(job_id=JOB_ID, event=JobSent(), token=1))
+    assert till.book == Book(used={"d1": NOON.instant})
+    assert is_code_used(till.book, "d1", after(NOON, CODE_LIFE - 1).instant)
+    assert not is_code_used(till.book, "d1", after(NOON, CODE_LIFE).instant)
     assert prune(till.book, after(NOON, CODE_LIFE - 1).instant) == till.book
     assert prune(till.book, after(NOON, CODE_LIFE).instant) == Book()
+
+
+def test_what_never_left_the_device_leaves_no_code_behind() -> None:
+    till = selling((RequestNotSent(), 1))
+    till.sale(CancelRequested())
+    assert till.book == Book()
+
+
+def test_an_old_sale_that_is_taken_up_again_takes_no_code_from_the_sale_that_has_it_now() -> None:
+    """A code that is dead may come again; a refund of the first sale says nothing of the second one's code."""
+    till = Till()
+    till.open(replace(ORDER, wants_receipt=False, prints_refunds=False))
+    till.scan()
+    till.attempt(PayConfirmed(), 1)
+    other = SaleId("other")
+    till.apply(OpenSale(sale_id=other, order=replace(ORDER, wants_receipt=False)), later=CODE_LIFE)
+    till.apply(ToSale(sale_id=other, event=CodeScanned(client_sn=SECOND_SN, code=CODE, digest="d1")))
+    till.apply(ToAttempt(client_sn=SECOND_SN, event=PayConfirmed(), token=1))
+    assert till.book == Book(used={"d1": after(NOON, CODE_LIFE).instant})
+    till.ask(100)
+    till.refund(RefundConfirmed(), 1)
+    assert till.book == Book(used={"d1": after(NOON, CODE_LIFE).instant})
 
 
 @pytest.mark.parametrize("is_job_open", [True, False], ids=["a job", "an attempt"])
@@ -164,7 +192,7 @@ def test_a_sale_is_kept_whole_for_whatever_of_it_is_open(*, is_job_open: bool) -
         till.attempt(OutcomeUnknown(), 1)
         till.attempt(OrderAbsent(), 2)
     assert till.sale_state().is_final
-    assert prune(till.book, after(NOON, HOUR).instant) == till.book
+    assert prune(till.book, after(NOON, HOUR).instant) == replace(till.book, used={})
 
 
 def test_a_sale_without_attempts_is_dropped_when_it_is_canceled() -> None:

@@ -73,7 +73,7 @@ def test_refunds_get_their_turns_in_the_order_in_which_they_were_asked_for() -> 
     assert [one.left for one in done.refunds] == [AMOUNT, 250], "the next one knows what is left"
     assert till.refund(RefundConfirmed(), 1, number=2).commands == (refund(1, 20, 3),)
     till.refund(RefundConfirmed(), 1, number=3)
-    assert till.book.sales[SALE_ID].returned == 170
+    assert till.committed.sales[SALE_ID].returned == 170
 
 
 @pytest.mark.parametrize("amounts", [(350,), (100, 250), (100, 200, 50)])
@@ -87,7 +87,7 @@ def test_parts_that_are_all_of_it_return_the_sale(amounts: tuple[int, ...]) -> N
         states.append(till.sale_state())
         till.refund(RefundConfirmed(), 1, number=number)
     assert set(states) == {SaleState.RETURNING if len(amounts) == 1 else SaleState.COMPLETED}
-    assert (till.sale_state(), till.book.sales[SALE_ID].returned) == (SaleState.RETURNED, AMOUNT)
+    assert (till.sale_state(), till.committed.sales[SALE_ID].returned) == (SaleState.RETURNED, AMOUNT)
 
 
 def test_a_part_that_was_refused_is_not_returned_by_the_one_after_it() -> None:
@@ -99,7 +99,7 @@ def test_a_part_that_was_refused_is_not_returned_by_the_one_after_it() -> None:
     assert till.refund(OrderPaid(), 2).commands == (refund(1, 250, 2),)
     till.refund(RefundConfirmed(), 1, number=2)
     assert till.refund_states() == [R.REFUSED, R.DONE]
-    assert (till.sale_state(), till.book.sales[SALE_ID].returned) == (SaleState.COMPLETED, 250)
+    assert (till.sale_state(), till.committed.sales[SALE_ID].returned) == (SaleState.COMPLETED, 250)
 
 
 def test_a_whole_refund_that_was_refused_leaves_the_sale_as_it_was() -> None:
@@ -150,7 +150,7 @@ def test_of_two_refunds_that_are_asked_for_at_once_the_second_is_not_sent_where_
     done = till.refund(RefundConfirmed(), 1)
     assert done.commands == ()
     assert till.refund_states() == [R.DONE, R.REFUSED]
-    assert till.book.sales[SALE_ID].returned == 200
+    assert till.committed.sales[SALE_ID].returned == 200
 
 
 def test_a_stale_completion_changes_nothing() -> None:
@@ -186,7 +186,7 @@ def test_money_of_a_sale_that_is_not_paid_is_not_given_back(history: tuple[Event
     with pytest.raises(IllegalTransition):
         till.ask(100)
     assert till.book == before
-    seen = books.view(till.book, SALE_ID)
+    seen = books.view(till.committed, SALE_ID)
     assert seen is not None
     with pytest.raises(LookupError):
         paid_order(seen)
@@ -201,7 +201,7 @@ def test_money_of_a_sale_that_is_not_paid_is_not_given_back(history: tuple[Event
 )
 def test_the_gateways_time_of_the_payment_decides_about_its_day(said: str, paid_at: int | None) -> None:
     """I10. Where it can not be true the gateway's answer to a revoke does."""
-    seen = books.view(sold(facts=OrderFacts(finish_time=said)).book, SALE_ID)
+    seen = books.view(sold(facts=OrderFacts(finish_time=said)).committed, SALE_ID)
     assert seen is not None
     assert paid_order(seen).paid_at == paid_at
 
@@ -211,11 +211,11 @@ def test_what_is_on_its_way_back_can_not_be_asked_for_again() -> None:
     returnable = list[int]()
     for amount in (100, 50):
         till.ask(amount)
-        seen = books.view(till.book, SALE_ID)
+        seen = books.view(till.committed, SALE_ID)
         assert seen is not None
         returnable.append(seen.returnable)
     assert returnable == [250, 200]
     till.ask(200, RefundKind.RETURN)
-    seen = books.view(till.book, SALE_ID)
+    seen = books.view(till.committed, SALE_ID)
     assert seen is not None
     assert seen.returnable == 0

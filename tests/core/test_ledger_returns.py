@@ -68,7 +68,7 @@ def test_after_midnight_it_is_refunded_or_the_gateway_is_asked(*, is_trusted: bo
 def test_a_part_that_did_not_come_out_comes_back_and_is_owed() -> None:
     till = sold(delivery=True)
     assert till.sale(PartUndelivered(amount=Fen(100))).commands == (refund(1, 100),)
-    assert till.book.refunds[REFUND_ID].is_owed
+    assert till.committed.refunds[REFUND_ID].is_owed
     assert till.sale_state() is SaleState.COMPLETED
     till.refund(FORBIDDEN, 1)
     till.refund(OrderPaid(), 2)
@@ -92,16 +92,16 @@ def test_a_return_finds_all_of_it_gone_back_already() -> None:
     till.refund(RefundConfirmed(), 1)
     till.refund(RefundConfirmed(), 1, number=2)
     assert till.refund_states() == [R.DONE, R.DONE, R.DONE]
-    assert (till.sale_state(), till.book.sales[SALE_ID].returned) == (SaleState.RETURNED, AMOUNT)
+    assert (till.sale_state(), till.committed.sales[SALE_ID].returned) == (SaleState.RETURNED, AMOUNT)
 
 
 def test_a_power_cut_between_paid_and_delivered_is_overdue() -> None:
     till = sold(delivery=True)
     for stimulus in stimuli.recovery(till.book, PowerReturned()):
         till.apply(stimulus)
-    sale = till.book.sales[SALE_ID]
+    sale = till.committed.sales[SALE_ID]
     assert (sale.state, sale.delivery) == (SaleState.PAID, DeliveryState.OVERDUE)
-    seen = books.view(till.book, SALE_ID)
+    seen = books.view(till.committed, SALE_ID)
     assert seen is not None
     assert seen.attention is not None
     assert seen.attention.code == "delivery_overdue"
@@ -143,7 +143,7 @@ def test_what_may_have_moved_is_not_given_up_by_closing_its_alarm() -> None:
     till.refund(RefundPending(), 1)
     till.refund(AttentionDue(), later=REVERSAL_ATTENTION_AFTER)
     assert till.close().commands == ()
-    (kept,) = till.book.refunds.values()
+    (kept,) = till.committed.refunds.values()
     assert (kept.state, kept.attention, kept.attention_closed) == (R.PROVING, None, ("refund_open",))
     assert till.close().records == ()
     with pytest.raises(IllegalTransition):
@@ -158,10 +158,10 @@ def test_only_the_alarm_that_is_shown_is_closed() -> None:
     till.refund(OrderPaid(), 2)
     assert till.refund_states() == [R.BLOCKED]
     till.wake()
-    while till.book.sales[SALE_ID].attention is None:
+    while till.committed.sales[SALE_ID].attention is None:
         till.wake()
     till.close()
-    assert till.book.sales[SALE_ID].attention is None
+    assert till.committed.sales[SALE_ID].attention is None
     assert R.CLOSED not in till.refund_states()
 
 
@@ -197,12 +197,12 @@ def test_the_proof_of_a_refund_is_printed_when_slips_are_wanted(*, is_wanted: bo
 def test_an_old_sale_is_put_back_into_the_book_and_what_it_holds_wins() -> None:
     till = sold()
     till.ask(100)
-    seen = books.view(till.book, SALE_ID)
+    seen = books.view(till.committed, SALE_ID)
     assert seen is not None
     old = till.book
     till.refund(RefundConfirmed(), 1)
-    assert with_view(till.book, seen) == till.book
-    assert with_view(books.Book(), seen) == replace(old, held={})
+    assert with_view(till.committed, seen) == till.committed
+    assert with_view(books.Book(), seen) == replace(old, held={}, used={})
 
 
 def test_a_sale_is_kept_while_a_refund_of_it_is_open_or_a_person_is_called() -> None:

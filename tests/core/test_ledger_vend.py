@@ -23,7 +23,7 @@ from terminald.core.events import (
     ReversalConfirmed,
     ReversalRefused,
 )
-from terminald.core.ids import SaleId
+from terminald.core.ids import Instant, SaleId
 from terminald.core.refund_table import RefundKind
 from terminald.core.return_events import Delivered, Undelivered
 from terminald.core.sale_table import DeliveryState, Sale, SaleState
@@ -351,6 +351,17 @@ def test_what_is_being_undone_at_a_power_cut_goes_on() -> None:
 
 
 # --- the book --------------------------------------------------------------------------------------------------------
+
+
+def test_an_earlier_request_of_a_machine_is_kept_for_some_minutes() -> None:
+    machine = Machine(returns_unknown=True).approved()
+    machine.vend(v.MachineReset)
+    machine.refund(ReversalConfirmed(), 1)
+    newer = replace(machine.book.vends[SALE_ID], sale_id=SaleId(f"{SALE_ID}-2"), request=2)
+    both = replace(machine.book, vends={**machine.book.vends, newer.sale_id: newer})
+    started = max(one.started for one in machine.book.attempts.values())
+    assert books.find_vend(books.prune(both, Instant(started + CODE_LIFE - 1)), MACHINE, 1) is not None
+    assert books.find_vend(books.prune(both, Instant(started + CODE_LIFE)), MACHINE, 1) is None
 
 
 def test_the_last_request_of_a_machine_is_kept_for_its_late_result() -> None:

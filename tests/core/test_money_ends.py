@@ -55,7 +55,7 @@ def held_up(amount: int = 100) -> Till:
 
 
 def view_of(till: Till) -> SaleView:
-    found = books.view(till.book, SALE_ID)
+    found = books.view(till.committed, SALE_ID)
     assert found is not None
     return found
 
@@ -77,11 +77,11 @@ def test_a_refund_that_a_whole_return_overtakes_is_told_as_not_carried_out() -> 
     till.sale(Undelivered())
     done = till.refund(ReversalConfirmed(), 1, number=2)
     assert till.refund_states() == [RefundState.REFUSED, RefundState.DONE]
-    overtaken, returned = done.refunds[-1], till.book.refunds[RefundId(f"{SALE_ID}-r2")]
+    overtaken, returned = done.refunds[-1], till.committed.refunds[RefundId(f"{SALE_ID}-r2")]
     assert (overtaken.amount, why(overtaken)) == (100, ALREADY_RETURNED)
     assert (returned.amount, till.sale_state()) == (350, SaleState.RETURNED)
     assert overtaken.attention is None
-    assert till.book.sales[SALE_ID].returned == 350
+    assert till.committed.sales[SALE_ID].returned == 350
 
 
 def test_a_refund_that_waits_for_its_turn_behind_a_whole_return_is_not_carried_out_either() -> None:
@@ -111,7 +111,7 @@ def test_a_return_of_the_rest_that_finds_nothing_left_has_nothing_to_refuse() ->
     till.refund(RefundConfirmed(), 1)
     till.refund(RefundConfirmed(), 1, number=2)
     assert till.refund_states() == [RefundState.DONE] * 3
-    assert [one.amount for one in till.book.refunds.values()] == [100, 250, 0]
+    assert [one.amount for one in till.committed.refunds.values()] == [100, 250, 0]
 
 
 # --- an amount that is owed beside what the host gives back ----------------------------------------------------------
@@ -127,7 +127,7 @@ def test_an_owed_part_that_is_more_than_what_is_left_takes_what_is_left() -> Non
     assert [one.refund_amount for one in done.commands if isinstance(one, RefundOrder)] == [50]
     till.refund(RefundConfirmed(), 1, number=2)
     assert till.refund_states() == [RefundState.DONE, RefundState.DONE]
-    assert (till.sale_state(), till.book.sales[SALE_ID].returned) == (SaleState.RETURNED, 350)
+    assert (till.sale_state(), till.committed.sales[SALE_ID].returned) == (SaleState.RETURNED, 350)
 
 
 def test_an_owed_part_for_which_nothing_is_left_is_done() -> None:
@@ -140,7 +140,7 @@ def test_an_owed_part_for_which_nothing_is_left_is_done() -> None:
     till.refund(RetryDue())
     till.refund(RefundConfirmed(), 3)
     assert till.refund_states() == [RefundState.DONE] * 3
-    assert [one.amount for one in till.book.refunds.values()] == [300, 0, 50]
+    assert [one.amount for one in till.committed.refunds.values()] == [300, 0, 50]
     assert till.sale_state() is SaleState.RETURNED
 
 
@@ -150,9 +150,9 @@ def test_a_hosts_refund_of_more_than_an_owed_part_has_left_is_refused_before_it_
     done = till.refund(RefundConfirmed(), 1, number=2)
     assert done.commands == ()
     assert till.refund_states() == [RefundState.REFUSED, RefundState.DONE]
-    (overtaken, _) = till.book.refunds.values()
+    (overtaken, _) = till.committed.refunds.values()
     assert why(overtaken) == LESS_LEFT
-    assert (till.sale_state(), till.book.sales[SALE_ID].returned) == (SaleState.COMPLETED, 200)
+    assert (till.sale_state(), till.committed.sales[SALE_ID].returned) == (SaleState.COMPLETED, 200)
 
 
 @pytest.mark.parametrize("net", [50, 199])
@@ -266,7 +266,7 @@ def test_closing_the_call_while_a_return_is_under_way_completes_the_sale_when_th
     till = overdue()
     till.ask(350, RefundKind.REVOKE)
     till.close()
-    assert till.book.sales[SALE_ID].delivery is DeliveryState.CLOSED
+    assert till.committed.sales[SALE_ID].delivery is DeliveryState.CLOSED
     till.refund(NOT_REVOKED, 1)
     till.refund(OrderPaid(), 2)
     assert till.sale_state() is SaleState.COMPLETED
@@ -282,7 +282,7 @@ def test_nothing_delivered_beside_the_return_of_an_overdue_sale_is_owed(*, is_cl
     till.refund(NOT_REVOKED, 1)
     till.refund(OrderPaid(), 2)
     assert till.sale_state() is SaleState.RETURNING
-    assert [one.is_owed for one in till.book.refunds.values()] == [False, True]
+    assert [one.is_owed for one in till.committed.refunds.values()] == [False, True]
 
 
 def test_when_all_has_gone_back_nobody_is_called_for_the_goods_any_more() -> None:
@@ -290,7 +290,7 @@ def test_when_all_has_gone_back_nobody_is_called_for_the_goods_any_more() -> Non
     till.ask(350)
     till.refund(RefundConfirmed(), 1)
     assert till.sale_state() is SaleState.RETURNED
-    assert till.book.sales[SALE_ID].attention is None
+    assert till.committed.sales[SALE_ID].attention is None
 
 
 def test_delivered_after_nothing_delivered_takes_back_what_would_be_owed() -> None:
@@ -300,7 +300,7 @@ def test_delivered_after_nothing_delivered_takes_back_what_would_be_owed() -> No
     till.sale(Delivered())
     till.refund(NOT_REVOKED, 1)
     till.refund(OrderPaid(), 2)
-    assert (till.sale_state(), len(till.book.refunds)) == (SaleState.COMPLETED, 1)
+    assert (till.sale_state(), len(till.committed.refunds)) == (SaleState.COMPLETED, 1)
 
 
 @pytest.mark.parametrize("kind", [RefundKind.REVOKE, RefundKind.REFUND])

@@ -47,13 +47,13 @@ def paid(*, reports_delivery: bool = False) -> Till:
 
 
 def sale_of(till: Till) -> SaleState:
-    return till.book.sales[SALE_ID].state
+    return till.committed.sales[SALE_ID].state
 
 
 def offered() -> tuple[Till, ClientSn]:
     till = Till()
     till.open(BOTH)
-    (offer,) = till.book.attempts
+    (offer,) = till.committed.attempts
     till.apply(ToAttempt(client_sn=offer, event=QrOffered(content="https://qr.example/1"), token=1))
     return till, offer
 
@@ -63,10 +63,10 @@ def test_nothing_delivered_beside_a_revoke_that_is_refused_is_returned_all_the_s
     till = paid(reports_delivery=True)
     till.ask(350, RefundKind.REVOKE)
     till.sale(Undelivered())
-    assert till.book.sales[SALE_ID].delivery is DeliveryState.UNDELIVERED
+    assert till.committed.sales[SALE_ID].delivery is DeliveryState.UNDELIVERED
     till.refund(ReversalRefused(fault=Fault(code="UPAY_CANCEL_INVALID_ORDER_STATE", message="")), 1)
     done = till.refund(OrderPaid(), 2)
-    assert [one.is_owed for one in till.book.refunds.values()] == [False, True]
+    assert [one.is_owed for one in till.committed.refunds.values()] == [False, True]
     assert [type(one) for one in done.commands] == [RevokeOrder]
     assert sale_of(till) is SaleState.RETURNING
 
@@ -77,7 +77,7 @@ def test_nothing_delivered_beside_a_revoke_that_is_done_is_done() -> None:
     till.sale(Undelivered())
     till.refund(ReversalConfirmed(), 1)
     assert sale_of(till) is SaleState.RETURNED
-    assert len(till.book.refunds) == 1
+    assert len(till.committed.refunds) == 1
 
 
 def test_a_refund_that_was_in_progress_is_not_told_as_refused_at_once() -> None:
@@ -89,8 +89,8 @@ def test_a_refund_that_was_in_progress_is_not_told_as_refused_at_once() -> None:
     till.refund(OrderPaid(), 2)
     till.refund(RefundRefused(fault=Fault(code="UPAY_REFUND_INVALID_ORDER_STATE", message="")), 3)
     till.refund(OrderPaid(), 4)
-    assert [one.token for one in till.book.refunds.values()] == [4]
-    assert [one.state for one in till.book.refunds.values()] == [RefundState.PROVING]
+    assert [one.token for one in till.committed.refunds.values()] == [4]
+    assert [one.state for one in till.committed.refunds.values()] == [RefundState.PROVING]
 
 
 def test_a_refund_whose_first_try_arrives_late_is_not_overtaken_as_one_that_moved_nothing() -> None:
@@ -128,7 +128,7 @@ def test_a_code_is_not_sent_when_the_way_is_cleared_too_late() -> None:
     till.apply(ToAttempt(client_sn=offer, event=OrderPending(), token=2))
     done = till.apply(ToAttempt(client_sn=offer, event=ReversalConfirmed(), token=3), later=HOUR)
     assert not any(isinstance(one, SubmitPayment) for one in done.commands)
-    assert till.book.attempts[SECOND_SN].state is AttemptState.UNSENT
+    assert till.committed.attempts[SECOND_SN].state is AttemptState.UNSENT
     assert sale_of(till) is SaleState.AWAITING_PAYMENT
 
 
@@ -136,7 +136,7 @@ def test_a_qr_that_the_gateway_refuses_leaves_the_scanner() -> None:
     """A payway that no QR can be made for is nothing against a code."""
     till = Till()
     till.open(BOTH)
-    (offer,) = till.book.attempts
+    (offer,) = till.committed.attempts
     till.apply(ToAttempt(client_sn=offer, event=RequestRefused(), token=1))
     assert sale_of(till) is SaleState.AWAITING_PAYMENT
     (submit,) = (one for one in till.scan().commands if isinstance(one, SubmitPayment))
@@ -147,6 +147,6 @@ def test_a_qr_that_the_gateway_refuses_leaves_the_scanner() -> None:
 def test_a_qr_that_the_gateway_refuses_ends_a_sale_that_takes_nothing_else(methods: tuple[str, ...]) -> None:
     till = Till()
     till.open(replace(BOTH, methods=methods))
-    (offer,) = till.book.attempts
+    (offer,) = till.committed.attempts
     till.apply(ToAttempt(client_sn=offer, event=RequestRefused(), token=1))
-    assert (sale_of(till), till.book.sales[SALE_ID].reason) == (SaleState.CANCELED, "terminal_refused")
+    assert (sale_of(till), till.committed.sales[SALE_ID].reason) == (SaleState.CANCELED, "terminal_refused")

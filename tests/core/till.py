@@ -1,10 +1,10 @@
-"""A book and its clock, moved the way the engine moves them."""
+"""A book and its clock, moved the way the engine moves them, with all that was ever committed beside it."""
 
 from dataclasses import replace
 
 from terminald.core import stimuli
 from terminald.core.attempt_table import AttemptState
-from terminald.core.book import Book, SaleView, prune, view
+from terminald.core.book import Book, SaleView, prune, view, views, with_view
 from terminald.core.commands import RefundOrder, RevokeOrder
 from terminald.core.events import CodeScanned, Event, Fault, OrderFacts, PayConfirmed, RefundRefused
 from terminald.core.ids import ClientSn, JobId, RefundId, SaleId
@@ -33,14 +33,26 @@ NO_BALANCE = RefundRefused(fault=Fault(code="ACCOUNT_BALANCE_NOT_ENOUGH", messag
 FORBIDDEN = RefundRefused(fault=Fault(code="UPAY_TCP_ORDER_NOT_REFUNDABLE", message=""))
 
 
+def with_the_past(book: Book, committed: Book) -> Book:
+    """Return the book with every sale in it that was ever committed; what it holds itself wins."""
+    for shown in views(committed):
+        book = with_view(book, shown)
+    return book
+
+
 class Till:
-    """A book and its clock: applies a stimulus the way the engine does."""
+    """A book and its clock: applies a stimulus the way the engine does.
+
+    What the book has forgotten is put back for each step from what was committed, as whoever asks for it there does.
+    """
 
     def __init__(self, rules: Rules = RULES) -> None:
         """Begin at noon with nothing."""
         self.rules = rules
         self.now: Now = NOON
         self.book = Book()
+        #: Every sale, whether or not the book still holds it.
+        self.committed = Book()
         self._named = 0
 
     def apply(self, stimulus: Stimulus, *, later: int = 0) -> Advance:
@@ -48,8 +60,10 @@ class Till:
         self.now = after(self.now, later)
         self._named += 1
         fresh = ClientSn(f"qr-{self._named}")
-        done = advance(self.book, stimulus, now=self.now, rules=self.rules, fresh=fresh)
-        self.book = prune(merge(self.book, done), self.now.instant)
+        whole = with_the_past(self.book, self.committed)
+        done = advance(whole, stimulus, now=self.now, rules=self.rules, fresh=fresh)
+        self.committed = merge(whole, done)
+        self.book = prune(self.committed, self.now.instant)
         return done
 
     def open(self, order: SaleOrder = ORDER, sale_id: SaleId = SALE_ID) -> Advance:
@@ -91,21 +105,21 @@ class Till:
 
     def seen(self) -> SaleView:
         """Return the sale with all that belongs to it."""
-        found = view(self.book, SALE_ID)
+        found = view(self.committed, SALE_ID)
         assert found is not None
         return found
 
     def sale_state(self) -> SaleState:
         """Return the sale's state."""
-        return self.book.sales[SALE_ID].state
+        return self.committed.sales[SALE_ID].state
 
     def attempt_state(self) -> AttemptState:
         """Return the first attempt's state."""
-        return self.book.attempts[CLIENT_SN].state
+        return self.committed.attempts[CLIENT_SN].state
 
     def refund_states(self) -> list[RefundState]:
         """Return the states of the sale's refunds, oldest first."""
-        return [one.state for one in self.book.refunds.values()]
+        return [one.state for one in self.committed.refunds.values()]
 
 
 def selling(*answers: tuple[Event, int]) -> Till:
