@@ -24,6 +24,7 @@ from terminald.core.money import NO_MONEY, Fen
 from terminald.core.refund_answers import (
     ALL_IS_BACK,
     DAY_IS_OVER,
+    ERRORED,
     FOR_NOW,
     GOODS_ARE_OUT,
     LOST,
@@ -47,6 +48,7 @@ from terminald.core.return_events import (
     RefundNeedless,
     RefundTurn,
     ReturnCalledOff,
+    RevokeLapsed,
     RevokeLookTurn,
     RevokeRefused,
     RevokeTurn,
@@ -203,8 +205,8 @@ def _learn(refund: Refund, event: Event, now: Now) -> Refund:
         refund = replace(refund, refusal=_refusal(refund, event))
     if isinstance(event, _UNCLEAR) and refund.state in _UNDER_WAY:
         refund = replace(refund, unclear=now.instant)
-    if isinstance(event, OrderGone):
-        refund = replace(refund, refusal=LOST)
+    if isinstance(event, OrderGone | RevokeLapsed):
+        refund = replace(refund, refusal=LOST if isinstance(event, OrderGone) else ERRORED)
     if isinstance(event, OrderStuck | LookTurn | RevokeLookTurn):
         # The next look decides anew: a repeat may be taken then.
         refund = replace(refund, refusal="")
@@ -217,7 +219,7 @@ def _alarmed(refund: Refund, event: Event, now: Now) -> Refund:
     What is held up waits for a person: one is called for that, whatever was told or closed before (I5).
     """
     alarm = refund.attention
-    if isinstance(event, RefundHeldUp | OrderGone):
+    if isinstance(event, RefundHeldUp | OrderGone | RevokeLapsed):
         code = _held_up_by(refund.refusal)
         is_news = alarm is None or alarm.code != code
     else:
@@ -261,8 +263,8 @@ def _amount(refund: Refund, left: Fen) -> Fen:
 def _held_up_by(refusal: str) -> str:
     if refusal in FOR_NOW:
         return "merchant_balance"
-    if refusal == LOST:
-        return "order_lost"
+    if refusal in (LOST, ERRORED):
+        return refusal
     return "not_refundable" if refusal == "UPAY_TCP_ORDER_NOT_REFUNDABLE" else "refund_refused"
 
 

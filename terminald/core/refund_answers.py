@@ -26,6 +26,7 @@ from terminald.core.return_events import (
     RefundNeedless,
     RefundOvertaken,
     RefundTurn,
+    RevokeLapsed,
     RevokeRefused,
 )
 from terminald.core.schedule import LATE_REQUEST, Now, later
@@ -37,6 +38,8 @@ FOR_NOW = frozenset({"ACCOUNT_BALANCE_NOT_ENOUGH", "SELLER_BALANCE_NOT_ENOUGH"})
 UNHEARD = "unheard"
 #: The same, where the gateway did not know the order any more: an earlier try may have been carried out before.
 LOST = "order_lost"
+#: The same, where the gateway's error was its last word about a revoke that can not be repeated any more.
+ERRORED = "order_errored"
 #: Why what was asked for is not possible any more: our own words beside the gateway's codes.
 ALREADY_RETURNED = "already_returned"
 LESS_LEFT = "refund_too_much"
@@ -69,8 +72,8 @@ def is_lost(refund: Refund, now: Now) -> bool:
 
 
 def may_have_moved(refund: Refund) -> bool:
-    """Whether a refund that waits for its turn may have been carried out: nobody could see its order."""
-    return refund.refusal == LOST
+    """Whether a refund that waits for its turn may have been carried out: its order did not tell."""
+    return refund.refusal in (LOST, ERRORED)
 
 
 def is_doubted(refund: Refund, now: Now) -> bool:
@@ -82,7 +85,7 @@ def judged(refund: Refund, event: Event, now: Now) -> Event:
     """Tell what an answer about the order means for this refund."""
     said = _said(refund, event, now)
     # What is held up is taken for not moved as well: others may overtake it.
-    is_refusal = isinstance(said, RefundDenied | RefundOvertaken | RefundNeedless | RefundHeldUp)
+    is_refusal = isinstance(said, RefundDenied | RefundOvertaken | RefundNeedless | RefundHeldUp | RevokeLapsed)
     # What was refused as too much goes out again for the rest: not while all of it may have been carried out (I9).
     is_other_amount = (
         isinstance(said, RefundMissing) and refund.kind is RefundKind.REFUND and asks_too_much(said, refund)
@@ -219,9 +222,11 @@ def _accounts_for(event: Answer, refund: Refund) -> bool:
 def _errored(refund: Refund, event: OrderErrored, *, is_day_over: bool = False) -> Event:
     """Judge an error of the gateway's own: the request is repeated, but not at once where it was refused (I11).
 
-    A revoke is not repeated on another day: the order is asked about until the gateway has found out of it.
+    A revoke is not repeated on another day. Where nothing else was asked for it waits then, and others have their turn.
     """
     is_revoking = refund.state is RefundState.CHECKING and not _is_only_revoke(refund)
     if is_revoking and (refund.tries >= _MOST_REVOKES or is_day_over):
         return RefundTurn(left=refund.left)
-    return OrderStuck(facts=event.facts, fault=event.fault) if refund.refusal or is_day_over else event
+    if is_day_over:
+        return RevokeLapsed(facts=event.facts, fault=event.fault)
+    return OrderStuck(facts=event.facts, fault=event.fault) if refund.refusal else event

@@ -69,6 +69,7 @@ from terminald.core.return_events import (
     RefundOvertaken,
     RefundTurn,
     ReturnCalledOff,
+    RevokeLapsed,
     RevokeLookTurn,
     RevokeRefused,
     RevokeTurn,
@@ -93,7 +94,7 @@ class RefundState(Enum):
     CHECKING = "checking"  # unknown: a revoke had no clear answer; a query decides
     REFUNDING = "refunding"  # unknown: a refund is under way
     PROVING = "proving"  # unknown: a refund had no clear answer, or a refusal; a query decides
-    BLOCKED = "blocked"  # none: the gateway refuses for now; unknown where it does not know the order any more
+    BLOCKED = "blocked"  # none: the gateway refuses for now; unknown where its order does not tell
     DONE = "done"  # gone back, proven
     REFUSED = "refused"  # none by this one: the gateway does not do it, others were first, or the goods came out
     CLOSED = "closed"  # whatever a person says
@@ -235,6 +236,7 @@ TABLE: Table[RefundState, Refund] = {
         RefundDoubted: Row(_S.CHECKING),
         OrderErrored: Row(_S.REVOKING, (_revoke,)),
         OrderStuck: Row(_S.CHECKING),
+        RevokeLapsed: Row(_S.BLOCKED),
         OrderGone: Row(_S.BLOCKED),
         OrderPending: Row(_S.CHECKING),
         OrderAbsent: Row(_S.CHECKING),

@@ -195,6 +195,10 @@ class OrderGone(Answer):
     """The gateway does not know the order, and no request of this refund can still arrive: a person may settle it."""
 
 
+class RevokeLapsed(Answer):
+    """The gateway's own error about the order is its last word, and its day is over: nobody knows what has moved."""
+
+
 class ReturnCalledOff(Event):
     """Nothing was sent, or all that was sent is proven not to have moved anything, and the goods came out after all."""
 

@@ -169,8 +169,8 @@ _HELD_UP: Final = Text(
     "{refund}: the gateway refuses it for now; it is tried again later.", "{refund}：网关暂时拒绝，稍后再试。"
 )
 _STUCK: Final = Text(
-    "{refund}: the gateway reports an error of its own about the order; it is tried again.",
-    "{refund}：网关报告该订单有内部错误，将再次尝试。",
+    "{refund}: the gateway reports an error of its own about the order; it is taken up again.",
+    "{refund}：网关报告该订单有内部错误，将再次处理。",
 )
 _RESTARTED: Final = Text(
     "{refund}: terminald was started again, and asks whether the money has gone back.",

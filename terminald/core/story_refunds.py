@@ -8,7 +8,15 @@ from dataclasses import replace
 from typing import Final
 
 from terminald.core.events import AttentionDue, Event, RetryDue
-from terminald.core.refund_answers import ALREADY_RETURNED, DAY_OVER, GOODS_OUT, LESS_LEFT, is_doubted, may_have_moved
+from terminald.core.refund_answers import (
+    ALREADY_RETURNED,
+    DAY_OVER,
+    GOODS_OUT,
+    LESS_LEFT,
+    LOST,
+    is_doubted,
+    may_have_moved,
+)
 from terminald.core.refund_table import Refund, RefundKind, RefundState
 from terminald.core.schedule import Now
 from terminald.core.story_text import Present, Text
@@ -130,6 +138,19 @@ GONE: Final = Present(
     ),
     phone=_NOT_YET,
 )
+#: Held up where the gateway's own error was its last word, and the day of the payment is over.
+LAPSED: Final = Present(
+    known=Text(
+        "{refund}: the gateway reports an error of its own about the order{said}, and its day is over: it is not "
+        "revoked again. The gateway is asked about every hour.",
+        "{refund}：网关报告该订单有内部错误{said}，且已过当日，不再重复撤单，约每小时查询一次。",
+    ),
+    unknown=Text(
+        "{refund}: the gateway itself does not say whether it was carried out. It can not go back twice.",
+        "{refund}：网关未说明是否已执行，不会重复退款。",
+    ),
+    phone=_NOT_YET,
+)
 #: While a refusal is not believed: an earlier request without an answer may still be carried out.
 DOUBTED: Final = Present(
     known=Text(
@@ -208,6 +229,6 @@ def refund_words(refund: Refund, now: Now) -> Present:
     if refund.state is RefundState.REFUSED and refund.fault is not None and refund.fault.code in UNSENT:
         return UNSENT[refund.fault.code]
     if not refund.state.is_final and may_have_moved(refund):
-        return GONE
+        return GONE if refund.refusal == LOST else LAPSED
     is_asked = refund.state in (RefundState.CHECKING, RefundState.PROVING)
     return DOUBTED if is_asked and refund.refusal and is_doubted(refund, now) else REFUNDS[refund.kind, refund.state]

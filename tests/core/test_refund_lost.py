@@ -1,4 +1,7 @@
-"""Refunds of an order that the gateway does not know any more: held up, asked about, and given up by a person."""
+"""Refunds of an order that does not tell whether they were carried out: held up, asked about, closed by a person.
+
+The gateway does not know it any more, or its own error is its last word.
+"""
 
 from dataclasses import replace
 
@@ -8,6 +11,8 @@ from terminald.core.commands import QueryOrder, RefundOrder, RevokeOrder
 from terminald.core.events import (
     Event,
     OrderAbsent,
+    OrderClosed,
+    OrderErrored,
     OrderFacts,
     OrderPaid,
     OrderPartlyReturned,
@@ -17,14 +22,15 @@ from terminald.core.events import (
     Recovered,
     RefundConfirmed,
     RetryDue,
+    ReversalPending,
 )
 from terminald.core.money import Fen
 from terminald.core.refund_table import RefundKind, RefundState
 from terminald.core.return_events import Delivered, DeliveryWindowClosed, Undelivered
 from terminald.core.sale_table import SaleState
-from terminald.core.schedule import BLOCKED_RETRY, HOUR, LATE_REQUEST
+from terminald.core.schedule import BLOCKED_RETRY, DAY, HOUR, LATE_REQUEST, SECOND, day_end
 from terminald.core.stimuli import Advance
-from tests.core.machine_builders import NOON, ORDER, RULES
+from tests.core.machine_builders import NOON, ORDER, RULES, after
 from tests.core.till import NO_BALANCE, Till, refund, revoke, sold
 
 R = RefundState
@@ -73,6 +79,52 @@ def test_a_revoke_is_held_up_as_well() -> None:
     assert [type(one) for one in done.commands] == [QueryOrder]
     done = till.refund(OrderPaid(), 3)
     assert done.commands == (revoke(4),)
+
+
+def lapsed(*, is_late: bool = False) -> Till:
+    """A revoke whose order is in an error of the gateway's when its day is over; late: asked for a second before."""
+    till = sold()
+    if is_late:
+        till.now = after(NOON, day_end(NOON.wall, RULES.day_offset) - NOON.wall - SECOND)
+    till.ask(350, RefundKind.REVOKE)
+    till.refund(ReversalPending(), 1)
+    look(till, OrderErrored(), later=2 * SECOND if is_late else DAY)
+    return till
+
+
+def test_a_revoke_whose_day_is_over_in_an_error_is_held_up_and_a_person_called() -> None:
+    """I5: it is neither repeated on another day, nor asked about for ever, before all others."""
+    till = lapsed()
+    assert till.refund_states() == [R.BLOCKED]
+    raised = till.seen().attention
+    assert raised is not None
+    assert raised.code == "order_errored"
+    till.close()
+    assert till.refund_states() == [R.CLOSED]
+
+
+def test_it_is_not_held_up_while_its_request_may_still_arrive() -> None:
+    till = lapsed(is_late=True)
+    assert till.refund_states() == [R.CHECKING]
+    look(till, OrderErrored(), later=LATE_REQUEST)
+    assert till.refund_states() == [R.BLOCKED]
+
+
+def test_it_is_asked_about_every_hour_and_done_when_the_gateway_has_found_out_of_it() -> None:
+    till = lapsed()
+    done = look(till, OrderErrored(), later=HOUR)
+    assert not done.commands, "no revoke on another day"
+    assert till.refund_states() == [R.BLOCKED]
+    (ended,) = look(till, OrderClosed(), later=HOUR).refunds
+    assert (ended.state, ended.attention) == (R.DONE, None)
+
+
+def test_a_refund_has_its_turn_beside_it_and_ends_it() -> None:
+    till = lapsed()
+    (asked,) = till.ask(350).commands
+    assert isinstance(asked, RefundOrder)
+    till.refund(RefundConfirmed(), asked.token, number=2)
+    assert till.refund_states() == [R.REFUSED, R.DONE]
 
 
 def test_the_others_have_their_turn() -> None:

@@ -174,13 +174,19 @@ _REFUSALS: tuple[type[Event], ...] = (
     return_events.RefundNeedless,
     return_events.RefundMissing,
     return_events.RefundHeldUp,
+    return_events.RevokeLapsed,
 )
 #: What the same answer can mean for a refund that asked, beside itself.
 _JUDGED: dict[type[Event], set[type[Event]]] = {
     events.ReversalRefused: {return_events.RevokeRefused},
     events.OrderClosed: _OF_AN_ORDER | {return_events.RefundAccounted},
     events.OrderReturned: _OF_AN_ORDER | {return_events.RefundAccounted},
-    events.OrderErrored: {return_events.OrderStuck, return_events.RefundTurn},
+    events.OrderErrored: {
+        return_events.OrderStuck,
+        return_events.RefundTurn,
+        return_events.RevokeLapsed,
+        return_events.RefundDoubted,
+    },
     events.OrderPaid: _OF_AN_ORDER,
     events.OrderPartlyReturned: _OF_AN_ORDER,
     events.OrderAbsent: {return_events.OrderGone},

@@ -75,7 +75,7 @@ DERIVED = {
     ),
     *("OfferClosing", "ReturnFailed", "ReturnDropped", "ReturnStillOwed", "ApprovalDoubted"),
     *("PartStillOwed", "LateDelivered", "LateUndelivered", "LatePartUndelivered"),
-    *("RefundOvertaken", "RefundNeedless", "OrderGone"),
+    *("RefundOvertaken", "RefundNeedless", "OrderGone", "RevokeLapsed"),
 }
 
 

@@ -113,6 +113,7 @@ class Door:
 
     def restart(self, book: Book) -> None:
         """Take note of a new process, which knows what is on disk and nothing else."""
+        self.offers.restart({one.client_sn for one in book.attempts.values() if one.state is AttemptState.REVERSING})
         offered = {one.client_sn for one in book.attempts.values() if one.state is AttemptState.OFFERED}
         self._looks_open = dict.fromkeys(self._given_up & offered, math.inf)
 

@@ -181,7 +181,6 @@ class History:
                 self.commits += journal.commits
                 await gateway.aclose()
                 journal.close()
-            self.door.offers.restart()
             if self.rng.random() < self.power_cuts:
                 self.board.cut_power()
                 self.door.offers.fail_power()

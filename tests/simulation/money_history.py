@@ -11,6 +11,7 @@ from terminald.adapters.journal_sqlite import SqliteJournal
 from terminald.adapters.ports import SaleFilter
 from terminald.core.book import SaleView
 from terminald.core.ids import Duration
+from terminald.core.refund_table import Refund, RefundState
 from terminald.core.schedule import Rules
 from terminald.simulator.gateway import Fault
 from terminald.simulator.gateway_world import DEFAULT_EPOCH_S
@@ -25,6 +26,8 @@ HOUR_S = 3600.0
 TO_MIDNIGHT_S = 14 * HOUR_S
 #: What waits for a person has called one by then.
 PATIENCE_S = 4 * HOUR_S
+#: A sale may have called a person for something else as well.
+MOST_CLOSINGS = 6
 
 
 class MoneyHistory(History):
@@ -118,6 +121,7 @@ class MoneyHistory(History):
             await self._see_to_it()
             self.gateway.faults.clear()
         await self.settle()
+        await self._close_unknown()
         if self.rng.random() < 0.5:
             for view in self.sales():
                 if view.attention is not None:
@@ -126,6 +130,16 @@ class MoneyHistory(History):
         if self.rng.random() < 0.8:
             for view in self.sales():
                 await report_late(self, view)
+            await self.settle()
+
+    async def _close_unknown(self) -> None:
+        """A person settles what the gateway itself knows nothing of, and what is not repeated on another day."""
+        for _ in range(MOST_CLOSINGS):
+            waiting = next((view for view in self.sales() if any(map(_is_unknown, view.refunds))), None)
+            if waiting is None:
+                return
+            await close_by_hand(self, waiting)
+            self.door.seen["a revoke whose day was over in an error was settled by hand"] += 1
             await self.settle()
 
     async def _see_to_it(self) -> None:
@@ -167,6 +181,11 @@ def _customer(methods: tuple[str, ...]) -> Customer:
             history.accompany(habit(history, reference))
 
     return come
+
+
+def _is_unknown(refund: Refund) -> bool:
+    called = refund.attention
+    return refund.state is RefundState.BLOCKED and called is not None and called.code == "order_errored"
 
 
 def _rules(draw: random.Random) -> Rules:

@@ -5,6 +5,7 @@ the QR does from that moment on. But what turns out to be paid is kept, also the
 """
 
 import datetime as dt
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from terminald.simulator.gateway import GatewayWorld, Request, Response
@@ -71,10 +72,10 @@ class Offers:
         for one in self._shown.values():
             one.is_late = True
 
-    def restart(self) -> None:
-        """Nobody knows any more what became of the cancels."""
-        for one in self._shown.values():
-            one.is_withdrawn = one.is_withdrawn or bool(one.cancels_at)
+    def restart(self, undone: Collection[str]) -> None:
+        """Nobody knows any more what became of the cancels: of those that left, and of those that are on disk."""
+        for client_sn, one in self._shown.items():
+            one.is_withdrawn = one.is_withdrawn or bool(one.cancels_at) or client_sn in undone
 
     def yield_to_code(self, reference: str | None) -> None:
         """A code is presented, for this sale or for whichever is open: a payment from now on comes too late."""
