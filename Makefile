@@ -53,7 +53,7 @@ deb: $(STAMP)
 	@PYTHON="$(BIN)/python" sh systemd/deb/build
 
 # The package on a real Debian 13, under QEMU with the hardware of a terminal: minutes, and root. See tests/vm/README.md
-SCENARIOS ?= install provision devices power clock upgrade
+SCENARIOS ?= install port provision devices power clock upgrade
 test-vm: $(STAMP)
 	@$(BIN)/pytest --verbose --timeout=3600 $(SCENARIOS:%=tests/vm/scenario_%.py)
 

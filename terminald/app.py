@@ -33,7 +33,7 @@ from terminald.adapters.printers import make_dialog, make_profile
 from terminald.adapters.receipt_sender import ReceiptSender, Stationery
 from terminald.adapters.scanners import make_scanner
 from terminald.adapters.state_directory import lock
-from terminald.adapters.systemd import extending, has_passed_sockets
+from terminald.adapters.systemd import extending
 from terminald.app_board import settle_device_id
 from terminald.app_chores import JOURNAL_NAME, chores, disk_watch, spare_bytes
 from terminald.app_figures import all_figures
@@ -309,12 +309,11 @@ class App:
 def run(config: Config, file: Path | None = None) -> None:
     """Run the daemon in the foreground until it is told to stop. At a SIGHUP the file is read again.
 
-    With a journal that is damaged, or of a newer version, it sells nothing, and says so, until another one is there;
-    then it ends, to be started again. So it does with one that can not be opened now, where callers wait at a socket of
-    the service manager's.
+    With a journal that is damaged, of a newer version, or that can not be opened now, it sells nothing, and says so,
+    until that is over; then it ends, to be started again.
 
     Raises:
-        TerminaldError: it can not start; the message says why and what to do.
+        TerminaldError: it can not start, or has to be started again; the message says why and what to do.
     """
     token = read_api_token(config)
     try:
@@ -322,10 +321,9 @@ def run(config: Config, file: Path | None = None) -> None:
             with extending("starting: checking the journal, and bringing it to this version"):
                 daemon = App(config, open_journal(config, stack), file, token)
             asyncio.run(daemon.run())
+    except JournalHeld:
+        raise
     except (JournalCorrupt, JournalTooNew, JournalUnavailable) as exc:
-        is_for_now = isinstance(exc, JournalUnavailable)
-        if is_for_now and (isinstance(exc, JournalHeld) or not has_passed_sockets()):
-            raise
         from terminald.app_stopped import serve_stopped  # noqa: PLC0415 - with what it needs alone: see App._serve
 
         journal = config.state.directory / JOURNAL_NAME

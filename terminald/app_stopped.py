@@ -27,7 +27,7 @@ from terminald.adapters.ports import KeyStatus, LoggedEvent, OrderLook, SaleFilt
 from terminald.adapters.ports_care import Forgotten, Standstill
 from terminald.adapters.ports_receipts import WrittenReceipt
 from terminald.adapters.state_directory import lock
-from terminald.adapters.systemd import notify, status
+from terminald.adapters.systemd import has_passed_sockets, notify, status
 from terminald.app_board import remembered_device_id
 from terminald.app_fleet import run_stopped_fleet
 from terminald.app_reload import MOST_FAULTS
@@ -232,7 +232,12 @@ async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, faul
     One that can not be opened for now is tried again and again instead.
 
     The state directory is not held meanwhile: whoever restores the journal needs it.
+
+    Raises:
+        JournalUnavailable: it can be opened again, and there is no service manager that holds the socket, and starts
+            what has ended: others may start only what has failed.
     """
+    is_started_again = has_passed_sockets()
     stop = _stop_by_signals(config)
     gate, version = gate_of(config.api.admin_group), terminald.__version__
     desk = StoppedDesk(fault, _now, file=file, device_id=remembered_device_id(config, file))
@@ -240,22 +245,13 @@ async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, faul
     code, unused = stop_code(fault), _identity(file)
     log_event(log, _LOG_IDS[code], detail=str(fault))
 
-    async def is_over() -> bool:
-        if code != "journal_failed":
-            return _identity(file) != unused
-        look = asyncio.create_task(asyncio.to_thread(_is_usable, file))
-        # A dying card, or one that others hold, takes its time; that is no reason to be killed for.
-        while not (await asyncio.wait({look}, timeout=LOOK_S))[0]:
-            notify("WATCHDOG=1")
-        return look.result()
-
     with listening(config.api) as sockets:
         serving = asyncio.create_task(api.serve(*sockets))
         await api.answers.wait()
         notify("READY=1", status(WORDS[code]))
         telling = asyncio.create_task(run_stopped_fleet(config, desk.status, lambda: _now().wall, file))
         telling.add_done_callback(_note_end)
-        while not stop.is_set() and not await is_over():
+        while not stop.is_set() and not await _is_over(code, file, unused):
             notify("WATCHDOG=1")
             try:
                 async with asyncio.timeout(LOOK_S):
@@ -269,6 +265,8 @@ async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, faul
         telling.cancel()
         await serving
         await asyncio.wait({telling}, timeout=LEAVE_S)
+    if code == "journal_failed" and not stop.is_set() and not is_started_again:
+        raise JournalUnavailable("the journal can be opened again: start terminald again")
 
 
 def _stop_by_signals(config: Config) -> asyncio.Event:
@@ -302,6 +300,17 @@ def _note_end(telling: asyncio.Task[None]) -> None:
     """Log a report that ended by a bug: callers are served all the same."""
     if not telling.cancelled() and (failure := telling.exception()) is not None:
         log_event(log, LogId.BROKER_NONE, reason="fault", detail=type(failure).__name__, exc_info=failure)
+
+
+async def _is_over(code: StopCode, file: Path, unused: tuple[int, int] | None) -> bool:
+    """Return whether the journal is another one than that which is not used, or can be used; feed the watchdog."""
+    if code != "journal_failed":
+        return _identity(file) != unused
+    look = asyncio.create_task(asyncio.to_thread(_is_usable, file))
+    # A dying card, or one that others hold, takes its time; that is no reason to be killed for.
+    while not (await asyncio.wait({look}, timeout=LOOK_S))[0]:
+        notify("WATCHDOG=1")
+    return look.result()
 
 
 def _is_usable(file: Path) -> bool:

@@ -1,48 +1,29 @@
 """``python -m tests.bench.endure``: whether anything grows in a daemon that sells and sells.
 
 The real daemon sells at a steady rate on a line, with a host that follows its events; some customers hesitate, some
-hosts cancel, some money goes back. Exit code 1 when descriptors or threads grow, or memory and
-the journal's log grow by more than is named here.
+hosts cancel, some money goes back. It is looked at before each sale. Exit code 1 when descriptors or threads grow, or
+memory and the journal's log by more than :mod:`tests.bench.verdict` names.
 """
 
 import argparse
 import contextlib
-import statistics
 import sys
 import tempfile
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 
 from tests.bench import processes
 from tests.bench.terminal import pause, payment_code
+from tests.bench.verdict import Sample, growth
 from tests.system.rig import PATIENCE_S, Bench, bench
 
-#: Of the time that is watched: caches fill, and the allocator finds its size.
-WARM_PART = 0.25
-#: What a daemon may be larger by in the end than after it was warm.
-MOST_GROWTH_MB = 2.0
-#: SQLite empties the write-ahead log at 1,000 pages; a reader may hold it up for a moment.
-MOST_LOG_MB = 8.0
 #: Every so many sales something else than a good payment happens.
 HESITANT_EACH, CANCELED_EACH, REFUNDED_EACH = 7, 11, 13
 #: A wallet whose customer takes half a minute to confirm: the host cancels before.
 HESITANT = "11"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """The daemon at one moment."""
-
-    sales: int
-    resident_mb: float
-    descriptors: int
-    threads: int
-    log_mb: float
-    journal_mb: float
 
 
 def _look(terminal: Bench, pid: int, sales: int) -> Sample:
@@ -100,25 +81,6 @@ def _show(sample: Sample) -> None:
     sys.stdout.flush()
 
 
-def _growth(samples: list[Sample]) -> list[str]:
-    """Compare what is seen after the warm part with the last quarter."""
-    warm = samples[int(len(samples) * WARM_PART) :]
-    part = max(1, len(warm) // 3)
-    first, last = warm[:part], warm[-part:]
-
-    def grown(name: str) -> float:
-        return float(
-            statistics.median(getattr(s, name) for s in last) - statistics.median(getattr(s, name) for s in first)
-        )
-
-    found = [f"{name} grew by {grown(name):g}" for name in ("descriptors", "threads") if grown(name) > 0]
-    if grown("resident_mb") > MOST_GROWTH_MB:
-        found.append(f"resident memory grew by {grown('resident_mb'):.1f} MB")
-    if (largest := max(sample.log_mb for sample in samples)) > MOST_LOG_MB:
-        found.append(f"the write-ahead log was {largest:.1f} MB large")
-    return found
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.endure", description=__doc__.partition("\n")[0])
     parser.add_argument("--minutes", type=float, default=30.0, help="how long (%(default)s)")
@@ -138,14 +100,14 @@ def main() -> int:
         began = time.monotonic()
         for number in range(1, int(arguments.minutes * 60 * arguments.rate) + 1):
             _sell(terminal, number)
-            if number % max(1, int(60 * arguments.rate)) == 0:
-                samples.append(_look(terminal, terminal.daemon.pid, number))
-                _show(samples[-1])
             ahead = began + number / arguments.rate - time.monotonic()
             late += ahead < 0
             pause(max(0.0, ahead))
+            samples.append(_look(terminal, terminal.daemon.pid, number))
+            if number % max(1, int(60 * arguments.rate)) == 0:
+                _show(samples[-1])
         minutes = (time.monotonic() - began) / 60
-    found = _growth(samples)
+    found = growth(samples)
     sys.stdout.write(f"{minutes:.1f} min, {seen[0]} lines of events heard, {late} sales took longer than their turn\n")
     sys.stdout.writelines(f"{what}\n" for what in found or ["nothing grew"])
     return 1 if found else 0

@@ -104,6 +104,52 @@ def test_a_reload_starts_it_anew_with_the_configuration_if_that_is_right(stopped
     assert ("config_reloaded" in said, "journal_replaced" in said) == (True, False)
 
 
+# --- a journal that can not be opened now ----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def unopened(tmp_path: Path) -> Iterator[Bench]:
+    """A terminal that binds its socket itself, and whose journal can not be opened."""
+    with bench(tmp_path) as made:
+        journal = made.directory / "state" / "journal.db"
+        journal.rename(made.directory / "journal.db")
+        journal.mkdir()
+        made.start()
+        made.wait(lambda: bool(made.status().get("stopped")), "stopped")
+        yield made
+
+
+def test_one_that_can_not_be_opened_now_is_told_without_a_service_manager_too(unopened: Bench) -> None:
+    shown = unopened.status()
+    assert (shown["ready"], shown["reasons"], shown["attention"]) == (False, ["journal_failed"], 0)
+    assert '"code":"journal_failed"' in unopened.terminald("status", "--json").stdout.replace(" ", "")
+    assert unopened.open_sale("order-1").json()["code"] == "journal_failed"
+    assert unopened.stop() == 0, "told to"
+
+
+def test_one_that_can_be_opened_again_fails_the_process_for_whatever_starts_it_again(unopened: Bench) -> None:
+    """Some start again only what has failed; a service manager that holds the socket starts again what has ended."""
+    journal = unopened.directory / "state" / "journal.db"
+    journal.rmdir()
+    (unopened.directory / "journal.db").rename(journal)
+    assert unopened.daemon is not None
+    assert unopened.daemon.wait(PATIENCE_S) == 1
+    assert "the journal can be opened again: start terminald again" in unopened.log.read_text()
+    unopened.start()
+    unopened.wait_ready()
+    assert unopened.open_sale("order-1").status_code == 201
+
+
+def test_another_terminald_that_has_the_journal_ends_the_process_at_once(tmp_path: Path) -> None:
+    """That one answers at the socket; nobody is to hear of two."""
+    with bench(tmp_path) as made:
+        made.start()
+        made.wait_ready()
+        second = made.terminald("run")
+        assert (second.returncode, "is in use" in second.stderr) == (1, True), second
+        assert made.status()["ready"] is True
+
+
 # --- a journal of a newer version ------------------------------------------------------------------------------------
 
 
