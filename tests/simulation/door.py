@@ -113,7 +113,7 @@ class Door:
 
     def restart(self, book: Book) -> None:
         """Take note of a new process, which knows what is on disk and nothing else."""
-        self.offers.restart({one.client_sn for one in book.attempts.values() if one.state is AttemptState.REVERSING})
+        self.offers.restart({one.client_sn for one in book.attempts.values() if _is_given_up(one)})
         offered = {one.client_sn for one in book.attempts.values() if one.state is AttemptState.OFFERED}
         self._looks_open = dict.fromkeys(self._given_up & offered, math.inf)
 
@@ -150,10 +150,11 @@ class Door:
         order = self.world.books.find(client_sn=client_sn)
         return order is not None and business_day(order.created_s) != business_day(self.world.now_s())
 
-    def _was_paid_another_day(self, client_sn: str) -> bool:
+    def _was_paid_before_today(self, client_sn: str) -> bool:
+        """Whether the day was over when it was decided: what is decided leaves once it is on disk."""
         order = self.world.books.find(client_sn=client_sn)
         paid_s = order.transactions[0].finished_s if order else None
-        return paid_s is not None and business_day(paid_s) != business_day(self.world.now_s())
+        return paid_s is not None and business_day(paid_s) != business_day(self.world.now_s() - RECORDED_S)
 
     def arrive(self, asked: Request, response: Response) -> None:
         """The gateway has carried a request out, or refused it."""
@@ -267,7 +268,7 @@ class Door:
 
         A revoke is of the day of the payment alone.
         """
-        if call == "revoke" and self._was_paid_another_day(client_sn) and self.knows_time():
+        if call == "revoke" and self._was_paid_before_today(client_sn) and self.knows_time():
             self.found.append(f"I10: revoke of {client_sn} leaves on another day than that of its payment")
         if client_sn in self._going_back:
             self.found.append(f"I9: {call} of {client_sn} leaves beside a {self._going_back[client_sn]}")
@@ -370,6 +371,12 @@ class Door:
 
     def _is_known_given_up(self, client_sn: str) -> bool:
         return client_sn in self._given_up and self.world.now_s() >= self._looks_open.get(client_sn, 0.0)
+
+
+def _is_given_up(attempt: Attempt) -> bool:
+    """Whether it is being undone, or about to be, for a code that the process which held it took with it."""
+    is_yielding = attempt.state is AttemptState.POLLING and attempt.is_yielding
+    return is_yielding or attempt.state is AttemptState.REVERSING
 
 
 def _paying(sale: dict[str, object]) -> set[str]:

@@ -98,8 +98,10 @@ async def _undeliver(history: History, reference: str, amount: int | None) -> No
     for _ in range(history.rng.choice((1, 2))):
         why, _ = await insist(history, lambda desk: desk.undeliver(reference, part))
         _note(history, "undelivered" if part is None else "undelivered in part", why)
-        if not why and history.promises.undelivered.get(reference, 0) is not None:
-            history.promises.undelivered[reference] = amount
+        told = history.promises.undelivered.get(reference, 0)
+        if not why and told is not None:
+            # One that is told later takes nothing back of what was owed before.
+            history.promises.undelivered[reference] = None if amount is None else max(amount, told)
 
 
 # --- money -----------------------------------------------------------------------------------------------------------

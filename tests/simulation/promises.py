@@ -73,7 +73,7 @@ class Offers:
             one.is_late = True
 
     def restart(self, undone: Collection[str]) -> None:
-        """Nobody knows any more what became of the cancels: of those that left, and of those that are on disk."""
+        """Nobody knows any more what became of the cancels that left; what is given up on disk stays so."""
         for client_sn, one in self._shown.items():
             one.is_withdrawn = one.is_withdrawn or bool(one.cancels_at) or client_sn in undone
 
