@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from terminald.simulator import device_link
+
 #: How often bytes arrive on a line that takes its time.
 TICK_S: Final = 0.01
 
@@ -49,15 +51,13 @@ class Line:
         """
         if self.is_open:
             return
+        device_link.claim(self._link)
         self._master, self._slave = pty.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
         self.device = os.ttyname(self._slave)
-        if self._link is None:
-            return
         try:
-            self._link.unlink(missing_ok=True)
-            self._link.symlink_to(self.device)
+            device_link.point(self._link, self.device)
         except OSError:
             self.close()
             raise
@@ -70,8 +70,7 @@ class Line:
         os.close(self._slave)
         os.close(self._master)
         self._master = self._slave = -1
-        if self._link is not None and self._link.is_symlink():
-            self._link.unlink()
+        device_link.withdraw(self._link, self.device)
 
     def listen(self, *, on: bool) -> None:
         """Read what the host sends from now on, or leave it where it is, which stops the host when that is full."""

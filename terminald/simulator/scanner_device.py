@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from terminald.simulator import device_link
+
 SUFFIXES: Final = {
     "cr": "\r",
     "lf": "\n",
@@ -91,8 +93,7 @@ class SimulatedScanner:
         Raises:
             FileExistsError: something other than a symbolic link is in the link's place.
         """
-        if link is not None and link.exists() and not link.is_symlink():
-            raise FileExistsError(f"{link} is not a symbolic link")
+        device_link.claim(link)
         self.baudrate = baudrate
         self._link = link
         self._random = random.Random(seed)
@@ -174,8 +175,7 @@ class SimulatedScanner:
         with self._one_user:
             if self._master < 0:
                 return
-            if self._link is not None and self._link.is_symlink() and str(self._link.readlink()) == self._device:
-                self._link.unlink()
+            device_link.withdraw(self._link, self._device)
             os.close(self._slave)
             os.close(self._master)
             self._master = self._slave = -1
@@ -190,11 +190,7 @@ class SimulatedScanner:
             tty.setraw(self._slave)
             os.set_blocking(self._master, False)
             self._device = os.ttyname(self._slave)
-            if self._link is not None:
-                fresh = self._link.with_name(f"{self._link.name}.new")
-                fresh.unlink(missing_ok=True)
-                fresh.symlink_to(self._device)
-                fresh.replace(self._link)
+            device_link.point(self._link, self._device)
 
     def _send(self, data: bytes) -> bool:
         poll = select.poll()

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from terminald.simulator import device_link
 from terminald.simulator.vmc_firmware import Firmware
 from terminald.simulator.vmc_line import Clock, Manner, Timer
 from terminald.simulator.vmc_machine import MachineModel
@@ -55,26 +56,20 @@ class PtyLine:
         """
         if self._master >= 0:
             return
-        if self._link is not None and self._link.exists() and not self._link.is_symlink():
-            raise FileExistsError(f"{self._link} is not a symbolic link")
+        device_link.claim(self._link)
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
         os.set_blocking(self._master, False)
         self.device = os.ttyname(self._slave)
         asyncio.get_running_loop().add_reader(self._master, self._on_readable)
-        if self._link is not None:
-            fresh = self._link.with_name(f"{self._link.name}.new")
-            fresh.unlink(missing_ok=True)
-            fresh.symlink_to(self.device)
-            fresh.replace(self._link)
+        device_link.point(self._link, self.device)
 
     def pull_out(self) -> None:
         """Hang up; harmless when unplugged."""
         if self._master < 0:
             return
         asyncio.get_running_loop().remove_reader(self._master)
-        if self._link is not None and self._link.is_symlink() and str(self._link.readlink()) == self.device:
-            self._link.unlink()
+        device_link.withdraw(self._link, self.device)
         os.close(self._slave)
         os.close(self._master)
         self._master = self._slave = -1

@@ -384,8 +384,10 @@ def test_a_pulled_cable_loses_nothing_that_was_received(tmp_path: Path) -> None:
 
 def test_a_link_that_can_not_be_made_leaves_no_line_open(tmp_path: Path) -> None:
     async def scene() -> None:
-        with pytest.raises(FileNotFoundError):
-            async with SimulatedPrinter(link=tmp_path / "none" / "printer"):
+        link = tmp_path / "printer"
+        link.with_name("printer.new").mkdir()
+        with pytest.raises(OSError, match=r"printer\.new"):
+            async with SimulatedPrinter(link=link):
                 pass
 
     before = os.listdir("/proc/self/fd")  # noqa: PTH208 - not paths but numbers
