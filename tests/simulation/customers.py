@@ -1,6 +1,7 @@
 """Customers before a QR, a scanner, or both; and what befalls the terminal meanwhile."""
 
 import asyncio
+import random
 from collections.abc import Callable, Coroutine
 
 from terminald.simulator.gateway import Fault
@@ -37,6 +38,15 @@ async def pay_qr_at_its_end(history: History, reference: str) -> None:
         await asyncio.sleep(max(0.0, left_s - history.rng.choice((5.0, 1.9, 0.5, 0.1, 0.03, 0.01, 0.0, -0.01, -0.05))))
         if history.door.pay(content):
             history.door.seen["a QR was paid in its last seconds"] += 1
+
+
+async def die_at_the_end(history: History, reference: str, draw: random.Random) -> None:
+    """The process dies while it asks a last time about the QR whose end has come."""
+    content = await find_qr(history, reference)
+    if content:
+        left_s = history.door.offers.end_at(content) - history.gateway.now_s()
+        await asyncio.sleep(max(0.0, left_s + draw.choice((0.035, 0.05, 0.07, 0.1))))
+        history.kill()
 
 
 async def pay_qr_that_is_forgotten(history: History, reference: str) -> None:

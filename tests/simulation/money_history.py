@@ -15,7 +15,7 @@ from terminald.core.refund_table import Refund, RefundState
 from terminald.core.schedule import Rules
 from terminald.simulator.gateway import Fault
 from terminald.simulator.gateway_world import DEFAULT_EPOCH_S
-from tests.simulation.customers import BOTH_HABITS, QR_HABITS, befall, visit
+from tests.simulation.customers import BOTH_HABITS, QR_HABITS, befall, die_at_the_end, visit
 from tests.simulation.history import RULES, Customer, History
 from tests.simulation.hosts import close_by_hand, look_after, report_beside_return, report_late
 from tests.simulation.paper import Paper, judge_paper
@@ -26,6 +26,8 @@ HOUR_S = 3600.0
 TO_MIDNIGHT_S = 14 * HOUR_S
 #: What waits for a person has called one by then.
 PATIENCE_S = 4 * HOUR_S
+#: How often the process dies in the moment in which a QR ends: by chance it would in one of 2,000 histories.
+_DIES_AT_THE_END = 0.15
 #: A sale may have called a person for something else as well.
 MOST_CLOSINGS = 6
 
@@ -40,6 +42,8 @@ class MoneyHistory(History):
         self.promises.returns_overdue = rules.returns_overdue
         draw = random.Random(f"paper {seed}")
         self.paper = Paper(draw) if draw.random() < 0.6 else None
+        #: Whether its process dies where a QR ends, drawn apart from everything else.
+        self.fate = random.Random(f"end {seed}")
         self._crowd: list[asyncio.Task[None]] = []
         #: Refusals that do not pass until a person has seen to it.
         self.standing: tuple[Fault, ...] = ()
@@ -176,6 +180,8 @@ def _customer(methods: tuple[str, ...]) -> Customer:
         if methods == ("scan",):
             await visit(history, reference)
             return
+        if history.fate.random() < _DIES_AT_THE_END:
+            history.accompany(die_at_the_end(history, reference, history.fate))
         habits = BOTH_HABITS if "scan" in methods else QR_HABITS
         for habit in history.rng.sample(habits, history.rng.choice((1, 1, 2))):
             history.accompany(habit(history, reference))
