@@ -52,7 +52,8 @@ lint: $(STAMP)
 deb: $(STAMP)
 	@PYTHON="$(BIN)/python" sh systemd/deb/build
 
-# The package on a real Debian 13, under QEMU with the hardware of a terminal: minutes, and root. See tests/vm/README.md
+# The package on a real Debian 13, under QEMU with the hardware of a terminal: minutes, and root; on Debian 12: make test-vm
+# DEBIAN=12. See tests/vm/README.md
 SCENARIOS ?= install port provision devices power clock upgrade
 test-vm: $(STAMP)
 	@$(BIN)/pytest --verbose --timeout=3600 $(SCENARIOS:%=tests/vm/scenario_%.py)

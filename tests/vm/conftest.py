@@ -15,13 +15,15 @@ from tests.vm.terminal import Terminal
 from tests.vm.world import Gateway, Printer
 
 ROOT = Path(__file__).parent.parent.parent
+#: Of Debian: "12" or "13".
+RELEASE = os.environ.get("DEBIAN") or "13"
 NEXT = f"{terminald.__version__}.1"
 _running: list[Terminal] = []
 
 
 def build(dist: Path, version: str) -> Path:
-    """Build the package for Debian 13."""
-    settings = {"DIST": str(dist), "DEBIAN": "13", "DEB_VERSION": version, "PYTHON": sys.executable}
+    """Build the package for this release of Debian."""
+    settings = {"DIST": str(dist), "DEBIAN": RELEASE, "DEB_VERSION": version, "PYTHON": sys.executable}
     built = subprocess.run(
         ["/bin/sh", ROOT / "systemd" / "deb" / "build"],
         env={**os.environ, **settings},
@@ -48,7 +50,7 @@ def next_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def blank(package: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
     """A machine that is switched on, with a gateway and a printer; nothing of terminald is on it."""
     directory = tmp_path_factory.mktemp("world")
-    machine = Machine(cache_directory() / f"machine-{os.getpid()}", build_image(dependencies(package)))
+    machine = Machine(cache_directory() / f"machine-{os.getpid()}", build_image(RELEASE, dependencies(package)))
     gateway, printer = Gateway(directory), Printer(directory)
     try:
         machine.boot()

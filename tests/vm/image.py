@@ -1,4 +1,4 @@
-"""The disk of a fresh terminal: Debian 13 with its own kernel, systemd and udev, and what the package depends on.
+"""The disk of a fresh terminal: Debian 12 or 13 with its own kernel, systemd and udev, and what the package depends on.
 
 It is built once with the package mirror that this machine's apt is set to, needs root, and lies in the user's cache
 directory. Nothing of terminald is in it: that is what the scenarios install.
@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-SUITE = "trixie"
+#: The names of the releases, as the mirror has them.
+SUITES = {"12": "bookworm", "13": "trixie"}
 SIZE = "1200M"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 #: As QEMU's user network has it: the guest, and this machine's loopback. There is no route to anything else.
@@ -80,25 +81,26 @@ def dependencies(package: Path) -> list[str]:
     return sorted({re.split(r"[ (|]", each.strip())[0] for each in said.stdout.split(",")})
 
 
-def build_image(needed: Sequence[str]) -> Image:
-    """Return the image that has these packages, from the cache where it is there."""
-    recipe = json.dumps([SUITE, SIZE, PACKAGES, LEFT_OUT, MASKED, FILES, sorted(needed)])
+def build_image(release: str, needed: Sequence[str]) -> Image:
+    """Return the image of a release that has these packages, from the cache where it is there."""
+    suite = SUITES[release]
+    recipe = json.dumps([suite, SIZE, PACKAGES, LEFT_OUT, MASKED, FILES, sorted(needed)])
     image = cache_directory() / f"image-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
     if not image.is_dir():
         image.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="building-", dir=image.parent) as made:
             work = Path(made, "image")
             work.mkdir()
-            _build(work, Path(made, "root"), [*PACKAGES, *needed])
+            _build(work, Path(made, "root"), suite, [*PACKAGES, *needed])
             work.rename(image)
     return Image(kernel=image / "vmlinuz", initrd=image / "initrd.img", disk=image / "disk.raw")
 
 
-def _build(work: Path, root: Path, packages: Sequence[str]) -> None:
+def _build(work: Path, root: Path, suite: str, packages: Sequence[str]) -> None:
     command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=apt", f"--include={','.join(packages)}"]
     command += ['--aptopt=APT::Install-Recommends "false"']
     command += [f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in LEFT_OUT]
-    command += [SUITE, str(root), f"deb [signed-by={KEYRING}] {_mirror()} {SUITE} main"]
+    command += [suite, str(root), f"deb [signed-by={KEYRING}] {_mirror()} {suite} main"]
     _run(*command)
     for name, text in FILES.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)

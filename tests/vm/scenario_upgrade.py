@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import terminald as program
-from tests.vm.conftest import NEXT
+from tests.vm.conftest import NEXT, RELEASE
 from tests.vm.terminal import SLOW_S, UNITS, Terminal
 from tests.vm.world import wait_for
 
@@ -30,7 +30,7 @@ def test_an_upgrade_waits_for_money_in_flight_and_asks_nothing(
     assert (sale.state, sale.paid, len(sale.attempts)) == ("completed", 350, 1)
     told = terminal.machine.check(f"journalctl -b -o cat --no-pager _PID={daemon}").splitlines()
     assert [line for line in told if sale.id in line and "completed" in line], told  # not by the next one
-    assert version(terminal) == f"{NEXT}+deb13 installed"
+    assert version(terminal) == f"{NEXT}+deb{RELEASE} installed"
     assert terminal.machine.check(ACTIVE) == "active\nactive"
     assert terminal.gateway.books()[sale.attempts[0].client_sn].submits == 1
     assert terminal.machine.check("cat /etc/terminald/terminald.toml") == config
@@ -39,7 +39,7 @@ def test_an_upgrade_waits_for_money_in_flight_and_asks_nothing(
 
     rolled_back = terminal.install(package, "--allow-downgrades")
     assert rolled_back.code == 0, rolled_back.output
-    assert version(terminal) == f"{program.__version__}+deb13 installed"
+    assert version(terminal) == f"{program.__version__}+deb{RELEASE} installed"
     terminal.machine.check("terminald health --wait 60s", timeout_s=SLOW_S)
     terminal.wait_ready()
     assert terminal.show("in-flight").state == "completed"
