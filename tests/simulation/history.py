@@ -39,7 +39,7 @@ from terminald.wire.api_views import sale_json
 from tests.simulation.board import HOUR_S, STEPS_S, Board
 from tests.simulation.carrier import Carrier
 from tests.simulation.crashing_journal import Crash, CrashingJournal
-from tests.simulation.door import Door, sale_of
+from tests.simulation.door import RECORDED_S, Door, sale_of
 from tests.simulation.judgement import Promises, differences
 from tests.simulation.paper import Paper, PaperSender
 
@@ -133,6 +133,8 @@ class History:
         self.crash_plan: list[tuple[int, bool]] = []
         self.commits = 0
         self.lives = 0
+        #: When the process was started, by the gateway's clock.
+        self._started_s = 0.0
         self.is_disk_full = False
         #: How many of the restarts are of the board.
         self.power_cuts = 0.3
@@ -160,6 +162,7 @@ class History:
         """Run the daemon; start it again after each crash, as systemd does."""
         while True:
             self.lives += 1
+            self._started_s = self.gateway.now_s()
             journal = CrashingJournal(SqliteJournal(self.path))
             journal.crash_in, journal.crash_after = self._next_crash()
             journal.is_full = lambda: self.is_disk_full
@@ -285,7 +288,9 @@ class History:
         return 0.0 if self.clock is None else self.clock.now().wall / 1000 - self.gateway.now_s()
 
     def _knows_time(self) -> bool:
-        """Whether the terminal trusts its time of day, and may."""
+        """Whether the terminal trusts its time of day, and may, and did when it decided what leaves now."""
+        if self.gateway.now_s() - self._started_s < RECORDED_S:
+            return False
         return self.clock is not None and self.clock.now().is_trusted and abs(self._fast_s()) < HOUR_S
 
     def _shown(self, view: SaleView) -> dict[str, object]:

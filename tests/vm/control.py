@@ -149,8 +149,9 @@ class Agent:
             "guest-exec",
             {
                 "path": "timeout",
-                "arg": ["-k", "5", str(timeout_s), "/bin/sh", "-c", command],
-                "capture-output": "merged",
+                # Both outputs in their order, which the agent of Debian 12 can not be asked for.
+                "arg": ["-k", "5", str(timeout_s), "/bin/sh", "-c", f"exec 2>&1\n{command}"],
+                "capture-output": True,
                 "input-data": base64.b64encode(stdin).decode(),
             },
         )
