@@ -266,7 +266,8 @@ async def serve_stopped(config: Config, defaults: SaleDefaults, file: Path, faul
         await serving
         await asyncio.wait({telling}, timeout=LEAVE_S)
     if code == "journal_failed" and not stop.is_set() and not is_started_again:
-        raise JournalUnavailable("the journal can be opened again: start terminald again")
+        # What it was is told as well: it need not have been the file.
+        raise JournalUnavailable(f"the journal can be opened again: start terminald again (it was: {fault})")
 
 
 def _stop_by_signals(config: Config) -> asyncio.Event:

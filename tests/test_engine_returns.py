@@ -11,12 +11,14 @@ from terminald.core.commands import GatewayCommand, OrderText, QueryOrder, Refun
 from terminald.core.events import (
     Answer,
     Fault,
+    OrderErrored,
     OrderFacts,
     OrderPaid,
     PayConfirmed,
     RefundConfirmed,
     RefundRefused,
     ReversalConfirmed,
+    ReversalPending,
     ReversalRefused,
 )
 from terminald.core.ids import Reference
@@ -361,5 +363,29 @@ def test_of_a_return_that_is_owed_already_no_report_changes_anything(tmp_path: P
             await bench.desk.undeliver("order", amount)
         await answered(bench, (RevokeOrder, ReversalConfirmed()))
         assert await refunds(bench) == [("done", 350)]
+
+    play(tmp_path, scene)
+
+
+def test_a_revoke_that_its_day_has_left_behind_in_an_error_is_closed_and_then_refunded(tmp_path: Path) -> None:
+    """As the call for a person advises: while it is open all of the payment is on its way back."""
+
+    async def scene(bench: Bench) -> None:
+        await sell(bench)
+        await bench.desk.revoke("order")
+        await bench.gateway.answer(RevokeOrder, ReversalPending())
+        bench.clock.days = 1
+        await asyncio.sleep(10)
+        await bench.gateway.answer(QueryOrder, OrderErrored())
+        assert (await refunds(bench), bench.desk.status().attention) == ([("blocked", 350)], 1)
+        with pytest.raises(ApiError) as refused:
+            await bench.desk.refund("order", "again", None)
+        assert refused.value.code == "nothing_left"
+        await bench.desk.close_attention("order", "the gateway does not know", "order_errored")
+        assert bench.engine.book.sales == {}
+        await bench.desk.refund("order", "again", None)
+        await bench.gateway.answer(RefundOrder, RefundConfirmed())
+        assert await refunds(bench) == [("closed", 350), ("done", 350)]
+        assert await bench.state() == "returned"
 
     play(tmp_path, scene)

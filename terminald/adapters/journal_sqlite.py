@@ -145,7 +145,7 @@ class SqliteJournal:
             return journal_records.records_of(connection, seq, sale_id, limit)
 
     def load_book(self, now: Instant) -> Book:
-        """Return every sale with something open or a code that may still live, with all that belongs to it (I5)."""
+        """Return every sale with something open (I5) and all that belongs to it, and the codes that may still live."""
         with self._reading() as connection:
             return journal_rows.load_book(connection, now)
 

@@ -126,7 +126,7 @@ class JournalThread:
         return await self._read(lambda: self._journal.records_of(seq, sale_id, min(limit, MAX_PAGE)))
 
     async def load_book(self, now: Instant) -> Book:
-        """Return every open thing, and what is recent enough for the ledger to keep."""
+        """Return every open thing with its sale, and the codes that may still live."""
         return await self._read(lambda: self._journal.load_book(now))
 
     async def last_seq(self) -> int:

@@ -164,7 +164,7 @@ class Journal(CareJournal, DayJournal, StoryJournal, Protocol):
         """Return public events with a greater sequence number, oldest first."""
 
     async def load_book(self, now: Instant) -> Book:
-        """Return every open thing, and what is recent enough for the ledger to keep."""
+        """Return every open thing with its sale, and the codes that may still live."""
 
 
 # --- the upload of the event log -------------------------------------------------------------------------------------

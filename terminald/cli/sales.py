@@ -46,13 +46,15 @@ _ATTEMPTS = {"scan": "a scanned code", "qr": "a QR"}
 #: Calls for a refund that is held up: whoever closes one has paid the customer.
 _HELD_UP = frozenset({"merchant_balance", "not_refundable", "refund_refused"})
 _GIVES_UP = "Closing it gives the refund up. Once the customer has the money by other means"
+_GIVES_REVOKE_UP = "Closing it gives the revoke up, and the sale can be refunded then. To do so"
 
 
-def _is_held_up(sale: shapes.Sale) -> bool:
-    """Whether closing the call that is shown gives a refund up."""
-    code = sale.attention.code if sale.attention else ""
-    is_lost = code == "order_lost" and any(one.state is RefundState.BLOCKED for one in sale.refunds)
-    return is_lost or code in _HELD_UP
+def _before_closing(sale: shapes.Sale, code: str) -> str:
+    """Return when to close the call that is shown: closing one for what is held up gives that up."""
+    is_blocked = any(one.state is RefundState.BLOCKED for one in sale.refunds)
+    if code == "order_errored" and is_blocked:
+        return _GIVES_REVOKE_UP
+    return _GIVES_UP if code in _HELD_UP or (code == "order_lost" and is_blocked) else "Once it is settled"
 
 
 def cancel(args: argparse.Namespace) -> int:
@@ -103,7 +105,7 @@ def attention(args: argparse.Namespace) -> int:
         if args.reason is not None:
             print("Noted. Something else about this sale waits for a person still:")
         print("\n".join(_alarm(sale, sale.attention)))
-        once = _GIVES_UP if _is_held_up(sale) else "Once it is settled"
+        once = _before_closing(sale, sale.attention.code)
         print(f'{once}: terminald attention {sale.id} --code {escape(sale.attention.code)} --reason "what was done"')
     elif args.reason is None:
         print(f"Nothing about sale {sale.id} waits for a person: {state_words(sale)}.")

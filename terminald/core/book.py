@@ -1,4 +1,4 @@
-"""Every snapshot that is open or recent, and what can be asked of them together."""
+"""Every snapshot of which something is open, and what can be asked of them together."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ from terminald.core.vend_table import Vend
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
-    """Every snapshot that is open or recent, and all that belongs to the same sale."""
+    """Every snapshot of which something is open, and all that belongs to the same sale."""
 
     sales: Mapping[SaleId, Sale] = field(default_factory=dict)
     attempts: Mapping[ClientSn, Attempt] = field(default_factory=dict)

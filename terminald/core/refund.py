@@ -207,8 +207,8 @@ def _learn(refund: Refund, event: Event, now: Now) -> Refund:
         refund = replace(refund, unclear=now.instant)
     if isinstance(event, OrderGone | RevokeLapsed):
         refund = replace(refund, refusal=LOST if isinstance(event, OrderGone) else ERRORED)
-    if isinstance(event, OrderStuck | LookTurn | RevokeLookTurn):
-        # The next look decides anew: a repeat may be taken then.
+    if isinstance(event, OrderStuck | LookTurn | RevokeLookTurn) and refund.refusal != ERRORED:
+        # The next look decides anew: a repeat may be taken then. A day that was over stays so.
         refund = replace(refund, refusal="")
     return _alarmed(refund, event, now)
 

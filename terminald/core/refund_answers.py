@@ -144,7 +144,9 @@ def _is_only_revoke(refund: Refund) -> bool:
 
 def _checked(refund: Refund, event: Event, now: Now) -> Event:
     """Judge what a query says after a revoke without a clear answer."""
-    is_day_over = refund.revoke_until is not None and now.is_trusted and now.wall >= refund.revoke_until
+    is_past = refund.revoke_until is not None and now.is_trusted and now.wall >= refund.revoke_until
+    # It was known once, whatever the clock is worth since.
+    is_day_over = is_past or refund.refusal == ERRORED
     match event:
         case OrderClosed() | OrderReturned():
             return RefundAccounted(facts=event.facts, fault=event.fault)
@@ -161,7 +163,7 @@ def _checked(refund: Refund, event: Event, now: Now) -> Event:
 
 def _not_revoked(refund: Refund, event: Answer, *, is_day_over: bool) -> Event:
     """Judge that the order stands, where nothing but a revoke was asked for."""
-    if refund.refusal:
+    if refund.refusal not in ("", ERRORED):
         return RefundDenied(facts=event.facts, fault=refund.fault)
     if isinstance(event, OrderPartlyReturned):
         return RefundDenied(facts=event.facts, fault=less_is_left(left_by(event, refund)))

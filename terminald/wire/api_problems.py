@@ -81,7 +81,7 @@ ATTENTION_ADVICE: Mapping[str, str] = {
         "The gateway reports an error of its own about the order, or about giving its money back. The customer's phone "
         "may show a charge: hand nothing over while the sale is not paid, and call the gateway's customer service with "
         "the sn. terminald goes on asking, and gives back what is to go back. Where a revoke of it is blocked, "
-        "refund it, or close the call, which gives the revoke up."
+        "close the call, which gives the revoke up, and refund the sale: it can not go back twice."
     ),
     "refund_refused": (
         "The gateway refused to give the money back. Look for the order by its sn in the merchant's console (is the "

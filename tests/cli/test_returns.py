@@ -191,6 +191,25 @@ def test_attention_says_since_when_and_what_to_do(tmp_path: Path, capsys: Captur
     assert "--reason" in lines[3]
 
 
+@pytest.mark.parametrize(
+    ("code", "state", "words"),
+    [
+        ("order_lost", RefundState.BLOCKED, "Closing it gives the refund up. "),
+        ("order_lost", RefundState.PROVING, "Once it is settled: "),
+        ("order_errored", RefundState.BLOCKED, "Closing it gives the revoke up, and the sale can be refunded then. "),
+        ("order_errored", RefundState.CHECKING, "Once it is settled: "),
+    ],
+)
+def test_what_closing_the_call_gives_up_is_told_before(
+    tmp_path: Path, capsys: Capture, code: str, state: RefundState, words: str
+) -> None:
+    shown = alarmed(code)
+    shown = replace(shown, refunds=(replace(shown.refunds[0], state=state),))
+    with fake_daemon(tmp_path, answer(200, sale_json(shown, NOW))):
+        assert run(tmp_path, "attention", "01JDSALE") == 0
+    assert capsys.readouterr().out.splitlines()[-1].startswith(words)
+
+
 def test_what_waits_after_the_call_that_was_closed_is_told_as_another_one(tmp_path: Path, capsys: Capture) -> None:
     overdue = replace(alarmed().refunds[0], attention=Attention(code="refund_open", since=NOW.instant))
     with fake_daemon(tmp_path, answer(200, sale_json(replace(alarmed(), refunds=(overdue,)), NOW))):

@@ -17,10 +17,11 @@ from tests.core.terminal_world import Flight
 
 def ask_the_gateway(world: World, pick: Pick) -> None:
     """A person asks about an order; the answer is used as the desk uses it."""
-    if attempt := choose(pick, list(world.book.attempts.values())):
+    if attempt := choose(pick, list(world.committed.attempts.values())):
         question = QueryOrder(client_sn=attempt.client_sn, token=attempt.token, amount=attempt.amount)
         answer = world.gateway.carry_out(question, pick, world.now)
         if may_tell(attempt, answer):
+            world.take_up(attempt.sale_id)
             world.apply(ToAttempt(client_sn=attempt.client_sn, event=answer))
 
 

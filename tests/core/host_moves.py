@@ -94,10 +94,11 @@ def drain(world: Terminal, pick: Pick) -> None:
 
 def report(world: Terminal, pick: Pick) -> None:
     """The host reports the goods, where that is still to come, or late."""
-    found = choose(pick, [one for one in books.views(world.book) if one.sale.order.reports_delivery])
+    found = choose(pick, [one for one in books.views(world.committed) if one.sale.order.reports_delivery])
     if found is None:
         return
     sale = found.sale
+    world.take_up(sale.id)
     is_closed = sale.state is SaleState.COMPLETED and sale.delivery is DeliveryState.CLOSED
     is_reported = sale.delivery in (DeliveryState.DELIVERED, DeliveryState.UNDELIVERED)
     if is_closed or (sale.state in (SaleState.PAID, SaleState.RETURNING) and not is_reported):
@@ -111,10 +112,11 @@ def report(world: Terminal, pick: Pick) -> None:
 
 def ask_refund(world: Terminal, pick: Pick) -> None:
     """The host wants money back: a part, all that is left, or a revoke."""
-    found = choose(pick, [one for one in books.views(world.book) if one.returnable])
+    found = choose(pick, [one for one in books.views(world.committed) if one.returnable])
     if found is not None:
         asked = _asked(found, pick)
         if found.sale.state is not SaleState.RETURNING or asked.kind is RefundKind.RETURN:
+            world.take_up(found.sale.id)
             world.apply(AskRefund(sale_id=found.sale.id, asked=asked))
 
 
@@ -128,7 +130,8 @@ def _asked(found: SaleView, pick: Pick) -> Asked:
 
 def close_attention(world: Terminal, pick: Pick) -> None:
     """A person has looked at a sale."""
-    if found := choose(pick, [one for one in books.views(world.book) if one.attention]):
+    if found := choose(pick, [one for one in books.views(world.committed) if one.attention]):
+        world.take_up(found.sale.id)
         world.apply(CloseAttention(sale_id=found.sale.id, reason="looked at"))
 
 
@@ -140,7 +143,8 @@ def may_tell(attempt: Attempt, answer: Answer) -> bool:
 
 def print_copy(world: Terminal, pick: Pick) -> None:
     """Somebody wants the receipt once more."""
-    if sale := choose(pick, [one for one in world.book.sales.values() if one.paid]):
+    if sale := choose(pick, [one for one in world.committed.sales.values() if one.paid]):
+        world.take_up(sale.id)
         world.apply(PrintCopy(sale_id=sale.id))
 
 

@@ -72,6 +72,8 @@ class Terminal:
         self.rules = rules
         self.now: Now = NOON
         self.book = Book()
+        #: Every sale, whether or not the book still holds it.
+        self.committed = Book()
         self.named = 0
         self.is_armed = False
         self.in_flight: list[Flight] = []
@@ -120,6 +122,7 @@ class Terminal:
             ClientSn(one.subject) for one in done.records if (one.cause, one.before) == ("YieldRequested", "offered")
         }
         self.note(done)
+        self.committed = stimuli.merge(self.committed, done)
         self.book = books.prune(stimuli.merge(self.book, done), self.now.instant)
         for command in done.commands:
             match command:
@@ -137,6 +140,13 @@ class Terminal:
                 case _:
                     self.perform(command)
         return done
+
+    def take_up(self, sale_id: SaleId) -> None:
+        """Put a sale that the book has forgotten back into it, as whoever asks for an old sale does."""
+        found = books.view(self.committed, sale_id)
+        assert found is not None
+        vend = None if found.vend is None else replace(found.vend, request=None)
+        self.book = books.with_view(self.book, replace(found, vend=vend))
 
     def perform(self, command: Command) -> None:
         """Begin to perform what only a vending machine is asked."""
@@ -180,6 +190,7 @@ class Terminal:
             refunds=self.book.refunds,
             jobs=self.book.jobs,
             vends={key: replace(vend, request=None) for key, vend in self.book.vends.items()},
+            used=books.codes_of(self.attempts.values(), self.now.instant),
         )
         for stimulus in stimuli.recovery(self.book, event):
             self.step(stimulus)
@@ -376,7 +387,7 @@ class Terminal:
         assert all(one.state.is_final for one in self.attempts.values())
         assert all(one.state.is_final for one in self.refunds.values())
         left = books.prune(self.book, Instant(self.now.instant + CODE_LIFE))
-        lasts = {vend.machine: vend.sale_id for vend in left.vends.values()}
+        lasts = {vend.machine: key for key, vend in sorted(left.vends.items()) if vend.request is not None}
         assert all(sale.attention is not None or sale.id in lasts.values() for sale in left.sales.values())
 
 

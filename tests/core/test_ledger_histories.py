@@ -74,13 +74,14 @@ class Histories(RuleBasedStateMachine):
             self.terminal.in_flight.remove(flight)
             self.terminal.complete(flight.command, make_answer(COMPLETIONS[type(flight.command)][0]))
 
-    @precondition(lambda self: self.terminal.book.attempts)
+    @precondition(lambda self: self.terminal.committed.attempts)
     @rule(which=picks, kind=st.sampled_from(COMPLETIONS[QueryOrder]), says=facts)
     def a_person_asks_the_gateway(self, which: int, kind: type[events.Answer], says: OrderFacts) -> None:
         """The answer is used where the desk uses it, under the token that the attempt has already."""
-        attempts = list(self.terminal.book.attempts.values())
+        attempts = list(self.terminal.committed.attempts.values())
         attempt, answer = attempts[which % len(attempts)], make_answer(kind, says)
         if may_tell(attempt, answer):
+            self.terminal.take_up(attempt.sale_id)
             self.terminal.apply(ToAttempt(client_sn=attempt.client_sn, event=answer))
 
     def teardown(self) -> None:

@@ -16,15 +16,18 @@ from terminald.core.events import (
     OrderFacts,
     OrderPaid,
     OrderPartlyReturned,
+    OrderPending,
     OrderReturned,
     OutcomeUnknown,
     PayConfirmed,
+    PowerReturned,
     Recovered,
     RefundConfirmed,
     RetryDue,
     ReversalPending,
 )
 from terminald.core.money import Fen
+from terminald.core.refund_answers import DAY_OVER
 from terminald.core.refund_table import RefundKind, RefundState
 from terminald.core.return_events import Delivered, DeliveryWindowClosed, Undelivered
 from terminald.core.sale_table import SaleState
@@ -117,6 +120,26 @@ def test_it_is_asked_about_every_hour_and_done_when_the_gateway_has_found_out_of
     assert till.refund_states() == [R.BLOCKED]
     (ended,) = look(till, OrderClosed(), later=HOUR).refunds
     assert (ended.state, ended.attention) == (R.DONE, None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "state"), [(OrderErrored(), R.BLOCKED), (OrderPaid(), R.REFUSED), (OrderPending(), R.CHECKING)]
+)
+def test_it_is_not_revoked_again_where_the_time_of_day_is_not_known_any_more(answer: Event, state: RefundState) -> None:
+    """I10: that its day is over was known once. A board without a clock of its own was off meanwhile."""
+    till = lapsed()
+    till.now = replace(till.now, is_trusted=False)
+    till.refund(PowerReturned())
+    assert not look(till, answer, later=HOUR).commands
+    assert till.refund_states() == [state]
+    if state is R.CHECKING:
+        till.refund(PowerReturned())
+        assert not till.refund(OrderPaid(), till.seen().refunds[0].token).commands
+        assert till.refund_states() == [R.REFUSED]
+    if state is not R.BLOCKED:
+        fault = till.seen().refunds[0].fault
+        assert fault is not None
+        assert fault.code == DAY_OVER
 
 
 def test_a_refund_has_its_turn_beside_it_and_ends_it() -> None:

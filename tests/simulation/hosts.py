@@ -96,11 +96,17 @@ async def _deliver(history: History, reference: str) -> None:
 async def _undeliver(history: History, reference: str, amount: int | None) -> None:
     part = None if amount is None else Fen(amount)
     for _ in range(history.rng.choice((1, 2))):
-        why, _ = await insist(history, lambda desk: desk.undeliver(reference, part))
+        why, shown = await insist(history, lambda desk: desk.undeliver(reference, part))
         _note(history, "undelivered" if part is None else "undelivered in part", why)
+        if why:
+            continue
+        assert isinstance(shown, SaleView)
         told = history.promises.undelivered.get(reference, 0)
-        if not why and told is not None:
-            # One that is told later takes nothing back of what was owed before.
+        if shown.sale.is_return_owed:
+            # Beside a return of the host's own a report corrects the one before.
+            history.promises.undelivered[reference] = amount
+        elif told is not None:
+            # Else it takes nothing back of what was owed before.
             history.promises.undelivered[reference] = None if amount is None else max(amount, told)
 
 
