@@ -49,10 +49,12 @@ from terminald.core.return_events import (
     ClosedByHand,
     DeliveryClosed,
     NothingLeft,
+    PartUndelivered,
     RefundBegun,
     ReturnBegun,
     ReturnCalledOff,
     TurnMissed,
+    Undelivered,
 )
 from terminald.core.sale_table import TABLE as SALE_TABLE
 from terminald.core.sale_table import DeliveryState, ExpireOffer, Sale, SaleOrder, YieldAttempt
@@ -116,6 +118,8 @@ class _Draft(Sheet):
                 self._take_for_vend(stimulus)
             case ToSale():
                 self._tell_sale(stimulus.sale_id, stimulus.event)
+                if isinstance(stimulus.event, Undelivered | PartUndelivered):
+                    self._give_turn(stimulus.sale_id)
             case ToAttempt():
                 if not is_stale(stimulus, self._book.attempts.get(stimulus.client_sn)):
                     self._tell_attempt(stimulus.client_sn, stimulus.event)
@@ -387,4 +391,5 @@ def paid_order(seen: SaleView) -> PaidOrder:
         amount=paid_by.amount,
         operator=paid_by.operator,
         paid_at=finished_at(paid_by.facts.finish_time, paid_by.started_at),
+        is_return_owed=seen.sale.is_return_owed,
     )

@@ -113,6 +113,8 @@ class PaidOrder:
     operator: str
     #: When it was paid, by the gateway's clock; None when the gateway said nothing that can be true.
     paid_at: WallTime | None
+    #: Whether money of it is owed for goods that did not come out, whatever becomes of what was asked for.
+    is_return_owed: bool = False
 
 
 def begin(asked: Asked, number: int, paid: PaidOrder, *, now: Now, series: int = 0) -> Refund:
@@ -152,6 +154,9 @@ def turn(refund: Refund, paid: PaidOrder, left: Fen, *, now: Now, rules: Rules) 
     What is owed takes what is left; what was asked for is carried out as it was asked for, or not at all. What may have
     been carried out already is asked about first; not where others have taken so much that it can not have been.
     """
+    if refund.refusal == ERRORED and paid.is_return_owed and left > 0:
+        # A refund takes its place, which the gateway does not carry out where the revoke has moved the money.
+        return TurnMissed(left=left, fault=DAY_IS_OVER)
     if may_have_moved(refund) and refund.amount <= left:
         return (RevokeLookTurn if refund.kind is RefundKind.REVOKE else LookTurn)(left=left)
     takes_the_rest = refund.is_owed or refund.kind is RefundKind.RETURN
@@ -205,8 +210,10 @@ def _learn(refund: Refund, event: Event, now: Now) -> Refund:
         refund = replace(refund, refusal=_refusal(refund, event))
     if isinstance(event, _UNCLEAR) and refund.state in _UNDER_WAY:
         refund = replace(refund, unclear=now.instant)
-    if isinstance(event, OrderGone | RevokeLapsed):
-        refund = replace(refund, refusal=LOST if isinstance(event, OrderGone) else ERRORED)
+    if isinstance(event, RevokeLapsed):
+        refund = replace(refund, refusal=ERRORED)
+    if isinstance(event, OrderGone) and refund.refusal != ERRORED:
+        refund = replace(refund, refusal=LOST)
     if isinstance(event, OrderStuck | LookTurn | RevokeLookTurn) and refund.refusal != ERRORED:
         # The next look decides anew: a repeat may be taken then. A day that was over stays so.
         refund = replace(refund, refusal="")

@@ -23,13 +23,14 @@ from terminald.core.events import (
     PowerReturned,
     Recovered,
     RefundConfirmed,
+    RefundRefused,
     RetryDue,
     ReversalPending,
 )
 from terminald.core.money import Fen
 from terminald.core.refund_answers import DAY_OVER
 from terminald.core.refund_table import RefundKind, RefundState
-from terminald.core.return_events import Delivered, DeliveryWindowClosed, Undelivered
+from terminald.core.return_events import Delivered, DeliveryWindowClosed, PartUndelivered, Undelivered
 from terminald.core.sale_table import SaleState
 from terminald.core.schedule import BLOCKED_RETRY, DAY, HOUR, LATE_REQUEST, SECOND, day_end
 from terminald.core.stimuli import Advance
@@ -84,9 +85,9 @@ def test_a_revoke_is_held_up_as_well() -> None:
     assert done.commands == (revoke(4),)
 
 
-def lapsed(*, is_late: bool = False) -> Till:
+def lapsed(*, is_late: bool = False, delivery: bool = False) -> Till:
     """A revoke whose order is in an error of the gateway's when its day is over; late: asked for a second before."""
-    till = sold()
+    till = sold(delivery=delivery)
     if is_late:
         till.now = after(NOON, day_end(NOON.wall, RULES.day_offset) - NOON.wall - SECOND)
     till.ask(350, RefundKind.REVOKE)
@@ -120,6 +121,47 @@ def test_it_is_asked_about_every_hour_and_done_when_the_gateway_has_found_out_of
     assert till.refund_states() == [R.BLOCKED]
     (ended,) = look(till, OrderClosed(), later=HOUR).refunds
     assert (ended.state, ended.attention) == (R.DONE, None)
+
+
+@pytest.mark.parametrize("said", ["before", "after"])
+@pytest.mark.parametrize("has_moved", [False, True])
+def test_what_is_owed_for_goods_goes_back_by_a_refund_in_its_place(said: str, *, has_moved: bool) -> None:
+    """I5: nobody waits for a person where the gateway can be asked. I9: it can not go back twice."""
+    till = lapsed(is_late=True, delivery=True)
+    if said == "before":
+        till.sale(Undelivered())
+    done = look(till, OrderErrored(), later=LATE_REQUEST)
+    if said == "after":
+        assert till.refund_states() == [R.BLOCKED]
+        done = till.sale(Undelivered())
+    assert till.refund_states() == [R.REFUSED, R.REFUNDING]
+    assert done.commands == (refund(1, 350, number=2),)
+    if has_moved:
+        till.refund(RefundRefused(), 1, number=2)
+        till.refund(OrderClosed(), 2, number=2)
+    else:
+        till.refund(RefundConfirmed(), 1, number=2)
+    assert till.refund_states() == [R.REFUSED, R.DONE]
+    assert (till.sale_state(), till.seen().sale.returned) == (SaleState.RETURNED, 350)
+    assert till.seen().attention is None
+
+
+def test_a_part_that_is_owed_for_goods_goes_back_in_its_place() -> None:
+    till = lapsed(delivery=True)
+    done = till.sale(PartUndelivered(amount=Fen(100)))
+    assert done.commands == (refund(1, 100, number=2),)
+    till.refund(RefundConfirmed(), 1, number=2)
+    assert (till.sale_state(), till.seen().sale.returned) == (SaleState.COMPLETED, 100)
+
+
+def test_an_order_that_is_lost_as_well_is_not_revoked_on_another_day() -> None:
+    till = lapsed()
+    look(till, OrderAbsent(), later=HOUR)
+    assert till.refund_states() == [R.BLOCKED]
+    till.now = replace(till.now, is_trusted=False)
+    done = look(till, OrderErrored(), later=HOUR)
+    assert not done.commands
+    assert till.refund_states() == [R.BLOCKED]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """What an operator finds after "apt-get install" and an activation."""
 
+from tests.vm.conftest import RELEASE
 from tests.vm.terminal import UNITS, Terminal
 
 
@@ -23,7 +24,8 @@ def test_the_unit_is_as_closed_here_as_it_was_judged_elsewhere(terminal: Termina
     check = terminal.machine.check
     check("systemctl is-active terminald && systemd-analyze security --threshold=15 terminald")
     assert check("systemd-analyze verify --man=no terminald.service terminald.socket 2>&1") == ""
-    check("udevadm verify /usr/lib/udev/rules.d/65-terminald.rules")
+    if RELEASE != "12":  # whose udevadm has no verify
+        check("udevadm verify /usr/lib/udev/rules.d/65-terminald.rules")
 
 
 def test_activation_left_no_secret_but_the_encrypted_one(terminal: Terminal) -> None:
