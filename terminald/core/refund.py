@@ -27,6 +27,7 @@ from terminald.core.refund_answers import (
     ERRORED,
     FOR_NOW,
     GOODS_ARE_OUT,
+    IS_REPLACED,
     LOST,
     UNHEARD,
     asks_too_much,
@@ -156,7 +157,7 @@ def turn(refund: Refund, paid: PaidOrder, left: Fen, *, now: Now, rules: Rules) 
     """
     if refund.refusal == ERRORED and paid.is_return_owed and left > 0:
         # A refund takes its place, which the gateway does not carry out where the revoke has moved the money.
-        return TurnMissed(left=left, fault=DAY_IS_OVER)
+        return TurnMissed(left=left, fault=IS_REPLACED)
     if may_have_moved(refund) and refund.amount <= left:
         return (RevokeLookTurn if refund.kind is RefundKind.REVOKE else LookTurn)(left=left)
     takes_the_rest = refund.is_owed or refund.kind is RefundKind.RETURN

@@ -51,6 +51,11 @@ ALL_IS_BACK = Fault(
     code=ALREADY_RETURNED, message="all of the payment has gone back by another refund; this one moved no money"
 )
 DAY_IS_OVER = Fault(code=DAY_OVER, message="the gateway's day of this payment is over; it is not revoked any more")
+#: Ended without an answer, as what is owed goes back by a refund: which request moved the money the gateway knows.
+REPLACED = "revoke_replaced"
+IS_REPLACED = Fault(
+    code=REPLACED, message="what is owed goes back by a refund in place of this revoke; once in any case"
+)
 #: So many revokes may end in an error before the money is refunded instead.
 _MOST_REVOKES = 4
 

@@ -150,7 +150,7 @@ class NothingLeft(Turn):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnMissed(Turn):
-    """What it asks for is not possible any more, so that nothing is sent: others were first, or its day is over."""
+    """What it asks for is not possible any more, so that nothing is sent now: others are first, or its day is over."""
 
     fault: Fault
 

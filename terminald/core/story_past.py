@@ -189,8 +189,8 @@ REFUNDS: Final[Past] = {
     ),
     on("NothingLeft"): Text("{refund}: nothing was left to go back.", "{refund}：已无可退。"),
     on("TurnMissed"): Text(
-        "{refund}: others came first, or its day is over; it ends, and has moved no money.",
-        "{refund}：已有其他退款在先，或可撤单的日期已过；就此结束，没有动用款项。",
+        "{refund}: others come first, or its day is over; it ends, and nothing more is sent for it.",
+        "{refund}：其他退款在先，或可撤单的日期已过；就此结束，不再发送请求。",
     ),
     on("ReturnCalledOff"): Text(
         "{refund}: the goods came out after all; it ends, and has moved no money.",

@@ -14,6 +14,7 @@ from terminald.core.refund_answers import (
     GOODS_OUT,
     LESS_LEFT,
     LOST,
+    REPLACED,
     is_doubted,
     may_have_moved,
 )
@@ -197,6 +198,14 @@ UNSENT: Final[Mapping[str, Present]] = {
         ),
         phone=_STAYS,
         person=_REFUND_INSTEAD,
+    ),
+    REPLACED: Present(
+        known=Text(
+            "{refund}: it had no clear answer when its day was over. What is owed goes back by a refund in its place, "
+            "which the gateway does not carry out where this one had moved the money.",
+            "{refund}：当日结束时仍无明确结果。应退的款改由退款退回；若此撤单已执行，网关不会重复退款。",
+        ),
+        phone=Text("The phone shows one return of the money, not two.", "手机上只会有一笔退回记录。"),
     ),
     GOODS_OUT: Present(
         known=Text(

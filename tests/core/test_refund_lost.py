@@ -28,12 +28,13 @@ from terminald.core.events import (
     ReversalPending,
 )
 from terminald.core.money import Fen
-from terminald.core.refund_answers import DAY_OVER
+from terminald.core.refund_answers import DAY_OVER, REPLACED
 from terminald.core.refund_table import RefundKind, RefundState
 from terminald.core.return_events import Delivered, DeliveryWindowClosed, PartUndelivered, Undelivered
 from terminald.core.sale_table import SaleState
 from terminald.core.schedule import BLOCKED_RETRY, DAY, HOUR, LATE_REQUEST, SECOND, day_end
 from terminald.core.stimuli import Advance
+from terminald.core.story_refunds import UNSENT, refund_words
 from tests.core.machine_builders import NOON, ORDER, RULES, after
 from tests.core.till import NO_BALANCE, Till, refund, revoke, sold
 
@@ -135,6 +136,10 @@ def test_what_is_owed_for_goods_goes_back_by_a_refund_in_its_place(said: str, *,
         assert till.refund_states() == [R.BLOCKED]
         done = till.sale(Undelivered())
     assert till.refund_states() == [R.REFUSED, R.REFUNDING]
+    replaced = till.seen().refunds[0]
+    assert replaced.fault is not None
+    assert replaced.fault.code == REPLACED, "no word that it has moved no money, or is to be asked for again"
+    assert refund_words(replaced, till.now) is UNSENT[REPLACED]
     assert done.commands == (refund(1, 350, number=2),)
     if has_moved:
         till.refund(RefundRefused(), 1, number=2)
