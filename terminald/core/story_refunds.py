@@ -170,7 +170,7 @@ DOUBTED: Final = Present(
         "{refund}：请等到 {until}，此前尚不能确定是否被拒绝。",
     ),
 )
-#: What was never sent, by why.
+#: What was never sent, or is replaced by another one, by why.
 UNSENT: Final[Mapping[str, Present]] = {
     ALREADY_RETURNED: Present(
         known=Text(
