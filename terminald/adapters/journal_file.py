@@ -36,8 +36,8 @@ _SETTINGS: Final = (
     ("journal_size_limit", str(WAL_LIMIT_BYTES), str(WAL_LIMIT_BYTES)),
     # A replaced key does not stay behind in the free part of a page.
     ("secure_delete", "ON", "1"),
-    # KiB of pages, half of SQLite's own choice: a commit touches a dozen, and the rest would only stay resident.
-    ("cache_size", "-1024", "-1024"),
+    # KiB of pages: a commit touches a dozen, and the rest, of which SQLite would keep 2 MiB, would only stay resident.
+    ("cache_size", "-256", "-256"),
 )
 
 
