@@ -180,12 +180,17 @@ async def _revoke(history: History, reference: str) -> None:
 
 async def _revoke_at_midnight(history: History, reference: str) -> None:
     """A revoke or a return that is begun in time, and can not be sent before the gateway's day is over."""
-    left_s = DAY_S - (history.gateway.now_s() + BUSINESS_DAY_OFFSET_S) % DAY_S
+    left_s = left_of_day_s(history)
     is_near = left_s < _NEAR_S
     await asyncio.sleep(max(0.0, left_s - 3.0) if is_near else 0.0)
     back = _revoke(history, reference) if history.rng.choice((True, False)) else _undeliver(history, reference, None)
     cut_s = history.rng.choice((2.0, 8.0, 30.0)) if is_near else 0.0
     await asyncio.gather(history.cut_link(cut_s), back)
+
+
+def left_of_day_s(history: History) -> float:
+    """How long the gateway's day still lasts."""
+    return DAY_S - (history.gateway.now_s() + BUSINESS_DAY_OFFSET_S) % DAY_S
 
 
 async def close_by_hand(history: History, view: SaleView) -> None:

@@ -14,13 +14,15 @@ from terminald.core.refund_table import Refund
 from terminald.simulator.gateway import Fault
 from tests.simulation.customers import AROUND_S, find_qr, pay_qr_at_its_end
 from tests.simulation.history import RULES, Customer, History
-from tests.simulation.hosts import insist
+from tests.simulation.hosts import insist, left_of_day_s
 from tests.simulation.virtual_time import run_virtually
 
 #: More commits than any of these sales has; reaching it is a failure.
 MAX_COMMITS = 150
 CODE = "1300000000000000"
 AMOUNT = 350
+#: So near to it a revoke has one try; and so much later it is known that it can no longer arrive.
+BEFORE_MIDNIGHT_S, LAPSES_AFTER_S = 2.0, 240.0
 
 Host = Callable[[History], Coroutine[None, None, None]]
 
@@ -138,6 +140,28 @@ async def _delivers_nothing(history: History) -> None:
     history.promises.undelivered["order"] = None
 
 
+async def _revokes_too_late(history: History) -> None:
+    """The revoke is in an error of the gateway's when its day is over; who has to ask again may be refused by then."""
+    await asyncio.sleep(left_of_day_s(history) - BEFORE_MIDNIGHT_S)
+    history.gateway.faults.add(Fault(kind="cancel_error", path="revoke"))
+    why, _ = await insist(history, lambda desk: desk.revoke("order"))
+    assert why in ("", "revoke_impossible")
+
+
+async def _delivers_nothing_in_vain(history: History) -> None:
+    """A refund takes the place of the revoke that moved nothing."""
+    await _revokes_too_late(history)
+    await asyncio.sleep(LAPSES_AFTER_S)
+    await _delivers_nothing(history)
+
+
+async def _delivers_nothing_at_midnight(history: History) -> None:
+    """The refund that takes the place is asked for while it is not known that the revoke moved nothing."""
+    await _revokes_too_late(history)
+    await _delivers_nothing(history)
+    await asyncio.sleep(LAPSES_AFTER_S)
+
+
 KINDS = {
     **{ending: Kind(("scan",), _presents(ending)) for ending in ("99", "10", "20", "40", "42", "50", "60", "62", "64")},
     "qr paid": Kind(("qr",), _pays_qr(3.0)),
@@ -151,6 +175,10 @@ KINDS = {
     "delivered": Kind(("qr",), _pays_qr(1.0), _delivers, reports_delivery=True),
     "undelivered": Kind(("scan",), _presents("99"), _delivers_nothing, reports_delivery=True),
     "undelivered, its revoke refused": Kind(("scan",), _presents("72"), _delivers_nothing, reports_delivery=True),
+    "undelivered, a revoke lapsed": Kind(("scan",), _presents("99"), _delivers_nothing_in_vain, reports_delivery=True),
+    "undelivered, a revoke lapses": Kind(
+        ("scan",), _presents("99"), _delivers_nothing_at_midnight, reports_delivery=True
+    ),
     "overdue": Kind(("scan",), _presents("99"), reports_delivery=True),
     "overdue, returned": Kind(("scan",), _presents("99"), reports_delivery=True, returns_overdue=True),
 }
