@@ -20,7 +20,7 @@ _PARTS = ("deaths", "faults")
 _LINE_EVERY_S = 20.0
 _COLUMN = 10
 #: Most of the time is spent waiting for what a daemon tries again after a second.
-_JOBS = 4 * (os.cpu_count() or 1)
+_JOBS = 12 * (os.cpu_count() or 1)
 
 
 class _Progress:

@@ -183,10 +183,10 @@ class Actor:
         """
         with self.theatre.play(self.stage) as gateway:
             host = Host(self.stage, gateway)
-            end, hung = "", list[str]()
+            hung = list[str]()
             try:
                 self._begin(host, sale, point)
-                end = self._live(host, sale)
+                self._live(host, sale)
             except Gone:
                 host.meanwhile = lambda: None
             except AssertionError as exc:
@@ -195,7 +195,8 @@ class Actor:
             self.stage.kill()
             host.leave()
             self.stage.control.disarm()
-            if not hung and (not was_hit or (end and not point.way.is_fault)):
+            # Who has read the last that the process says may be done before the process is dead.
+            if not hung and not was_hit:
                 return None
             if point.way.is_cut:
                 self.stage.cut_power()

@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -95,6 +96,8 @@ class Stage:
         self._nursery = self._start_nursery()
         #: Readable when the daemon has died; None before the first.
         self._daemon: int | None = None
+        #: Held where the descriptor is used beside the thread that closes it.
+        self._closing = threading.Lock()
         self.api = httpx.Client(
             base_url="http://terminald", transport=UnixTransport(self.places.api, timeout_s=PATIENCE_S)
         )
@@ -158,7 +161,8 @@ class Stage:
 
     def is_alive(self) -> bool:
         """Whether the daemon lives."""
-        return self._daemon is not None and not self._has_died(0.0)
+        with self._closing:
+            return self._daemon is not None and not self._has_died(0.0)
 
     def _has_died(self, within_s: float) -> bool:
         assert self._daemon is not None
@@ -180,8 +184,9 @@ class Stage:
             signal.pidfd_send_signal(self._daemon, number)
         if not self._has_died(PATIENCE_S):
             raise AssertionError(f"it does not end\n{self.log_tail()}")
-        os.close(self._daemon)
-        self._daemon = None
+        with self._closing:
+            os.close(self._daemon)
+            self._daemon = None
 
     def cut_power(self) -> None:
         """Take away what was not synced, and let the next daemon see another boot."""

@@ -1,4 +1,4 @@
-"""A few points of each kind at which the daemon dies or its disk fails; all of them take an hour: make crash."""
+"""A few points of each kind at which the daemon dies or its disk fails; all of them take half an hour: make crash."""
 
 import errno
 import re
