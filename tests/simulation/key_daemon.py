@@ -22,6 +22,8 @@ from tests.simulation.key_road import Outcome
 
 #: Of all commits so many are the last one of the process: half of them are not made.
 CRASHING_COMMITS = 0.006
+#: At so many the disk fills up, where it ever does: so it also is full for the answer to what it had room for.
+FILLING_COMMITS = 0.004
 #: The engine looks whether the time of day is known.
 WATCH = 5 * SECOND
 #: A trusted time is put on record once an hour.
@@ -127,10 +129,10 @@ class Daemon:
 
     async def _commit(self, batch: Batch) -> None:
         world = self._world
-        if self.is_disk_full:
+        chance = world.rng.random() if self.crashes and not self.is_disk_full else 1.0
+        if self.is_disk_full or (CRASHING_COMMITS <= chance < CRASHING_COMMITS + FILLING_COMMITS and world.fill_disk()):
             world.faults["commit on a full disk"] += 1
             raise JournalUnavailable("the disk is full")
-        chance = world.rng.random() if self.crashes else 1.0
         if chance < CRASHING_COMMITS / 2:
             world.faults["death before a commit"] += 1
             world.judge.note(f"dies before the commit of {batch.entries[0].record.cause}")

@@ -37,6 +37,8 @@ SETTLES = 20 * SECOND
 CLOCK_ERROR = MINUTE
 #: A terminal that was never out of reach for longer than a night is ordinary: its margin counts.
 NIGHT = 12 * HOUR
+#: Check-ins without an answer, after which none is sent unasked.
+MOST_UNANSWERED = 2
 #: So many of the last happenings are shown with a violation.
 STORY = 60
 
@@ -188,6 +190,8 @@ class Judge:
         self.signs(key)
         if is_sale_open:
             self.find("quiet", "a check-in while a sale is open")
+        if renewals.unanswered > MOST_UNANSWERED and renewals.asked_for < renewals.since:
+            self.find("stop", f"check-in {renewals.unanswered} without an answer, and nobody has asked for it")
         if not renewals.proven_since:
             self.find("proof", "two check-ins without an accepted proof between them")
         if renewals.sent is not None:

@@ -56,6 +56,8 @@ class World:
     faults: Counter[str]
     #: The process dies; with the power, or alone.
     die: Callable[[bool], None]
+    #: The disk fills up, for a while; False where none ever does.
+    fill_disk: Callable[[], bool]
 
 
 class Process(Protocol):

@@ -98,6 +98,7 @@ class History:
             file=file,
             faults=self.faults,
             die=self.die,
+            fill_disk=self.fill_disk,
         )
 
     # --- the script --------------------------------------------------------------------------------------------------
@@ -246,6 +247,14 @@ class History:
         if self.daemon is not None:
             self.daemon.is_disk_full = True
         self._look_around()
+
+    def fill_disk(self) -> bool:
+        """The disk fills up in this moment, where it ever does."""
+        if not self.script.profile.full_disks:
+            return False
+        self._happen("full disk", self._fill_disk)
+        self._at(self.agenda.now + self.rng.uniform(MINUTE, HOUR), self._free_disk)
+        return True
 
     def _free_disk(self) -> None:
         self._full -= 1
