@@ -83,6 +83,21 @@ async def pay_qr_when_it_is_undone(history: History, reference: str) -> None:
         history.door.pay(content)
 
 
+async def pay_qr_while_its_cancel_is_held_up(history: History, reference: str, draw: random.Random) -> None:
+    """Present a code, and pay the QR while the cancel of its order is on its way: it lands on a payment."""
+    content = await find_qr(history, reference)
+    order = history.door.order_of_qr(content)
+    if order is None:
+        return
+    late_s = draw.choice((16.0, 20.0, 40.0))
+    history.put(Fault(kind="delay_request", path="cancel", client_sn=order.client_sn, seconds=late_s))
+    await asyncio.sleep(draw.choice((0.5, 5.0)))
+    await history.scan(reference, f"13{draw.randrange(10**14):014d}99")
+    await asyncio.sleep(draw.choice((0.1, 1.0, 10.0, 15.0)))
+    if history.door.pay(content):
+        history.door.seen["a QR was paid while its cancel was held up"] += 1
+
+
 async def scan_and_pay(history: History, reference: str) -> None:
     """Do both at once, each at its moment."""
     rng = history.rng

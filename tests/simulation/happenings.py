@@ -21,7 +21,8 @@ _MONEY = (
     "midnight passed before money went back", "money could not go back for long",
     # customers, and what befell the terminal
     "a QR was paid", "a QR was paid while it was being undone", "a customer came too late for a QR",
-    "a QR was paid in its last seconds", "a customer refused a QR", "a customer walked away",
+    "a QR was paid in its last seconds", "a QR was paid while its cancel was held up", "a customer refused a QR",
+    "a customer walked away",
     "befallen by: cancel", "befallen by: cut", "befallen by: disk", "befallen by: kill", "befallen by: query",
     "befallen by: stop", "befallen by: clock", "the process died",
     # QR orders, and codes beside them

@@ -15,7 +15,14 @@ from terminald.core.refund_table import Refund, RefundState
 from terminald.core.schedule import Rules
 from terminald.simulator.gateway import Fault
 from terminald.simulator.gateway_world import DEFAULT_EPOCH_S
-from tests.simulation.customers import BOTH_HABITS, QR_HABITS, befall, die_at_the_end, visit
+from tests.simulation.customers import (
+    BOTH_HABITS,
+    QR_HABITS,
+    befall,
+    die_at_the_end,
+    pay_qr_while_its_cancel_is_held_up,
+    visit,
+)
 from tests.simulation.history import RULES, Customer, History
 from tests.simulation.hosts import close_by_hand, look_after, report_beside_return, report_late
 from tests.simulation.paper import Paper, judge_paper
@@ -24,6 +31,8 @@ from tests.simulation.stories import BACK, THERE, scattered, standing, story_bac
 HOUR_S = 3600.0
 #: From ten in the morning, when a history usually begins, to midnight.
 TO_MIDNIGHT_S = 14 * HOUR_S
+#: How often a cancel is on its way until its QR is paid: by chance it lands on a payment in none of 2,000 histories.
+_IS_HELD_UP = 0.1
 #: What waits for a person has called one by then.
 PATIENCE_S = 4 * HOUR_S
 #: How often the process dies in the moment in which a QR ends: by chance it would in one of 2,000 histories.
@@ -44,6 +53,8 @@ class MoneyHistory(History):
         self.paper = Paper(draw) if draw.random() < 0.6 else None
         #: Whether its process dies where a QR ends, drawn apart from everything else.
         self.fate = random.Random(f"end {seed}")
+        #: Whether a cancel is held up until its QR is paid; drawn apart as well.
+        self.held_up = random.Random(f"held up {seed}")
         self._crowd: list[asyncio.Task[None]] = []
         #: Refusals that do not pass until a person has seen to it.
         self.standing: tuple[Fault, ...] = ()
@@ -179,6 +190,9 @@ def _customer(methods: tuple[str, ...]) -> Customer:
         history.accompany(befall(history, reference))
         if methods == ("scan",):
             await visit(history, reference)
+            return
+        if "scan" in methods and history.held_up.random() < _IS_HELD_UP:
+            history.accompany(pay_qr_while_its_cancel_is_held_up(history, reference, history.held_up))
             return
         if history.fate.random() < _DIES_AT_THE_END:
             history.accompany(die_at_the_end(history, reference, history.fate))
