@@ -279,7 +279,8 @@ class Engine:
     async def _commit(self, batch: Batch) -> None:
         self.last_seq = await self.written(self.world.journal.commit(batch))
         self.tally.take(batch)
-        self._announce()
+        # After what the step begins: a request does not wait until every listener has had its turn.
+        asyncio.get_running_loop().call_soon(self._announce)
 
     async def written(self, write: Awaitable[T]) -> T:
         """Return what a write into the journal does, and learn from it whether the journal can be written."""

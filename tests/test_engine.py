@@ -68,6 +68,25 @@ def test_nothing_is_performed_when_the_commit_fails_and_the_caller_is_told(tmp_p
     play(tmp_path, scene)
 
 
+def test_a_request_does_not_wait_until_the_listeners_have_had_their_turn(tmp_path: Path) -> None:
+    async def scene(bench: Bench) -> None:
+        await bench.open()
+        await settle()
+        asked = list[int]()
+
+        async def listen() -> None:
+            await bench.engine.wait_for_event(bench.engine.last_seq)
+            asked.append(len(bench.gateway.asked))
+
+        listeners = [asyncio.create_task(listen()) for _ in range(50)]
+        await asyncio.sleep(0)
+        await bench.desk.present_code("order", CODE)
+        await asyncio.gather(*listeners)
+        assert asked == [1] * 50
+
+    play(tmp_path, scene)
+
+
 def test_a_completion_waits_for_the_journal_and_is_not_announced_before(tmp_path: Path) -> None:
     """I4, I5."""
 
