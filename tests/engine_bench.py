@@ -142,17 +142,20 @@ class PatientGateway:
 
 
 class LoopClock:
-    """The loop's time, and so many days more."""
+    """The loop's time since a moment of its own, and so many days more."""
 
     days = 0
 
+    def __init__(self, began_s: float) -> None:
+        self._began_s = began_s
+
     def now(self) -> Now:
         # What a timer at a whole millisecond finds is that millisecond, and not a hair less.
-        ms = int(asyncio.get_running_loop().time() * 1000 + 1e-3) + self.days * DAY
+        ms = int((asyncio.get_running_loop().time() - self._began_s) * 1000 + 1e-3) + self.days * DAY
         return Now(instant=Instant(ms), wall=WallTime(ms), is_trusted=True)
 
     def timer_at(self, instant: Instant) -> float:
-        return (instant + 1 - self.days * DAY) / 1000
+        return (instant + 1 - self.days * DAY) / 1000 + self._began_s
 
 
 async def settle() -> None:
@@ -167,12 +170,15 @@ class Bench:
         receipts: ReceiptSender | None = None,
         required: frozenset[str] = GATEWAY,
         vmcs: Mapping[str, Vmc] | None = None,
+        *,
+        began_s: float = 0.0,
     ) -> None:
+        """Its time begins at a moment of the loop's: on real time that is the machine's, which may be up for days."""
         store = SqliteJournal(path)
         store.close_activation(store.record_activation_intent("…", WallTime(0)), "activated", TERMINAL)
         self.journal = FlakyJournal(store)
         self.gateway = PatientGateway()
-        self.clock = LoopClock()
+        self.clock = LoopClock(began_s)
         rng = random.Random(1)
         world = World(
             journal=self.journal,
@@ -223,9 +229,9 @@ class Bench:
 
 @asynccontextmanager
 async def engine_bench(
-    path: Path, receipts: ReceiptSender | None = None, required: frozenset[str] = GATEWAY
+    path: Path, receipts: ReceiptSender | None = None, required: frozenset[str] = GATEWAY, *, began_s: float = 0.0
 ) -> AsyncIterator[Bench]:
-    async with living(Bench(path, receipts, required)) as bench:
+    async with living(Bench(path, receipts, required, began_s=began_s)) as bench:
         yield bench
 
 

@@ -27,7 +27,8 @@ Scene = Callable[[Bench], Awaitable[None]]
 
 def play(directory: Path, scene: Scene, *, has_threads: bool = False) -> None:
     async def act() -> None:
-        async with engine_bench(directory / "journal.db") as bench:
+        began_s = asyncio.get_running_loop().time() if has_threads else 0.0
+        async with engine_bench(directory / "journal.db", began_s=began_s) as bench:
             await scene(bench)
 
     if has_threads:
