@@ -82,8 +82,8 @@ mutants: SEEDS = 2000
 mutants: $(STAMP)
 	@$(BIN)/python -m tests.mutants --seeds $(SEEDS)
 
-# The real daemon dies at every write, sync and send of the canonical sales, and its disk fails at every write: hours on two
-# cores. A look at a part of it: make crash EVERY=10. More: .venv/bin/python -m tests.crash --help
+# The real daemon dies at every write, sync and send of the canonical sales, and its disk fails at every write: half an hour
+# on two cores, with TMPDIR in memory. A look at a part of it: make crash EVERY=10. More: .venv/bin/python -m tests.crash --help
 EVERY ?= 1
 crash: $(STAMP)
 	@$(BIN)/python -m tests.crash --every $(EVERY)
