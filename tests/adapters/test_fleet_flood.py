@@ -48,8 +48,9 @@ def many_that_are_kept() -> Iterator[bytes]:
 class Hostile:
     """Accepts everybody, and says its own things."""
 
-    def __init__(self, says: Iterable[bytes], *, greeting: bytes = CONNACK) -> None:
-        self._says, self._greeting = says, greeting
+    def __init__(self, says: Iterable[bytes], *, greeting: bytes = CONNACK, answer: bytes = b"") -> None:
+        """Answer is what it says when it was sent what the will says."""
+        self._says, self._greeting, self._answer = says, greeting, answer
         self.sent = 0
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -61,6 +62,9 @@ class Hostile:
                 writer.write(piece)
                 await writer.drain()
                 self.sent += len(piece)
+            if self._answer:
+                await reader.readuntil(WILL.payload)
+                writer.write(self._answer)
             await reader.read()
 
 
@@ -108,7 +112,7 @@ def test_a_few_messages_that_nobody_asked_for_are_nothing() -> None:
     acknowledged = bytes((0x40, 2, 0, 1))
 
     async def live() -> None:
-        server = await asyncio.start_server(Hostile([*few, acknowledged]), "127.0.0.1", 0)
+        server = await asyncio.start_server(Hostile(few, answer=acknowledged), "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         settings = BrokerSettings(host="127.0.0.1", port=port, has_tls=False, client_id="t1")
         async with asyncio.timeout(PATIENCE_S), make_broker(settings).session(WILL) as session:
