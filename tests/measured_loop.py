@@ -26,12 +26,21 @@ class MeasuredSelector(selectors.DefaultSelector):
         """Wait as ever."""
         if self._begun is not None:
             begun_s, waited_s = self._begun
-            turn_s = time.monotonic() - begun_s - (self._waited_s() - waited_s)
+            ended_s, waited_by_then_s = self._now()
+            turn_s = ended_s - begun_s - (waited_by_then_s - waited_s)
             self.longest_s = max(self.longest_s, turn_s)
             self.turns += 1
         ready: list[tuple[selectors.SelectorKey, int]] = super().select(timeout)
-        self._begun = (time.monotonic(), self._waited_s())
+        self._begun = self._now()
         return ready
+
+    def _now(self) -> tuple[float, float]:
+        """Return the time, and for how long the thread had waited by then: it waited for nothing between the two."""
+        waited_s = self._waited_s()
+        while True:
+            before_s, now_s, waited_s = waited_s, time.monotonic(), self._waited_s()
+            if before_s == waited_s:
+                return now_s, waited_s
 
     def _waited_s(self) -> float:
         """Return for how long this thread has waited for a processor: the second number, nanoseconds (proc(5))."""
