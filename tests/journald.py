@@ -8,6 +8,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,16 @@ mount --bind "$1" /run/systemd/journal
 shift
 exec "$@"
 """
+#: How many datagrams wait in a socket that is made from now on; systemd sets it so when a machine starts.
+_QUEUE = Path("/proc/sys/net/unix/max_dgram_qlen")
+_QUEUE_OF_SYSTEMD = 512
+#: Makes a socket where it is so, and passes it on by the descriptor that it is given.
+_MAKE_ROOMY = f"""\
+import pathlib, socket, sys
+pathlib.Path("{_QUEUE}").write_text("{_QUEUE_OF_SYSTEMD}")
+with socket.socket(fileno=int(sys.argv[1])) as way, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as made:
+    socket.send_fds(way, [b"-"], [made.fileno()])
+"""
 _LARGEST = 1 << 20
 _MOST_FILES = 4
 
@@ -27,9 +38,10 @@ _MOST_FILES = 4
 class Journald:
     """Reads when it is asked to; until then datagrams wait in the kernel, as those of a journald that is slow do."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, receiver: socket.socket | None = None) -> None:
+        """Receiver is a socket without a name; None: one in which as many datagrams may wait as this machine has it."""
         self.path = path
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket = receiver or socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.bind(str(path))
         path.chmod(0o666)
         self._socket.setblocking(False)  # noqa: FBT003 - has no keywords
@@ -49,6 +61,19 @@ class Journald:
                 found.append(data + b"".join(map(_whole, descriptors)))
         self.received += found
         return [dict(fields(data)) for data in found]
+
+
+def roomy_socket() -> socket.socket | None:
+    """Return a socket in which as many datagrams may wait as under systemd; None where that is not to be had."""
+    if int(_QUEUE.read_text()) >= _QUEUE_OF_SYSTEMD:
+        return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    way, far = socket.socketpair()
+    with way, far:
+        make = ["unshare", "--net", sys.executable, "-c", _MAKE_ROOMY, str(far.fileno())]
+        if subprocess.run(make, check=False, pass_fds=[far.fileno()], capture_output=True).returncode:
+            return None
+        _, [descriptor], _, _ = socket.recv_fds(way, 1, 1)
+    return socket.socket(fileno=descriptor)
 
 
 def _whole(descriptor: int) -> bytes:
