@@ -46,10 +46,28 @@ class OpenLine(SerialPrinter):
     def __init__(self, device: str, flow: Flow) -> None:
         super().__init__(device=device, baudrate=BAUD, flow=flow, grace_s=2.0)
         self.asked: list[bytes] = []
+        self._begun = 0
+        #: Bytes that were given to the line, or will be.
+        self._given = 0
+
+    async def write(self, data: bytes) -> None:
+        self._given += len(data)
+        await super().write(data)
 
     async def ask(self, request: bytes) -> None:
+        self._begun += 1
+        self._given += len(request)
         await super().ask(request)
         self.asked.append(request)
+
+    async def be_off(self, simulated: SimulatedPrinter, off_s: float) -> None:
+        """Switch the printer off for so long, and until it has missed a question: this machine may be a slow one."""
+        simulated.power_off()
+        begun = self._begun
+        await asyncio.sleep(off_s)
+        await self.wait_asked(begun + 1)
+        await simulated.wait_lost(self._given - simulated.received)
+        simulated.power_on()
 
     async def wait_asked(self, count: int) -> None:
         """Wait until so many questions were asked."""
@@ -82,6 +100,11 @@ async def play(
             # What is there of an earlier process, is asked for first.
             assert isinstance(await made.print(encode([Line(text="first")], PROFILE)), JobPrinted)
             await scene(simulated, made)
+
+
+def line_of(made: Station) -> OpenLine:
+    assert isinstance(made.printer, OpenLine)
+    return made.printer
 
 
 def lines_on(simulated: SimulatedPrinter) -> int:
@@ -131,9 +154,7 @@ def test_a_printer_that_was_off_while_it_had_the_whole_job_has_not_printed(confi
             start = simulated.received
             job = made.print(FEW)
             await simulated.wait_received(start + len(FEW) + len(GS_R))
-            simulated.power_off()
-            await asyncio.sleep(off_s)
-            simulated.power_on()
+            await line_of(made).be_off(simulated, off_s)
             simulated.send(word)
             answer = await job
             assert isinstance(answer, JobSent), (off_s, word, answer)
@@ -175,14 +196,14 @@ def test_paper_that_ends_in_the_middle_is_no_doubt_and_a_power_cut_then_is_one(c
             await simulated.wait_received(simulated.received + len(LONG) // 2)
             simulated.set_paper(is_out=True)
             assert isinstance(await made.wait_told(), JobInterrupted)
-            assert isinstance(made.printer, OpenLine)
-            await made.printer.wait_marked()
+            line = line_of(made)
+            await line.wait_marked()
             if is_cut:
-                asked = len(made.printer.asked)
+                asked = len(line.asked)
                 simulated.power_off()
                 await asyncio.sleep(0.8)
                 # A noise is looked into; so slow is no machine but this one that nothing was asked by now.
-                await made.printer.wait_asked(asked + 1 if word else 0)
+                await line.wait_asked(asked + 1 if word else 0)
                 simulated.set_paper(is_out=False)
                 simulated.power_on()
                 simulated.send(word)
