@@ -10,6 +10,7 @@ from terminald.adapters.printer_serial import SerialPrinter
 from terminald.core.events import Blockage, JobInterrupted, JobLost, JobPrinted, JobSent
 from terminald.simulator.printer import ANSWERS, Manner, Model, SimulatedPrinter
 from terminald.wire.escpos import Profile
+from tests.adapters.scripted_printer import QUICK
 from tests.adapters.test_printer_lines import SHORT, Station, serial_on, station
 
 CONFIRMS: tuple[Confirm, ...] = ("gs_r", "process_id")
@@ -108,7 +109,10 @@ def test_every_way_to_answer_works(name: str) -> None:
 def test_garbage_in_the_place_of_answers_keeps_nothing_from_being_printed(garbage: float, seed: int) -> None:
     async def scene() -> None:
         model = Model(manner=Manner(garbage=garbage), seed=seed)
-        async with SimulatedPrinter(model=model) as simulated, station(serial_on(simulated, "none")) as made:
+        async with (
+            SimulatedPrinter(model=model) as simulated,
+            station(serial_on(simulated, "none"), timing=QUICK) as made,
+        ):
             for _ in range(4):
                 assert isinstance(await made.print(SHORT), JobPrinted | JobSent)
             await simulated.wait_receipt(4)

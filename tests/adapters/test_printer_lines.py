@@ -7,6 +7,7 @@ import pty
 import tty
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -31,6 +32,8 @@ SHORT = encode([Line(text="Cola"), Line(text="合计 ￥3.50")], PROFILE)
 LINES = [f"line {number:04} of a long receipt" for number in range(1500)]
 LONG = encode([Line(text=text) for text in LINES], PROFILE)
 LARGE_BUFFER = 32_768
+#: An answer that does come is waited for longer than a busy machine takes to see it.
+STEADY = replace(QUICK, answer_s=1.0)
 
 
 def _is_blocked_by(report: DeviceReport, by: Blockage | None) -> bool:
@@ -73,7 +76,7 @@ class Station:
 
 @asynccontextmanager
 async def station(
-    printer: Printer, confirm: Confirm = "gs_r", *, asks: bool = True, timing: Timing = QUICK, flush: int = 0
+    printer: Printer, confirm: Confirm = "gs_r", *, asks: bool = True, timing: Timing = STEADY, flush: int = 0
 ) -> AsyncIterator[Station]:
     made = Station(printer, confirm, timing, flush, asks=asks)
     backoff = Backoff(first_s=0.02, longest_s=0.02, longest_absent_s=0.02)
