@@ -65,7 +65,7 @@ class Journald:
 
 def roomy_socket() -> socket.socket | None:
     """Return a socket in which as many datagrams may wait as under systemd; None where that is not to be had."""
-    if int(_QUEUE.read_text()) >= _QUEUE_OF_SYSTEMD:
+    if not _QUEUE.exists() or int(_QUEUE.read_text()) >= _QUEUE_OF_SYSTEMD:
         return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     way, far = socket.socketpair()
     with way, far:
